@@ -1,0 +1,108 @@
+"""The `inflamap` command.
+
+Each package declares its commands as entry points (`inflamap.commands`); one is imported only when it is asked for, so
+that `inflamap score` never touches torch and `inflamap --version` touches nothing.
+"""
+
+import sys
+from importlib.metadata import entry_points
+from typing import Any
+
+import click
+
+from runtime.errors import InflamapError
+from runtime.version import NOTICE, __version__
+
+# which extra brings what a command imports
+EXTRAS = {"train": "train", "evaluate": "train", "export": "export"}
+
+
+class CommandsByName(click.Group):
+    """A group whose commands are looked up among the entry points."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(entry_points(group="inflamap.commands").names)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        found = entry_points(group="inflamap.commands", name=name)
+        if not found:
+            return None
+        try:
+            command: click.Command = next(iter(found)).load()
+        except ModuleNotFoundError as error:
+            missing = error.name
+            extra = EXTRAS.get(name)
+            if extra is None or missing is None or missing.partition(".")[0] in {"runtime", "trainer", "export"}:
+                raise
+            return _command_without(name, missing, extra)
+        return command
+
+
+def _command_without(name: str, missing: str, extra: str) -> click.Command:
+    """Stands for a command whose extra is not installed: listed, and clear about what to install when called."""
+
+    @click.command(
+        name,
+        short_help=f"(needs the extra: pip install 'inflamap[{extra}]')",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def stand_in() -> None:
+        raise InflamapError(
+            f"inflamap {name} is not installed here",
+            seen=f"no module {missing}",
+            next_step=f"pip install 'inflamap[{extra}]'",
+        )
+
+    return stand_in
+
+
+@click.group(
+    cls=CommandsByName,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=f"Inflammation maps of in vivo confocal skin images.\n\n{NOTICE}",
+)
+@click.version_option(__version__, message=f"inflamap %(version)s\n{NOTICE}")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def inflamap(debug: bool) -> None:
+    """The group itself does nothing: `main` reads --debug from the arguments."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and turn what went wrong into one line and an exit code: 1 a check failed, 2 bad input or usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # accepted anywhere on the line: it is added to a command that just failed
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    # names of any encoding must be printable on any terminal
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        exit_code = inflamap(arguments, standalone_mode=False)
+        sys.exit(exit_code if isinstance(exit_code, int) else 0)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        hint = f"; next: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"inflamap: {error.format_message()}{hint}", err=True)
+        sys.exit(2)
+    except InflamapError as error:
+        if debug:
+            raise
+        click.echo(f"inflamap: {error}", err=True)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(
+            f"inflamap: unexpected {type(error).__name__}: {' '.join(str(error).split())}; "
+            "next: run it again with --debug and report what it prints",
+            err=True,
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

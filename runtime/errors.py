@@ -1,0 +1,44 @@
+"""Errors that a person can act on: what, the value seen, the value wanted, the next step."""
+
+
+class InflamapError(Exception):
+    """One line for the person at the keyboard; the command line prints it and exits with `exit_code`.
+
+    Args:
+        what: what failed, starting with the file or setting concerned.
+        seen: the value found.
+        wanted: the value that would have been right.
+        next_step: what to do now.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, seen: object = None, wanted: str = "", next_step: str = "") -> None:
+        self.what, self.seen, self.wanted, self.next_step = what, seen, wanted, next_step
+        parts = [what]
+        if seen is not None:
+            parts.append(f"seen: {seen}")
+        if wanted:
+            parts.append(f"wanted: {wanted}")
+        if next_step:
+            parts.append(f"next: {next_step}")
+        # one line, whatever a library's message held; spaces in names stay as they are
+        super().__init__("; ".join(" ".join(part.splitlines()) for part in parts))
+
+
+class CheckFailed(InflamapError):
+    """A gate or a check was run and did not hold (exit code 1)."""
+
+    exit_code = 1
+
+
+class UnreadableImage(InflamapError):
+    """A file that cannot become a frame: empty, truncated, not an image, or not to be opened."""
+
+
+class BundleError(InflamapError):
+    """A bundle that cannot be trusted or understood."""
+
+
+class DataError(InflamapError):
+    """A data set that cannot be trained on; every fault found is in the message."""
