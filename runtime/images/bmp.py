@@ -1,0 +1,50 @@
+"""BMP: what VivaScope frames are saved as."""
+
+import struct
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import UnreadableImage
+from runtime.images.limits import check_size, truncated
+from runtime.images.opencv import decode_with_opencv
+
+_FILE_HEADER = 14
+_BITS = (8, 24, 32)
+# 0 is plain rows, 3 and 6 plain rows with channel masks; the others are run lengths or embedded files
+_PLAIN_ROWS = (0, 3, 6)
+
+
+def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """Decodes a whole, uncompressed BMP of 8 (palette), 24 or 32 bits per pixel.
+
+    Returns:
+        uint8 [H, W] when the palette is grey, else [H, W, 3 or 4] in BGR(A) order, top row first.
+
+    Raises:
+        UnreadableImage: truncated, compressed, too large, or of another depth.
+    """
+    if len(data) < 18:
+        raise truncated(f"{len(data)} bytes", "a BMP header")
+    file_bytes, _, pixels_at, header_bytes = struct.unpack_from("<IIII", data, 2)
+    if len(data) < _FILE_HEADER + header_bytes:
+        raise truncated(f"{len(data)} bytes", f"a header of {_FILE_HEADER + header_bytes} bytes")
+    if header_bytes < 40:  # OpenCV turns such colour into grey unasked
+        raise UnreadableImage("OS/2 BMP is not read", seen=f"a header of {header_bytes} bytes", wanted="40 or more")
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    height = abs(height)  # negative: stored top row first
+    check_size(width, height)
+    if bits not in _BITS:
+        raise UnreadableImage("this BMP depth is not read", seen=f"{bits} bits per pixel", wanted="8, 24 or 32")
+    if compression not in _PLAIN_ROWS:
+        raise UnreadableImage(
+            "compressed BMP is not read", seen=f"compression {compression}", next_step="save it uncompressed"
+        )
+    row_bytes = (width * bits + 31) // 32 * 4
+    # some writers leave the length field 0, so the pixels needed count too
+    whole = max(file_bytes, pixels_at + row_bytes * height)
+    if len(data) < whole:
+        raise truncated(f"{len(data)} bytes", f"{whole} bytes by its header")
+    if pixels_at < _FILE_HEADER + header_bytes:
+        raise UnreadableImage("the BMP header puts the pixels inside itself", seen=f"offset {pixels_at}")
+    return decode_with_opencv(data, width, height)

@@ -1,0 +1,71 @@
+"""The images below a folder, without opening more than must be."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from runtime.errors import InflamapError
+from runtime.images.signature import HEAD_BYTES, SUFFIXES, image_format
+
+# names under which copy tools write a file before they rename it: to be found later, under its own name
+_UNFINISHED = frozenset({".tmp", ".part", ".partial", ".filepart", ".crdownload"})
+
+
+def find_images(folder: Path, *, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """All files below `folder` for which `looks_like_image` holds, sorted as paths are.
+
+    Links to folders are not followed: a link back up would make the walk endless.
+
+    Args:
+        folder: where to look; any names, also those that are no UTF-8.
+        on_error: told of each sub-folder that cannot be listed (`error.filename`); the walk goes on.
+
+    Raises:
+        InflamapError: `folder` itself cannot be listed, which is something else than holding no images.
+    """
+    try:
+        pending = _listing(folder)
+    except OSError as error:
+        raise InflamapError(
+            f"{folder}: the folder cannot be listed",
+            seen=error.strerror,
+            wanted="a folder",
+            next_step="check the path and the rights of this account",
+        ) from error
+    # a stack and not recursion: the deepest tree a network drive allows is deeper than Python's
+    while pending:
+        path, is_folder = pending.pop()
+        if not is_folder:
+            if looks_like_image(path):
+                yield path
+            continue
+        try:
+            pending += _listing(path)
+        except OSError as error:
+            if on_error is not None:
+                on_error(error)
+
+
+def looks_like_image(path: Path) -> bool:
+    """Whether `path` is a regular file, or a link to one, named as an image or beginning as one.
+
+    A file with an image's suffix is not opened. Whether the file is whole is for `read_frame` to say.
+    """
+    suffix = path.suffix.lower()
+    try:
+        if suffix in _UNFINISHED or not path.is_file():
+            return False
+        if suffix in SUFFIXES:
+            return True
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)  # any image is longer
+        return len(head) == HEAD_BYTES and image_format(head) is not None
+    except OSError:
+        return False
+
+
+def _listing(folder: Path) -> list[tuple[Path, bool]]:
+    """(path, is a folder) of a folder's entries, last first."""
+    with os.scandir(folder) as entries:
+        found = [(folder / entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    return sorted(found, reverse=True)

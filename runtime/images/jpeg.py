@@ -1,0 +1,144 @@
+"""JPEG: what HRT3 cornea modules and exports write; lossy, and without checksums."""
+
+import os
+import re
+import struct
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import UnreadableImage
+from runtime.images.limits import check_size, truncated
+from runtime.images.opencv import decode_with_opencv
+
+T = TypeVar("T")
+
+_SOS, _EOI = 0xDA, 0xD9
+_FRAMES_READ = (0xC0, 0xC1, 0xC2)
+# SOF markers are 0xC0-0xCF less Huffman tables, extensions and arithmetic conditioning
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# in entropy-coded data ff 00 is a stuffed byte and ff d0-d7 a restart; any other is the next marker
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# libjpeg's warnings (its jerror.h): these mean that pixels were made up ...
+_DAMAGE = re.compile(rb"^(Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression).*$", re.M)
+# ... and these mean nothing for the pixels
+_CHATTER = re.compile(rb"^(Warning: unknown JFIF|Unknown Adobe).*\n?", re.M)
+
+_stderr_lock = threading.Lock()
+
+
+def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """Decodes a whole 8-bit Huffman-coded JPEG, grey or of three channels, in its stored orientation.
+
+    Returns:
+        uint8 [H, W] or [H, W, 3] in BGR order.
+
+    Raises:
+        UnreadableImage: truncated, damaged as far as libjpeg can tell, too large, or a rare kind of JPEG.
+    """
+    frame = coded = None
+    for marker, body, size in _segments(data):
+        if marker in _FRAMES:
+            frame = _frame_size(marker, body)
+        elif marker == _SOS:
+            coded = (coded or 0) + size
+    if frame is None or coded is None:
+        raise truncated("an end marker without an image", "a frame header and a scan")
+    width, height, units = frame
+    # each coded unit takes at least one bit: a header that claims more is refused before memory is spent
+    if coded * 8 < units:
+        raise truncated(f"{coded} bytes of pixel data", f"pixel data for {width} x {height} pixels")
+    image, said = _with_stderr(lambda: decode_with_opencv(data, width, height))
+    damage = _DAMAGE.search(said)
+    if damage:
+        raise UnreadableImage(
+            "the JPEG is damaged",
+            seen=damage.group().decode("ascii", "replace"),
+            next_step="copy the file again",
+        )
+    return image
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """(marker, its body, bytes of coded data behind it) up to the end marker."""
+    at = 2
+    while True:
+        marker = _NEXT_MARKER.match(data, at)
+        if marker is None and data[at : at + 1] == b"\xff":
+            at += 1  # markers may be preceded by any number of ff
+            continue
+        if marker is None and at < len(data):
+            raise UnreadableImage("the JPEG is damaged", seen=f"{data[at]:#04x} at byte {at}", wanted="a marker there")
+        if marker is None or (data[at + 1] != _EOI and len(data) < at + 4):
+            raise truncated(f"{len(data)} bytes", "an end marker (ff d9)")
+        kind = data[at + 1]
+        if kind == _EOI:
+            return
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        start, end = at + 4, at + 2 + length
+        if length < 2 or end > len(data):
+            raise truncated(f"{len(data)} bytes", f"a segment {kind:#04x} of {length} bytes at byte {at}")
+        at = end
+        if kind == _SOS:
+            after = _NEXT_MARKER.search(data, end)
+            at = after.start() if after else len(data)
+        yield kind, data[start:end], at - end
+
+
+def _frame_size(marker: int, body: bytes) -> tuple[int, int, int]:
+    """(width, height, coded units) of a frame header of a kind that is read."""
+    if marker not in _FRAMES_READ:
+        raise UnreadableImage(
+            "this kind of JPEG is not read",
+            seen=f"frame type {marker:#04x}",
+            wanted="baseline or progressive, Huffman-coded",
+        )
+    if len(body) < 6:
+        raise truncated(f"a frame header of {len(body)} bytes", "at least 6")
+    precision, height, width, channels = struct.unpack_from(">BHHB", body)
+    if precision != 8 or channels not in (1, 3) or len(body) != 6 + 3 * channels:
+        raise UnreadableImage(
+            "this kind of JPEG is not read",
+            seen=f"{precision} bits, {channels} channels",
+            wanted="8 bits, 1 or 3 channels",
+        )
+    check_size(width, height)
+    factors = body[7::3]
+    across, down = 8 * max(f >> 4 for f in factors), 8 * max(f & 15 for f in factors)
+    if not across or not down:
+        raise UnreadableImage("the JPEG is damaged", seen="a sampling factor of 0")
+    return width, height, -(-width // across) * -(-height // down)
+
+
+def _with_stderr(call: Callable[[], T]) -> tuple[T, bytes]:
+    """What `call` returns, and what C code wrote to stderr meanwhile.
+
+    libjpeg fills lost blocks with grey, returns success and tells nobody but stderr, and OpenCV passes no
+    other word of it on: listening there is the one way not to score made-up pixels. Where stderr cannot be
+    redirected (a Windows service has none) the image is decoded unheard.
+    """
+    with _stderr_lock:
+        try:
+            kept = os.dup(2)
+        except OSError:
+            return call(), b""
+        try:
+            with tempfile.TemporaryFile() as listener:
+                os.dup2(listener.fileno(), 2)
+                try:
+                    result = call()
+                finally:
+                    os.dup2(kept, 2)
+                listener.seek(0)
+                said = listener.read()
+        finally:
+            os.close(kept)
+    # another thread may have had something to say in those milliseconds
+    others = _CHATTER.sub(b"", _DAMAGE.sub(b"", said)).strip(b"\n")
+    if others:
+        os.write(2, others + b"\n")
+    return result, said

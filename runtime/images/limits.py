@@ -1,0 +1,34 @@
+"""How large an image may be, decided from its header before a pixel is decoded."""
+
+from runtime.errors import UnreadableImage
+
+MAX_FILE_BYTES = 4 << 30
+# the largest VivaBlock mosaic, 16x16 tiles of 1000x1000, is 2.56e8 pixels
+MAX_PIXELS = 1 << 28
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuses what no microscope writes.
+
+    Raises:
+        UnreadableImage: an empty image, or more than `MAX_PIXELS`.
+    """
+    if width < 1 or height < 1:
+        raise UnreadableImage("the header gives an image without pixels", seen=f"{width} x {height}")
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(
+            "the image is too large",
+            seen=f"{width} x {height} pixels in the header",
+            wanted=f"at most {MAX_PIXELS} pixels",
+            next_step="check the file, or cut the mosaic into parts",
+        )
+
+
+def truncated(seen: str, wanted: str) -> UnreadableImage:
+    """The error for a file that ends before its image does."""
+    return UnreadableImage(
+        "the file is truncated",
+        seen=seen,
+        wanted=wanted,
+        next_step="wait for the copy to end, or copy it again",
+    )

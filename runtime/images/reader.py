@@ -1,0 +1,116 @@
+"""A file becomes a frame, or an error that names the file and the reason."""
+
+import hashlib
+import math
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InflamapError, UnreadableImage
+from runtime.images.bmp import decode_bmp
+from runtime.images.frame import Frame
+from runtime.images.grey import to_grey
+from runtime.images.jpeg import decode_jpeg
+from runtime.images.limits import MAX_FILE_BYTES
+from runtime.images.png import decode_png
+from runtime.images.signature import FORMATS, HEAD_BYTES, image_format
+from runtime.images.tiff import decode_tiff
+
+Channels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_DECODERS: dict[str, Callable[[bytes], Channels]] = {
+    "BMP": decode_bmp,
+    "PNG": decode_png,
+    "JPEG": decode_jpeg,
+    "TIFF": decode_tiff,
+}
+# (width, height) of a VivaScope frame, plain and exported with a caption of 45 rows; no file of theirs tells
+# the scale, the instrument's 500 µm field does
+_VIVASCOPE_SIZES = ((1000, 1000), (1000, 1045))
+_VIVASCOPE_UM_PER_PX = 0.5
+
+
+def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
+    """Reads one image file: BMP, PNG, JPEG or TIFF, chosen by its first bytes, whatever its name.
+
+    The file is read once; the hash and the pixels come from the same bytes. Files that show any sign of being
+    incomplete or damaged are refused rather than decoded as far as they go.
+
+    Args:
+        path: the file; it is only read.
+        um_per_px: lateral sampling in µm per pixel, where the user knows it; beats everything else.
+
+    Returns:
+        the frame at its own scale and depth. Grey saved as RGB becomes one channel; channels that differ give
+        a frame with `colour` True.
+
+    Raises:
+        UnreadableImage: the file cannot be opened or cannot become a frame; no other error comes out of any
+            file's content.
+        InflamapError: `um_per_px` is no positive number.
+    """
+    if um_per_px is not None and not (math.isfinite(um_per_px) and um_per_px > 0):
+        raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
+    data = _read_bytes(path)
+    try:
+        pixels, colour = to_grey(_decode(data))
+    except UnreadableImage as error:
+        raise UnreadableImage(
+            f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
+        ) from error
+    except Exception as error:  # the seam: whatever a decoder trips over, one file must not stop the others
+        raise UnreadableImage(
+            f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}"
+        ) from error
+
+    height, width = pixels.shape
+    scale, scale_from = um_per_px, "option"
+    if um_per_px is None:
+        vivascope = (width, height) in _VIVASCOPE_SIZES
+        scale, scale_from = (_VIVASCOPE_UM_PER_PX, "vivascope") if vivascope else (None, "unknown")
+    return Frame(
+        pixels=pixels,
+        bits=8 * pixels.dtype.itemsize,
+        sha256=hashlib.sha256(data).hexdigest(),
+        um_per_px=scale,
+        um_per_px_from=scale_from,
+        colour=colour,
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # asked before opening: to open a pipe is to wait for its writer
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+            raise UnreadableImage(f"{path}: this is {kind}", wanted="an image file")
+        if found.st_size > MAX_FILE_BYTES:
+            raise UnreadableImage(
+                f"{path}: the file is too large",
+                seen=f"{found.st_size} bytes",
+                wanted=f"at most {MAX_FILE_BYTES} bytes",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(
+            f"{path}: the file cannot be read",
+            seen=error.strerror or str(error),
+            next_step="check the path and the rights of this account",
+        ) from error
+    except MemoryError as error:
+        raise UnreadableImage(f"{path}: the file does not fit into memory", seen=f"{found.st_size} bytes") from error
+    except ValueError as error:  # a zero byte in the path
+        raise UnreadableImage(f"{path}: this is no path", seen=str(error)) from error
+
+
+def _decode(data: bytes) -> Channels:
+    if not data:
+        raise UnreadableImage("the file is empty", seen="0 bytes", next_step="wait for the copy to end")
+    name = image_format(data[:HEAD_BYTES])
+    if name is None:
+        raise UnreadableImage("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
+    return _DECODERS[name](data)

@@ -1,0 +1,149 @@
+"""TIFF: one page of plain or deflated grey or RGB, 8 or 16 bit."""
+
+import io
+import logging
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import UnreadableImage
+from runtime.images.limits import check_size, truncated
+
+# numbers of the TIFF 6.0 specification and its supplements
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_PLAIN = 1
+_DEFLATE = (8, 32946)
+_ALPHA = (1, 2)
+
+
+def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """Decodes a TIFF of one page, grey or RGB, 8 or 16 bit, uncompressed or deflated.
+
+    Returns:
+        uint8 or uint16 [H, W] with 0 as black, or [H, W, 3] in BGR order.
+
+    Raises:
+        UnreadableImage: truncated, damaged, several pages, too large, or a kind of TIFF that is not read.
+    """
+    import tifffile  # noqa: PLC0415 - 0.17 s that only TIFF users should wait
+
+    # what it finds wrong is said in our error, once
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+            page = _only_page(tiff)
+            _check_kind(page)
+            _check_segments(page, data)
+            pixels = page.asarray(maxworkers=1)
+            return _stored_order(page, pixels)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # a damaged tag surfaces as almost any type
+        raise UnreadableImage(
+            "the TIFF cannot be read",
+            seen=f"{type(error).__name__}: {error}",
+            next_step="export the image again",
+        ) from error
+
+
+def _only_page(tiff: Any) -> Any:
+    pages = len(tiff.pages)
+    if tiff.is_imagej:  # may keep a whole stack behind one page
+        pages = max(pages, int((tiff.imagej_metadata or {}).get("images", 1)))
+    if pages != 1:
+        raise UnreadableImage(
+            "the TIFF holds a stack",
+            seen=f"{pages} images",
+            wanted="one",
+            next_step="save the slices as single files",
+        )
+    return tiff.pages[0]
+
+
+def _check_kind(page: Any) -> None:
+    width, height = int(page.imagewidth), int(page.imagelength)
+    check_size(width, height)
+    samples, photometric, extra = int(page.samplesperpixel), int(page.photometric), tuple(page.extrasamples)
+    grey = photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and (
+        samples == 1 or (samples == 2 and all(int(e) in _ALPHA for e in extra) and len(extra) == 1)
+    )
+    rgb = photometric == _RGB and samples in (3, 4)
+    for right, what, seen, wanted in (
+        (page.imagedepth == 1, "volume", f"depth {page.imagedepth}", "one plane"),
+        (grey or rgb, "colour", f"{samples} samples, {page.photometric!r}", "grey or RGB"),
+        (
+            page.dtype in (np.uint8, np.uint16) and page.bitspersample in (8, 16),
+            "number format",
+            f"{page.bitspersample} bits, {page.dtype}",
+            "unsigned integers of 8 or 16 bits",
+        ),
+        (
+            page.compression == _PLAIN or page.compression in _DEFLATE,
+            "compression",
+            f"{page.compression!r}",
+            "none or deflate",
+        ),
+        (page.predictor in (1, 2), "predictor", f"{page.predictor!r}", "none or horizontal"),
+    ):
+        if not right:
+            raise UnreadableImage(
+                f"this {what} of a TIFF is not read",
+                seen=seen,
+                wanted=wanted,
+                next_step="save it as plain grey TIFF",
+            )
+
+
+def _check_segments(page: Any, data: bytes) -> None:
+    """Every strip or tile lies in the file and holds all its pixels; tifffile would fill gaps with black."""
+    offsets, counts, wanted = page.dataoffsets, page.databytecounts, _segment_bytes(page)
+    if not len(offsets) == len(counts) == len(wanted):
+        raise UnreadableImage(
+            "the TIFF's strips do not make up its image",
+            seen=f"{len(offsets)} strips",
+            wanted=f"{len(wanted)}",
+        )
+    for offset, count, (least, most) in zip(offsets, counts, wanted, strict=True):
+        if offset <= 0 or offset + count > len(data):
+            raise truncated(f"{len(data)} bytes", f"a strip of {count} bytes at byte {offset}")
+        if page.compression == _PLAIN:
+            held = count
+        else:
+            inflater = zlib.decompressobj()
+            held = len(inflater.decompress(data[offset : offset + count], most + 1))
+            if held > most or not inflater.eof:
+                raise UnreadableImage("the TIFF's strips are damaged", seen=f"{held} bytes", wanted=f"{least}")
+        if held < least:
+            raise truncated(f"a strip of {held} bytes", f"{least} bytes of pixels")
+
+
+def _segment_bytes(page: Any) -> list[tuple[int, int]]:
+    """(least, most) bytes of pixels in each strip or tile, in file order."""
+    height, width = int(page.imagelength), int(page.imagewidth)
+    planes, together = (page.samplesperpixel, 1) if int(page.planarconfig) == 2 else (1, page.samplesperpixel)
+    pixel_bytes = int(together) * (page.bitspersample // 8)
+    if page.is_tiled:
+        across, down = int(page.tilewidth), int(page.tilelength)
+        check_size(across, down)
+        tile = across * down * pixel_bytes
+        return [(tile, tile)] * (math.ceil(width / across) * math.ceil(height / down) * int(planes))
+    rows = min(int(page.rowsperstrip), height)
+    if rows < 1:
+        raise UnreadableImage("the TIFF's strips have no rows", seen=f"{rows}")
+    row = width * pixel_bytes
+    strips = [(min(rows, height - top) * row, rows * row) for top in range(0, height, rows)]
+    return strips * int(planes)
+
+
+def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """[H, W] or [H, W, 3] in BGR order, in this machine's byte order, 0 black."""
+    native: npt.NDArray[Any] = pixels.astype(np.uint8 if page.bitspersample == 8 else np.uint16, copy=False)
+    if int(page.planarconfig) == 2 and page.samplesperpixel > 1:
+        native = np.moveaxis(native, 0, -1)
+    if int(page.photometric) == _RGB:
+        return np.ascontiguousarray(native[:, :, 2::-1])
+    grey = native if native.ndim == 2 else native[:, :, 0]
+    return np.iinfo(grey.dtype).max - grey if int(page.photometric) == _WHITE_IS_ZERO else grey

@@ -1,0 +1,156 @@
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tifffile
+
+from runtime.errors import UnreadableImage
+from runtime.images.tiff import decode_tiff
+
+Grey = npt.NDArray[np.uint8]
+
+
+def encoded(image: npt.NDArray[Any], **options: Any) -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, image, **options)
+    return out.getvalue()
+
+
+def with_tag(data: bytes, code: int, value: int, kind: str = "<H") -> bytes:
+    """A copy of a little-endian TIFF with the first value of one tag changed."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        at = tiff.pages[0].tags[code].valueoffset
+    changed = bytearray(data)
+    struct.pack_into(kind, changed, at, value)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"rowsperstrip": 7},
+        {"tile": (16, 32)},
+        {"compression": "zlib"},
+        {"compression": "zlib", "rowsperstrip": 7},
+        {"compression": "zlib", "tile": (16, 32)},
+        {"compression": "zlib", "predictor": True},
+        {"bigtiff": True},
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_is_read_at_its_depth(grey: Grey, byteorder: Any, options: dict[str, Any], dtype: Any) -> None:
+    image = grey if dtype == np.uint8 else grey.astype(np.uint16) * 257 - 3
+    decoded = decode_tiff(encoded(image, byteorder=byteorder, photometric="minisblack", **options))
+    assert decoded.dtype == dtype
+    assert decoded.dtype.isnative
+    assert np.array_equal(decoded, image)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_rgb_comes_out_blue_first(grey: Grey, planar: Any) -> None:
+    rgb = np.stack([grey, grey // 2, grey // 4], axis=-1)
+    stored = rgb if planar == "contig" else np.moveaxis(rgb, -1, 0)
+    decoded = decode_tiff(encoded(stored, photometric="rgb", planarconfig=planar))
+    assert np.array_equal(decoded, rgb[:, :, ::-1])
+
+
+def test_alpha_is_dropped(grey: Grey) -> None:
+    rgba = np.stack([grey, grey, grey, np.zeros_like(grey)], axis=-1)
+    decoded = decode_tiff(encoded(rgba, photometric="rgb", extrasamples=["unassalpha"]))
+    assert np.array_equal(decoded, rgba[:, :, :3])
+    pair = np.stack([grey, np.zeros_like(grey)], axis=-1)
+    decoded = decode_tiff(encoded(pair, photometric="minisblack", planarconfig="contig", extrasamples=["unassalpha"]))
+    assert np.array_equal(decoded, grey)
+
+
+def test_white_is_zero_is_turned_round(grey: Grey) -> None:
+    assert np.array_equal(decode_tiff(encoded(grey, photometric="miniswhite")), 255 - grey)
+
+
+def test_a_stack_is_refused_rather_than_read_by_half(grey: Grey) -> None:
+    with pytest.raises(UnreadableImage, match="stack; seen: 3 images; wanted: one"):
+        decode_tiff(encoded(np.stack([grey] * 3), photometric="minisblack"))
+
+
+def test_an_imagej_stack_behind_one_page_is_refused(grey: Grey) -> None:
+    data = encoded(grey, photometric="minisblack", description="ImageJ=1.54f\nimages=20\nslices=20\n", metadata=None)
+    with pytest.raises(UnreadableImage, match="stack; seen: 20 images"):
+        decode_tiff(data)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "match"),
+    [
+        (np.zeros((8, 8), np.float32), {}, "number format of a TIFF is not read; seen: 32 bits, float32"),
+        (np.zeros((8, 8), np.int16), {}, "number format"),
+        (np.zeros((8, 8), np.uint32), {}, "number format"),
+        (np.zeros((8, 8), bool), {}, "number format"),
+        (np.zeros((8, 8, 2), np.uint8), {"planarconfig": "contig"}, "colour of a TIFF is not read; seen: 2 samples"),
+        (np.zeros((4, 16, 16), np.uint8), {"volumetric": True, "tile": (4, 16, 16)}, "volume"),
+        (np.zeros((8, 8), np.uint8), {"compression": "lzma"}, "compression of a TIFF is not read"),
+    ],
+)
+def test_other_kinds_are_named(image: npt.NDArray[Any], options: dict[str, Any], match: str) -> None:
+    with pytest.raises(UnreadableImage, match=match):
+        decode_tiff(encoded(image, photometric="minisblack", **options))
+
+
+def test_lzw_is_named_with_the_way_out(grey: Grey) -> None:
+    data = with_tag(encoded(grey, photometric="minisblack", compression="zlib"), 259, 5)
+    with pytest.raises(UnreadableImage, match=r"LZW.*wanted: none or deflate; next: save it as plain grey TIFF"):
+        decode_tiff(data)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"rowsperstrip": 7}, {"tile": (16, 32)}])
+def test_a_file_cut_within_its_pixels_is_called_truncated(grey: Grey, options: dict[str, Any]) -> None:
+    data = encoded(grey, photometric="minisblack", **options)
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        page = tiff.pages[0]
+        end = page.dataoffsets[-1] + page.databytecounts[-1]
+        assert all(tag.valueoffset < page.dataoffsets[0] for tag in page.tags), "the cut leaves the tags whole"
+    decode_tiff(data[:end])
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode_tiff(data[: end - 1])
+
+
+def test_a_strip_left_out_is_not_filled_with_black(grey: Grey) -> None:
+    data = with_tag(encoded(grey, photometric="minisblack", rowsperstrip=20), 273, 0, "<I")
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode_tiff(data)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_strips_with_too_few_rows_are_not_filled_with_black(grey: Grey, compression: Any) -> None:
+    data = encoded(grey, photometric="minisblack", compression=compression)
+    taller = with_tag(with_tag(data, 257, 70), 278, 70)
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode_tiff(taller)
+
+
+def test_a_bomb_is_refused_before_it_is_inflated(grey: Grey) -> None:
+    data = encoded(grey, photometric="minisblack", compression="zlib")
+    with pytest.raises(UnreadableImage, match="too large; seen: 65535 x 65535"):
+        decode_tiff(with_tag(with_tag(data, 256, 65535), 257, 65535))
+    with pytest.raises(UnreadableImage, match="strips are damaged"):
+        decode_tiff(with_tag(data, 257, 5))
+
+
+def test_a_deflated_strip_without_its_checksum_is_refused(grey: Grey) -> None:
+    data = encoded(grey, photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        count = tiff.pages[0].databytecounts[0]
+    with pytest.raises(UnreadableImage, match="strips are damaged"):
+        decode_tiff(with_tag(data, 279, count - 1))
+
+
+def test_a_damaged_directory_says_so_and_logs_nothing(grey: Grey, caplog: pytest.LogCaptureFixture) -> None:
+    data = encoded(grey, photometric="minisblack")
+    for broken in (data[:8], data[:60], data[:4] + b"\xff\xff\xff\x7f" + data[8:], with_tag(data, 258, 9)):
+        with pytest.raises(UnreadableImage):
+            decode_tiff(broken)
+    assert caplog.records == []
