@@ -1,0 +1,185 @@
+"""The model as files: a folder with `bundle.json`, single-file ONNX models and golden frames, verified before use.
+
+Every byte that reaches an engine has been hashed: files are read once, checked against `bundle.json` and handed on as
+bytes, so nothing can be swapped between the check and the load.
+"""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from runtime.dense_map import Geometry
+from runtime.errors import BundleError
+from runtime.quality import QualityLimits
+
+FORMAT = "inflamap.bundle/1"
+MANIFEST_FILE = "bundle.json"
+FP32_MODEL = "model.fp32.onnx"
+GOLDEN_FILE = "golden.npz"
+TRAINING_PATCHES_FILE = "training_patches.txt"
+DEFAULT_BUNDLE = Path(__file__).parent / "default_bundle"
+
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+# a bare file name: nothing in a bundle points outside it
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+PositivePx = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """Frames with the outputs every engine must reproduce here.
+
+    Attributes:
+        file: the .npz that holds `frames`, `probabilities` and `unfamiliarity`.
+        tolerance: for each model file the largest difference allowed in `probabilities`.
+    """
+
+    file: FileName
+    tolerance: dict[FileName, Positive]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`bundle.json`, key by key as in the contract; unknown keys are passed over, for newer versions may add some."""
+
+    format: str
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    grades: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
+    patch_px: PositivePx
+    stride_px: PositivePx
+    um_per_px: Positive
+    um_per_px_range: tuple[Positive, Positive]
+    files: dict[FileName, Sha256]
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+    golden: Golden
+    quality: QualityLimits
+    synthetic: bool
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format {self.format!r}, wanted {FORMAT!r}")
+        for needed in (FP32_MODEL, TRAINING_PATCHES_FILE, self.golden.file):
+            if needed not in self.files:
+                raise ValueError(f"files lacks {needed}")
+        if FP32_MODEL not in self.golden.tolerance:
+            raise ValueError(f"golden.tolerance lacks {FP32_MODEL}")
+        low, high = self.um_per_px_range
+        if not low <= self.um_per_px <= high:
+            raise ValueError(f"um_per_px_range {low} to {high} does not hold um_per_px {self.um_per_px}")
+
+
+@dataclass(frozen=True)
+class GoldenFrames:
+    """Golden inputs and outputs.
+
+    Attributes:
+        frames: uint8 [N, 1, H, W] at the model's scale.
+        probabilities: float32 [N, K, h, w], as the trained network gave them.
+        unfamiliarity: float32 [N, h, w].
+    """
+
+    frames: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+    unfamiliarity: npt.NDArray[np.float32]
+
+    def to_bytes(self) -> bytes:
+        """The .npz of `GOLDEN_FILE`."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer, frames=self.frames, probabilities=self.probabilities, unfamiliarity=self.unfamiliarity
+        )
+        return buffer.getvalue()
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "GoldenFrames":
+        """Raises ValueError or KeyError where the bytes are no such archive; never unpickles."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return GoldenFrames(arrays["frames"], arrays["probabilities"], arrays["unfamiliarity"])
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle opened by `open_bundle`: its manifest is valid, its files are checked as they are read."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def geometry(self) -> Geometry:
+        manifest = self.manifest
+        return Geometry(manifest.patch_px, manifest.stride_px, manifest.um_per_px)
+
+    def read_file(self, name: str) -> bytes:
+        """The bytes of one file of the bundle, after its sha256 was found right.
+
+        Raises:
+            BundleError: the bundle has no such file, it cannot be read, or it is not the one that was exported.
+        """
+        wanted = self.manifest.files.get(name)
+        path = self.folder / name
+        if wanted is None:
+            raise BundleError(f"{path}: not in {MANIFEST_FILE}", next_step="export the run again")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{path}: cannot be read", seen=error.strerror, next_step="copy the whole bundle again"
+            ) from error
+        seen = hashlib.sha256(data).hexdigest()
+        if seen != wanted:
+            raise BundleError(
+                f"{path}: not the file that was exported (sha256)",
+                seen=seen,
+                wanted=wanted,
+                next_step="copy the bundle again from where it was exported; do not use this one",
+            )
+        return data
+
+    def training_patches(self) -> frozenset[str]:
+        """Abbreviated content hashes of the patches it was trained or chosen by, see `abbreviate`."""
+        return frozenset(self.read_file(TRAINING_PATCHES_FILE).decode().split())
+
+    def golden_frames(self) -> GoldenFrames:
+        """The golden frames, checked like every file."""
+        name = self.manifest.golden.file
+        try:
+            return GoldenFrames.from_bytes(self.read_file(name))
+        except (ValueError, KeyError) as error:
+            raise BundleError(f"{self.folder / name}: no golden frames", seen=error) from error
+
+
+def abbreviate(sha256: str) -> str:
+    """The first 16 digits: enough to know a patch by, a quarter of the bytes."""
+    return sha256[:16]
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Open a bundle and check its manifest.
+
+    Raises:
+        BundleError: no such folder, no `bundle.json`, or one that breaks the contract.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path}: cannot be read",
+            seen=error.strerror,
+            wanted="the folder that `inflamap export` wrote",
+            next_step="check --bundle",
+        ) from error
+    try:
+        return Bundle(folder, msgspec.json.decode(text, type=Manifest))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: not a valid bundle", seen=error, next_step="export the run again") from error

@@ -1,0 +1,40 @@
+"""What every engine offers: grey images in, grade probabilities and unfamiliarity out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class EngineOutput:
+    """The two outputs of the graph for one batch.
+
+    Attributes:
+        probabilities: float32 [N, K, h, w], a softmax over the K grades.
+        unfamiliarity: float32 [N, h, w], 1 at the edge of what the training images looked like.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    unfamiliarity: npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A model ready to run on this machine.
+
+    `run` takes uint8 [N, 1, H, W] at the model's µm/px with H and W at least the patch size, and gives
+    h = (H - patch_px) // stride_px + 1 rows of cells (w likewise).
+    """
+
+    @property
+    def name(self) -> str:
+        """The engine's id in the contract, for instance `onnxruntime-fp32`."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """`fp32`, `fp16` or `int8`."""
+        ...
+
+    def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput: ...
