@@ -1,0 +1,262 @@
+"""The files of one result: their names, and the one place that writes them.
+
+A file is written whole under a temporary name in its folder and renamed into place, so that a reader sees the
+earlier content or the new, whatever happens in between.
+"""
+
+import errno
+import json
+import os
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import accumulate
+from pathlib import Path, PurePath
+from secrets import token_hex
+from typing import Any
+
+from runtime.errors import InflamapError
+
+SCORE, OVERLAY, MAP = ".score.json", ".overlay.jpg", ".map.ome.tif"
+LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP))
+# of Linux's file systems in bytes; Windows counts 255 UTF-16 units, which are never more
+LONGEST_NAME = 255
+# on Windows a file that a viewer or a virus scanner has open cannot be replaced; most let go soon
+PATIENCE_S = 2.0
+PAUSE_S = 0.05
+
+_SHORTENED = re.compile(r"~[0-9a-f]{8}")
+_TEMPORARY = re.compile(r".+\.tmp-[0-9a-f]{8}", re.DOTALL)
+_TEMPORARY_SUFFIX = len(".tmp-01234567")
+_NEXT_STEPS = {
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space on that disk",
+    errno.EROFS: "choose an output folder on a disk that can be written to",
+    errno.EACCES: "give this user write access, or close the program that has the file open",
+    errno.EPERM: "give this user write access, or close the program that has the file open",
+    errno.ENAMETOOLONG: "choose an output folder with a shorter path",
+}
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """Where the files of one result lie, relative to the output folder."""
+
+    score: Path
+    overlay: Path
+    map: Path
+
+
+def result_files(relative: PurePath) -> ResultFiles:
+    """Names of the files of the image found at `relative` below the watched folder.
+
+    The folders are mirrored. A name too long to take a suffix becomes its beginning, `~` and eight hexadecimal
+    digits of the whole name's hash; two images never share a name.
+
+    Raises:
+        InflamapError: `relative` leads out of the output folder.
+    """
+    if relative.is_absolute() or ".." in relative.parts or not relative.name:
+        raise InflamapError("path of an image", seen=relative, wanted="a relative path without '..'")
+    base = Path(*relative.parts[:-1], _short(relative.name))
+    score, overlay, map_ = (base.with_name(base.name + suffix) for suffix in (SCORE, OVERLAY, MAP))
+    return ResultFiles(score, overlay, map_)
+
+
+def write_result(
+    out: Path, relative: PurePath, *, overlay: bytes, map_file: bytes | None, record: dict[str, Any]
+) -> None:
+    """Write the files of one result, score.json last: it is there only when all that it speaks of is.
+
+    Args:
+        out: the output folder.
+        relative: the image's path below the watched folder.
+        overlay: the overlay's file.
+        map_file: the map's file; None when there is none, and an earlier one is removed.
+        record: the document of score.json; names that are not UTF-8 keep their lone surrogates, escaped.
+
+    Raises:
+        InflamapError: a file cannot be written; no new score.json is there then.
+        ValueError: `record` holds NaN or infinity, which JSON cannot; nothing is written then.
+    """
+    files = result_files(relative)
+    document = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    contents = {files.overlay: overlay, files.map: map_file, files.score: document.encode("ascii")}
+    paths = {out / file: data for file, data in contents.items() if data is not None}
+    score = out / files.score
+
+    # What a kill leaves. While the temporaries are written (nearly all of the time, and where a full disk shows):
+    # the earlier result, whole, and temporaries to be swept. From there to the last rename: no score.json, so the
+    # image is plainly not done and is scored again. Were the earlier score.json left standing until it is
+    # replaced, it would for that while vouch for an overlay and a map that are not its own.
+    with _said_plainly(score), ExitStack() as leftovers:
+        staged = {path: _stage(path, data, leftovers) for path, data in paths.items()}
+        _patiently(lambda: score.unlink(missing_ok=True))
+        if map_file is None:
+            _patiently(lambda: (out / files.map).unlink(missing_ok=True))
+        for path, temporary in staged.items():
+            if path == score:
+                _sync_folder(score.parent)
+            _replace(temporary, path)
+        _sync_folder(score.parent)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whose folders are made as needed; a reader sees the earlier content or the new.
+
+    Raises:
+        InflamapError: it cannot be written; the earlier content is still there.
+    """
+    with _said_plainly(path), ExitStack() as leftovers:
+        _replace(_stage(path, data, leftovers), path)
+        _sync_folder(path.parent)
+
+
+def read_record(out: Path, relative: PurePath) -> dict[str, Any] | None:
+    """The image's earlier score.json; None when there is none or it is damaged.
+
+    Raises:
+        InflamapError: it is there and may not be read.
+    """
+    path = out / result_files(relative).score
+    try:
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        raise InflamapError(
+            f"{path} cannot be read",
+            seen=error.strerror or error,
+            next_step="give this user read access to the output folder",
+        ) from error
+    return record if isinstance(record, dict) else None
+
+
+def sweep_temporaries(out: Path) -> int:
+    """Remove what a killed run left half-written below `out`; the number of files removed.
+
+    Only while no other run writes there (the ledger's lock says so). Files not named as ours stay.
+    """
+    removed = 0
+    for folder, _, names in os.walk(out):
+        for name in names:
+            if _TEMPORARY.fullmatch(name):
+                with suppress(OSError):
+                    Path(folder, name).unlink()
+                    removed += 1
+    return removed
+
+
+def check_output_folder(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output folder that is, or lies in, a folder images are read from: that one is only read.
+
+    Nothing is created. Links are followed, and folders compared by identity, so that neither a link nor a
+    differently written name on a file system that ignores case gets past.
+
+    Raises:
+        InflamapError: `out` is in an input folder, or is a file, or lies below one.
+    """
+    with _said_plainly(out):
+        resolved = out.resolve()
+        folders = [folder for folder in (resolved, *resolved.parents) if folder.exists()]
+        if not folders[0].is_dir():
+            raise InflamapError(
+                f"output folder {out}",
+                seen=f"{folders[0]} is a file",
+                wanted="a folder",
+                next_step="choose another --out",
+            )
+        for given in inputs:
+            if given.is_dir() and any(folder.samefile(given) for folder in folders):
+                raise InflamapError(
+                    f"output folder {out} lies in the folder of images {given}, which is only read",
+                    wanted="a folder outside it",
+                    next_step="choose another --out",
+                )
+
+
+def _short(name: str) -> str:
+    """The name, cut where a suffix would make it longer than a file system takes."""
+    room = LONGEST_NAME - LONGEST_SUFFIX
+    size = len(os.fsencode(name))
+    # a name of the length and form of a shortened one is shortened as well, lest it be taken for one
+    looks_shortened = size > room - 4 and _SHORTENED.fullmatch(name[-9:])
+    if size <= room and not looks_shortened:
+        return name
+    mark = f"~{sha256(os.fsencode(name)).hexdigest()[:8]}"
+    return _cut(name, room - len(mark)) + mark
+
+
+def _cut(name: str, size: int) -> str:
+    """As much of the name's beginning as `size` bytes hold; half a character is no name on some systems."""
+    lengths = list(accumulate(len(os.fsencode(letter)) for letter in name))
+    return name[: bisect_right(lengths, size)]
+
+
+def _stage(path: Path, data: bytes, leftovers: ExitStack) -> Path:
+    """Write a temporary beside `path`, down to the disk; `leftovers` removes it unless it is renamed."""
+    _make_folder(path.parent)
+    temporary = path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{token_hex(4)}")
+    leftovers.callback(_discard, temporary)
+    with temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _discard(temporary: Path) -> None:
+    # what cannot be removed now is swept at the next start; the error that led here is the one to tell
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    _patiently(lambda: os.replace(temporary, path))  # noqa: PTH105 - the seam that tests replace
+
+
+def _patiently(act: Callable[[], None]) -> None:
+    """Try again for a while when another program has the file open."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return act()
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(PAUSE_S)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each entered in its parent on the disk."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, where the system lets one (Windows and some shares do not)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _said_plainly(path: Path) -> Iterator[None]:
+    """Turn the system's error into one that names the file, the reason and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise InflamapError(
+            f"{error.filename2 or path} cannot be written",
+            seen=error.strerror or error,
+            next_step=_NEXT_STEPS.get(error.errno or 0, "check that the output folder can be reached and written to"),
+        ) from error

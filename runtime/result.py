@@ -1,0 +1,111 @@
+"""What is said about one image: the record behind score.json."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runtime.version import NOTICE, __version__
+
+SCHEMA = "inflamap.score/1"
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """The file scored. `path` is as found below the watched folder (or as given), never absolute."""
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+    um_per_px: float | None
+    um_per_px_from: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model and engine that scored it. `sha256` is that of the model file the engine ran."""
+
+    name: str
+    sha256: str
+    engine: str
+    precision: str
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """The frame's score over its valid cells.
+
+    Attributes:
+        mean: mean expected grade.
+        grade: `mean` rounded to the nearest grade.
+        area_fraction: share of the valid cells whose most probable grade is the key (the grade's name).
+        withheld_fraction: share of all cells left out.
+    """
+
+    mean: float
+    grade: int
+    area_fraction: dict[str, float]
+    withheld_fraction: float
+
+
+@dataclass(frozen=True)
+class MapRecord:
+    """The map file. `origin_um` is the [x, y] position of cell [0, 0]'s centre on the frame."""
+
+    file: str
+    patch_px: int
+    stride_px: int
+    shape: tuple[int, int]
+    origin_um: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds spent on one image."""
+
+    read: float
+    infer: float
+    write: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything said about one image; `to_json` is the whole of score.json.
+
+    `status` is `scored` or `withheld`; a withheld image has `score` None and at least one reason. A scored one may
+    carry reasons too: why some of its cells were left out. `map` is None where no map could be computed.
+    """
+
+    image: ImageRecord
+    model: ModelRecord
+    status: str
+    reasons: tuple[str, ...]
+    score: Score | None
+    map: MapRecord | None
+    overlay: str
+    timing_ms: Timing
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of score.json, keys in the contract's order."""
+        return {
+            "schema": SCHEMA,
+            "image": asdict(self.image),
+            "model": asdict(self.model),
+            "status": self.status,
+            "reasons": list(self.reasons),
+            "score": None if self.score is None else asdict(self.score),
+            "map": None if self.map is None else asdict(self.map),
+            "overlay": {"file": self.overlay},
+            "timing_ms": {name: round(ms, 2) for name, ms in asdict(self.timing_ms).items()},
+            "version": __version__,
+            "notice": NOTICE,
+        }
+
+
+def summary_line(result: Result) -> str:
+    """One line for a person."""
+    if result.score is None:
+        return f"{result.image.path}: withheld: {'; '.join(result.reasons)}"
+    line = f"{result.image.path}: {result.score.mean:.2f} (grade {result.score.grade})"
+    return f"{line}; {result.score.withheld_fraction:.0%} of the cells withheld" if result.reasons else line
