@@ -1,0 +1,29 @@
+"""Options that commands share."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.bundle import DEFAULT_BUNDLE
+from runtime.engines.registry import AUTO, ENGINE_NAMES
+
+
+def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that scores images."""
+    options = [
+        click.option(
+            "--bundle",
+            "bundle_folder",
+            type=click.Path(path_type=Path),
+            default=DEFAULT_BUNDLE,
+            help="BUNDLE folder. Default: the synthetic-trained one that ships with inflamap.",
+        ),
+        click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results."),
+        click.option("--engine", default=AUTO, show_default=True, help=f"auto or one of {', '.join(ENGINE_NAMES)}."),
+        click.option("--um-per-px", type=click.FloatRange(min=0, min_open=True), help="Sampling of the images."),
+        click.option("--threads", type=click.IntRange(min=1), help="Cores to use at most. Default: half, 4 at most."),
+    ]
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)

@@ -1,0 +1,61 @@
+"""`inflamap score`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.bundle import open_bundle
+from runtime.commands.options import scoring_options
+from runtime.console import reporter
+from runtime.errors import InflamapError, UnreadableImage
+from runtime.inputs import gather_inputs
+from runtime.outputs import check_output_folder, sweep_temporaries
+from runtime.result import Result, summary_line
+from runtime.scoring import Model, score_file
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@scoring_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def score(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    bundle_folder: Path,
+    out: Path,
+    engine: str,
+    um_per_px: float | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Score images, or all images below folders, and write score, map and overlay of each under --out."""
+    check_output_folder(out, paths)
+    inputs = gather_inputs(paths)
+    model = Model.load(open_bundle(bundle_folder), engine, threads=threads)
+    sweep_temporaries(out)
+    results: list[Result] = []
+    failed: list[dict[str, Any]] = []
+    with reporter() as report:
+
+        def fail(path: Path, error: InflamapError) -> None:
+            failed.append({"path": str(path), "error": str(error)})
+            report.say(f"inflamap: {error}")
+
+        for path, fault in inputs.faults:
+            fail(path, fault)
+        for image in inputs.images:
+            try:
+                results.append(score_file(image.path, image.relative, out, model, um_per_px=um_per_px))
+            except UnreadableImage as error:
+                fail(image.path, error)
+                continue
+            if not as_json:
+                click.echo(summary_line(results[-1]))
+            report.progress("scoring", len(results) + len(failed), len(inputs.images))
+    if as_json:
+        click.echo(json.dumps({"results": [result.to_json() for result in results], "failed": failed}, indent=2))
+    if failed:
+        context.exit(2)

@@ -1,0 +1,75 @@
+"""The watch loop: each image that comes to rest is scored once, and what happened is said in one line."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from runtime.errors import UnreadableImage
+from runtime.folder_watch import WatchSettings, watch_folder
+from runtime.outputs import read_record
+from runtime.result import summary_line
+from runtime.scoring import Model, score_file
+
+
+@dataclass
+class Tally:
+    """What the watch has done so far."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+def watch(
+    folder: Path,
+    out: Path,
+    model: Model,
+    settings: WatchSettings,
+    stop: threading.Event,
+    *,
+    um_per_px: float | None = None,
+    once: bool = False,
+    say: Callable[[str], None],
+) -> Tally:
+    """Score images as they come, until `stop` is set; the image in hand is finished.
+
+    An image whose record names the same content and model is not scored again.
+
+    Args:
+        folder: where the microscope saves; only read.
+        out: the results' folder, outside of `folder`.
+        model: what scores.
+        settings: how patient to be.
+        stop: ends the loop.
+        um_per_px: sampling of the images, where the user says so.
+        once: do what is there and end.
+        say: told one line an image.
+    """
+    tally = Tally()
+    for path in watch_folder(folder, settings, stop, once=once):
+        relative = path.relative_to(folder)
+        try:
+            if _scored_before(path, relative, out, model):
+                tally.skipped += 1
+                continue
+            say(summary_line(score_file(path, relative, out, model, um_per_px=um_per_px)))
+            tally.done += 1
+        except UnreadableImage as error:
+            tally.failed += 1
+            say(f"inflamap: {error}")
+    return tally
+
+
+def _scored_before(path: Path, relative: PurePath, out: Path, model: Model) -> bool:
+    """Whether the image's record names this very content and model."""
+    record = read_record(out, relative)
+    if record is None:
+        return False
+    try:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        return bool(record["image"]["sha256"] == content and record["model"]["sha256"] == model.sha256)
+    except (OSError, KeyError, TypeError):
+        # unreadable now: scoring it says why; a record of another make: it is made anew
+        return False

@@ -1,0 +1,139 @@
+"""`inflamap score` as a user meets it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from runtime.bundle import DEFAULT_BUNDLE, Bundle
+from runtime.cli import main
+
+
+def score(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["score", *map(str, arguments), "--threads", "1"])
+    return int(stop.value.code or 0)
+
+
+def test_default_bundle_scores_and_json_is_one_document(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image(tmp_path / "in" / "a.png", skin)
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.5", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [result["image"]["path"] for result in document["results"]] == ["a.png"]
+    assert document["failed"] == []
+    assert document["results"][0]["model"]["synthetic"] is True
+
+
+BAD = {
+    "empty.bmp": b"",
+    "not an image.png": b"these are words, not pixels",
+    "truncated.bmp": None,
+    "gone.bmp": None,
+}
+
+
+def test_bad_files_are_told_in_one_line_each_and_the_others_are_done(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    rng = np.random.default_rng(0)
+    save_image(folder / "good #1 ä.bmp", skin)
+    save_image(folder / "colour.png", rng.integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    save_image(folder / "one pixel.png", np.zeros((1, 1), np.uint8))
+    save_image(folder / "black.png", np.zeros((300, 300), np.uint8))
+    save_image(folder / "grey as colour.png", np.dstack([skin] * 3))
+    save_image(folder / "deep.png", skin.astype(np.uint16) * 257)
+    for name, content in BAD.items():
+        if content is not None:
+            (folder / name).write_bytes(content)
+    (folder / "truncated.bmp").write_bytes((folder / "good #1 ä.bmp").read_bytes()[:-1000])
+
+    assert score(folder, folder / "gone.bmp", "--out", tmp_path / "out", "--um-per-px", "0.5") == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    lines = captured.err.splitlines()
+    assert len(lines) == len(BAD)
+    for name in BAD:
+        assert sum(name in line for line in lines) == 1, name
+    status = {
+        path.name.removesuffix(".score.json"): json.loads(path.read_text())["status"]
+        for path in (tmp_path / "out").glob("*.score.json")
+    }
+    assert status == {
+        "good #1 ä.bmp": "scored",
+        "grey as colour.png": "scored",
+        "deep.png": "scored",
+        "colour.png": "withheld",
+        "one pixel.png": "withheld",
+        "black.png": "withheld",
+    }
+    for name in status:
+        assert (tmp_path / "out" / f"{name}.overlay.jpg").stat().st_size > 1000
+
+
+def test_withheld_images_are_results(
+    tmp_path: Path, save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image(tmp_path / "in" / "black.png", np.zeros((300, 300), np.uint8))
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.5") == 0
+    assert capsys.readouterr().out.startswith("black.png: withheld: ")
+
+
+def test_output_folder_inside_the_input_is_refused_and_nothing_written(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image(tmp_path / "in" / "a.png", skin)
+    assert score(tmp_path / "in", "--out", tmp_path / "in" / "out") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("damage", ["folder", "manifest", "sha256"])
+def test_bad_bundle_is_refused_in_one_line(
+    damage: str,
+    tmp_path: Path,
+    skin: npt.NDArray[np.uint8],
+    bundle_with: Callable[..., Bundle],
+    save_image: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save_image(tmp_path / "in" / "a.png", skin)
+    folder = bundle_with().folder
+    if damage == "folder":
+        folder = tmp_path / "none"
+    elif damage == "manifest":
+        (folder / "bundle.json").write_text("{")
+    else:
+        (folder / "model.fp32.onnx").write_bytes(b"another model")
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--bundle", folder) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert str(folder) in captured.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_engine_is_refused(
+    tmp_path: Path, save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image(tmp_path / "in" / "a.png", np.zeros((9, 9), np.uint8))
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--engine", "gpu", "--bundle", DEFAULT_BUNDLE) == 2
+    assert "onnxruntime-fp32" in capsys.readouterr().err
+
+
+def test_real_frames_each_have_a_record(
+    real_frames: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(*real_frames[0].parts[: real_frames[0].parts.index("raw_data") + 1])
+    assert score(folder, "--out", tmp_path, "--um-per-px", 400 / 384, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["results"]) == 20
+    assert document["failed"] == []
+    for result in document["results"]:
+        assert result["status"] in {"scored", "withheld"}
+        assert bool(result["reasons"]) or result["status"] == "scored"
+        assert (tmp_path / f"{result['image']['path']}.score.json").exists()

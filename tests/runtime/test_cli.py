@@ -1,0 +1,79 @@
+"""The command: found by name, one line an error, the exit codes of the contract."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.cli import main
+from runtime.version import NOTICE, __version__
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return int(stop.value.code or 0)
+
+
+def test_version_says_what_it_is_not_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    said = capsys.readouterr().out
+    assert __version__ in said
+    assert NOTICE in said
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    said = capsys.readouterr().out
+    for command in ("phantom", "train", "evaluate", "export", "score", "watch"):
+        assert f"\n  {command} " in said
+    assert "Research use only" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["scoer"], "scoer"),
+        (["score"], "PATH"),
+        (["score", "x.png"], "--out"),
+        (["score", "x.png", "--out", "o", "--um-per-px", "0"], "--um-per-px"),
+        (["score", "x.png", "--out", "o", "--frobnicate"], "--frobnicate"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exits_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("inflamap: ")
+    assert said in captured.err
+    assert "--help" in captured.err
+
+
+def test_debug_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
+    from runtime.errors import BundleError
+
+    with pytest.raises(BundleError):
+        main(["score", str(tmp_path), "--out", str(tmp_path.parent / "o"), "--bundle", str(tmp_path), "--debug"])
+
+
+def test_missing_extra_names_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None\nfrom runtime.cli import main\nmain(['train', 'data', '--out', 'run'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'inflamap[train]'" in done.stderr
+
+
+def test_score_and_watch_load_neither_torch_nor_the_trainer() -> None:
+    script = (
+        "import sys, runtime.cli, runtime.commands.score, runtime.commands.watch\n"
+        "print({'torch', 'trainer', 'export', 'sklearn', 'onnx', 'rich', 'tifffile'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"

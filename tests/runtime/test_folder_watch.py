@@ -1,0 +1,181 @@
+"""A file is given once for each content, and only when it rests."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from runtime.errors import InflamapError
+from runtime.folder_watch import FileState, Settling, WatchSettings, watch_folder
+from runtime.images import looks_like_image
+
+SETTLE_S = 1.0
+GREY = np.zeros((4, 4), np.uint8)
+
+
+class SettlingMachine(RuleBasedStateMachine):
+    """Random writes, looks and pauses against a plain account of what each file's content is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settling = Settling(SETTLE_S)
+        self.now = 100.0
+        self.content: dict[Path, FileState] = {}
+        self.changed_at: dict[Path, float] = {}
+        self.given: list[tuple[Path, FileState]] = []
+        self.version = 0
+
+    names = st.sampled_from([Path("a"), Path("b"), Path("c")])
+
+    @rule(path=names)
+    def write(self, path: Path) -> None:
+        self.version += 1
+        self.content[path] = FileState(self.version, self.version)
+        self.changed_at[path] = self.now
+        self.look(path)
+
+    @rule(path=names)
+    def remove(self, path: Path) -> None:
+        self.content.pop(path, None)
+        self.look(path)
+
+    @rule(path=names)
+    def look(self, path: Path) -> None:
+        self.settling.see(path, self.content.get(path), self.now)
+
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 3.0]))
+    def wait_and_take(self, seconds: float) -> None:
+        self.now += seconds
+        for path in self.settling.take(self.now):
+            assert self.now - self.changed_at[path] >= SETTLE_S
+            given = (path, self.content[path])
+            assert given not in self.given, "given twice"
+            self.given.append(given)
+
+    @invariant()
+    def nothing_is_forgotten(self) -> None:
+        waiting = set(self.settling.waiting())
+        for path, state in self.content.items():
+            assert path in waiting or (path, state) in self.given
+
+
+TestSettling = SettlingMachine.TestCase
+
+
+def test_old_file_is_taken_at_once_and_a_time_in_the_future_waits() -> None:
+    settling = Settling(SETTLE_S)
+    settling.see(Path("old"), FileState(1, 1), now=10.0, age_s=3600)
+    settling.see(Path("future"), FileState(1, 1), now=10.0, age_s=-3600)
+    assert settling.take(10.0) == [Path("old")]
+    assert settling.take(11.0) == [Path("future")]
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Callable[[WatchSettings], list[Path]]]:
+    """Starts a watch of tmp_path in a thread; the list grows as images are given."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start(settings: WatchSettings) -> list[Path]:
+        given: list[Path] = []
+
+        def run() -> None:
+            for path in watch_folder(tmp_path, settings, stop):
+                given.append(path)
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+        return given
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not seen in time"
+        time.sleep(0.02)
+
+
+def test_what_is_there_and_what_comes_is_given(
+    tmp_path: Path, watched: Callable[[WatchSettings], list[Path]], save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "before.png", GREY)
+    given = watched(WatchSettings(settle_s=0.2, rescan_s=3600))
+    wait_for(lambda: given == [tmp_path / "before.png"])
+    save_image(tmp_path / "VivaStack #1" / "näch ster.png", GREY)
+    (tmp_path / "notes.txt").write_text("no image")
+    wait_for(lambda: len(given) == 2)
+    assert given[1].name == "näch ster.png"
+    assert tmp_path / "notes.txt" not in given
+    # saved again with other content: given again
+    save_image(tmp_path / "before.png", np.full((5, 5), 9, np.uint8))
+    wait_for(lambda: len(given) == 3)
+    assert given[2] == tmp_path / "before.png"
+
+
+def test_its_own_reading_is_no_news(
+    tmp_path: Path, watched: Callable[[WatchSettings], list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Path] = []
+
+    def look(path: Path) -> bool:
+        looks.append(path)
+        return looks_like_image(path)
+
+    monkeypatch.setattr("runtime.folder_watch.looks_like_image", look)
+    watched(WatchSettings(settle_s=0.1, poll_s=0.01))
+    time.sleep(0.3)
+    (tmp_path / "unnamed").write_bytes(b"opened by every look, to see what it is")
+    wait_for(lambda: bool(looks))
+    time.sleep(0.5)
+    # created, modified and closed, each perhaps in a round of its own
+    assert len(looks) <= 3
+
+
+def test_rescan_finds_what_no_event_told(
+    tmp_path: Path,
+    watched: Callable[[WatchSettings], list[Path]],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.folder_watch._Hints.on_any_event", lambda *_: None)
+    given = watched(WatchSettings(settle_s=0.1, rescan_s=0.3))
+    save_image(tmp_path / "quiet.png", GREY)
+    wait_for(lambda: given == [tmp_path / "quiet.png"])
+
+
+def test_file_that_grows_is_given_only_when_it_rests(
+    tmp_path: Path, watched: Callable[[WatchSettings], list[Path]], save_image: Callable[..., str]
+) -> None:
+    given = watched(WatchSettings(settle_s=0.6))
+    save_image(tmp_path / "whole.bmp", np.zeros((100, 100), np.uint8))
+    data = (tmp_path / "whole.bmp").read_bytes()
+    with (tmp_path / "slow.bmp").open("wb") as file:
+        for start in range(0, len(data), 1500):
+            file.write(data[start : start + 1500])
+            file.flush()
+            time.sleep(0.15)
+            assert tmp_path / "slow.bmp" not in given
+    wait_for(lambda: tmp_path / "slow.bmp" in given)
+
+
+def test_once_ends_when_all_that_is_there_was_given(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    for number in range(3):
+        save_image(tmp_path / f"{number}.png", GREY)
+    given = list(watch_folder(tmp_path, WatchSettings(settle_s=0.2), threading.Event(), once=True))
+    assert sorted(path.name for path in given) == ["0.png", "1.png", "2.png"]
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InflamapError, match=r"gone: no such folder.*the folder the microscope saves to"):
+        next(watch_folder(tmp_path / "gone", WatchSettings(), threading.Event()))

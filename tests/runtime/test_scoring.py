@@ -1,0 +1,170 @@
+"""From an image file to the files of its result."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tifffile
+
+from runtime import scoring
+from runtime.bundle import Bundle
+from runtime.dense_map import dense_map
+from runtime.scoring import SYNTHETIC_WARNING, Model, score_file
+from runtime.version import NOTICE, __version__
+
+
+def scored(path: Path, out: Path, model: Model, um_per_px: float | None = 0.5) -> dict[str, Any]:
+    score_file(path, PurePath(path.name), out, model, um_per_px=um_per_px)
+    document: dict[str, Any] = json.loads((out / f"{path.name}.score.json").read_text(encoding="utf-8"))
+    return document
+
+
+def test_record_holds_every_key_of_the_contract(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    sha256 = save_image(tmp_path / "skin.bmp", skin)
+    record = scored(tmp_path / "skin.bmp", tmp_path / "out", model)
+    assert record["schema"] == "inflamap.score/1"
+    assert record["image"] == {
+        "path": "skin.bmp",
+        "sha256": sha256,
+        "width": 400,
+        "height": 400,
+        "um_per_px": 0.5,
+        "um_per_px_from": "option",
+    }
+    assert record["model"] == {
+        "name": model.bundle.manifest.name,
+        "sha256": model.bundle.manifest.files["model.fp32.onnx"],
+        "engine": "onnxruntime-fp32",
+        "precision": "fp32",
+        "synthetic": True,
+    }
+    assert record["status"] == "scored"
+    assert record["map"] == {
+        "file": "skin.bmp.map.ome.tif",
+        "patch_px": 128,
+        "stride_px": 16,
+        "shape": [18, 18],
+        "origin_um": [32.0, 32.0],
+    }
+    assert record["overlay"] == {"file": "skin.bmp.overlay.jpg"}
+    assert set(record["timing_ms"]) == {"read", "infer", "write", "total"}
+    assert record["version"] == __version__
+    assert record["notice"] == NOTICE
+
+
+def test_score_sums_up_the_valid_cells_of_the_one_dense_map(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "skin.png", skin)
+    record = scored(tmp_path / "skin.png", tmp_path, model)
+    channels = tifffile.imread(tmp_path / "skin.png.map.ome.tif")
+    found = dense_map(skin, model.engine, model.bundle.geometry)
+    valid = np.isfinite(channels[0])
+    np.testing.assert_array_equal(channels[0][valid], found.expected_grade()[valid])
+    np.testing.assert_array_equal(channels[1][valid], found.confidence()[valid])
+    score = record["score"]
+    assert score["mean"] == pytest.approx(channels[0][valid].mean(), abs=1e-5)
+    assert score["grade"] == round(score["mean"])
+    assert score["withheld_fraction"] == pytest.approx(1 - valid.mean())
+    shares = {str(grade): float((found.grade()[valid] == grade).mean()) for grade in range(5)}
+    assert score["area_fraction"] == pytest.approx(shares)
+
+
+def test_severity_that_grows_to_the_right_is_scored_so(skin: npt.NDArray[np.uint8], model: Model) -> None:
+    expected = dense_map(skin, model.engine, model.bundle.geometry).expected_grade().mean(axis=0)
+    assert expected[-3:].mean() - expected[:3].mean() > 1.5
+
+
+@pytest.mark.parametrize("factor", [1.25, 0.8])
+def test_frame_at_another_scale_is_resampled_and_the_map_lies_where_it_should(
+    factor: float, tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    low, high = model.bundle.manifest.um_per_px_range
+    um_per_px = 0.5 * factor
+    assert low <= um_per_px <= high
+    save_image(
+        tmp_path / "skin.png", cv2.resize(skin, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    )
+    record = scored(tmp_path / "skin.png", tmp_path, model, um_per_px)
+    assert record["map"]["shape"] == [18, 18]
+    with tifffile.TiffFile(tmp_path / "skin.png.map.ome.tif") as file:
+        pixels = ET.fromstring(file.ome_metadata or "").find(".//{*}Pixels")
+    assert pixels is not None
+    assert float(pixels.attrib["PhysicalSizeX"]) == 8.0
+    plane = pixels.find("{*}Plane")
+    assert plane is not None
+    assert float(plane.attrib["PositionX"]) == 32.0
+
+
+def test_sixteen_bit_frame_scores_as_its_eight_bit_self(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "a.png", skin)
+    save_image(tmp_path / "b.png", skin.astype(np.uint16) * 257)
+    means = [scored(tmp_path / name, tmp_path, model)["score"]["mean"] for name in ("a.png", "b.png")]
+    assert means[0] == pytest.approx(means[1], abs=1e-6)
+
+
+COLOUR = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+LEVELS_OF_12_BITS = np.random.default_rng(1).integers(0, 4096, (200, 200), dtype=np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "um_per_px", "reason"),
+    [
+        (np.zeros((300, 300), np.uint8), 0.5, "dark: "),
+        (np.zeros((1, 1), np.uint8), 0.5, "too small: 1x1 px at the model's scale, a patch needs 128x128"),
+        (COLOUR, 0.5, "colour: "),
+        (LEVELS_OF_12_BITS, 0.5, "depth of grey unknown: "),
+        (np.full((200, 200), 90, np.uint8), None, "scale unknown: "),
+        (np.full((200, 200), 90, np.uint8), 5.0, "scale: 5 µm/px is outside "),
+    ],
+)
+def test_image_that_must_not_be_scored_is_withheld_with_overlay_and_reason(
+    pixels: npt.NDArray[Any],
+    um_per_px: float | None,
+    reason: str,
+    tmp_path: Path,
+    model: Model,
+    save_image: Callable[..., str],
+) -> None:
+    save_image(tmp_path / "x.png", pixels)
+    record = scored(tmp_path / "x.png", tmp_path / "out", model, um_per_px)
+    assert record["status"] == "withheld"
+    assert record["score"] is None
+    assert record["map"] is None
+    assert any(text.startswith(reason) for text in record["reasons"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x.png.overlay.jpg", "x.png.score.json"]
+    assert cv2.imread(str(tmp_path / "out" / "x.png.overlay.jpg")) is not None
+
+
+def test_only_a_synthetic_model_warns_on_the_overlay(
+    tmp_path: Path,
+    skin: npt.NDArray[np.uint8],
+    model: Model,
+    bundle_with: Callable[..., Bundle],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = []
+    draw = scoring.draw_overlay
+
+    def listen(*arguments: Any) -> npt.NDArray[np.uint8]:
+        said.append(arguments[-1].warning)
+        return draw(*arguments)
+
+    monkeypatch.setattr(scoring, "draw_overlay", listen)
+    save_image(tmp_path / "skin.png", skin)
+    assert scored(tmp_path / "skin.png", tmp_path, model)["model"]["synthetic"] is True
+    real = Model.load(bundle_with(synthetic=False), threads=1)
+    assert scored(tmp_path / "skin.png", tmp_path, real)["model"]["synthetic"] is False
+    assert said == [SYNTHETIC_WARNING, None]
+    assert SYNTHETIC_WARNING == "synthetic-trained model: not for real findings"
