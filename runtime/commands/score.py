@@ -11,7 +11,7 @@ from runtime.commands.options import scoring_options
 from runtime.console import reporter
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.inputs import gather_inputs
-from runtime.outputs import check_output_folder, sweep_temporaries
+from runtime.outputs import check_output_folder
 from runtime.result import Result, summary_line
 from runtime.scoring import Model, score_file
 
@@ -35,7 +35,6 @@ def score(
     check_output_folder(out, paths)
     inputs = gather_inputs(paths)
     model = Model.load(open_bundle(bundle_folder), engine, threads=threads)
-    sweep_temporaries(out)
     results: list[Result] = []
     failed: list[dict[str, Any]] = []
     with reporter() as report:
