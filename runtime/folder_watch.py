@@ -26,7 +26,6 @@ from watchdog.observers import Observer
 from runtime.errors import InflamapError
 from runtime.images import find_images, looks_like_image
 
-
 CONTENT_EVENTS = frozenset({EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED, EVENT_TYPE_CLOSED})
 
 

@@ -30,7 +30,7 @@ def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: s
         frame_name: name of the frame's file; folders before it are dropped, as they may name a patient.
     """
     # here, because a command that writes no map should not wait for it
-    import tifffile  # noqa: PLC0415
+    import tifffile
 
     planes = np.stack([map.expected_grade(), map.confidence()]).astype(np.float32, copy=False)
     planes[:, ~valid] = np.nan

@@ -1,5 +1,6 @@
 """One scored patch, cut from its file at the model's scale: the one way in for training, calibration and evaluation."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import DataError
+from runtime.images.frame import Frame
 from runtime.images.reader import read_frame
 from runtime.images.scale import to_model_scale
 
@@ -20,11 +22,14 @@ class PatchPixels:
 
     Attributes:
         pixels: uint8 [S, S'] at the model's scale: exactly the patch where a corner was given, else the whole file.
+        sha256: of the file's own pixels, and the corner where one was given: the patch's content whatever its name, its
+            lossless format, or the scale it is taken for.
         um_per_px: the file's sampling.
         assumed: whether nothing told that sampling.
     """
 
     pixels: npt.NDArray[np.uint8]
+    sha256: str
     um_per_px: float
     assumed: bool
 
@@ -65,7 +70,15 @@ def read_patch(
             seen=f"{pixels.shape[1]}x{pixels.shape[0]} px",
             wanted=f"at least {patch_px}x{patch_px}",
         )
-    return PatchPixels(pixels, scale, frame.um_per_px is None)
+    return PatchPixels(pixels, _content_sha256(frame, corner), scale, frame.um_per_px is None)
+
+
+def _content_sha256(frame: Frame, corner: tuple[int, int] | None) -> str:
+    digest = hashlib.sha256(np.array(frame.pixels.shape).tobytes())
+    digest.update(frame.pixels.tobytes())
+    if corner is not None:
+        digest.update(np.array(corner).tobytes())
+    return digest.hexdigest()
 
 
 def middle(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

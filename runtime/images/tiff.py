@@ -28,7 +28,7 @@ def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     Raises:
         UnreadableImage: truncated, damaged, several pages, too large, or a kind of TIFF that is not read.
     """
-    import tifffile  # noqa: PLC0415 - 0.17 s that only TIFF users should wait
+    import tifffile
 
     # what it finds wrong is said in our error, once
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)

@@ -1,0 +1,70 @@
+"""How far a microscope's sampling may be from the model's before the score shifts."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from runtime.dense_map import Geometry, dense_map
+from runtime.engines import Engine
+from runtime.images import Frame, to_model_scale
+
+# an image resampled from a scale within the range keeps its expected grade to this on average
+TOLERANCE_GRADES = 0.1
+# sixths of an octave: finer steps would claim more than 300 patches can tell
+STEP = 2 ** (1 / 6)
+# one and a half octaves each way: beyond, a patch of 128 px has too few or needlessly many pixels to stand for a frame
+STEPS = 9
+# pixels around a patch that resampling may reach into
+MARGIN_PX = 16
+
+
+def measure_scale_range(
+    patches: npt.NDArray[np.uint8], engine: Engine, geometry: Geometry
+) -> tuple[tuple[float, float], dict[str, float]]:
+    """Resample patches to other scales and back, and see where the expected grade moves.
+
+    Args:
+        patches: uint8 [N, 1, patch_px, patch_px] at the model's scale.
+        engine: the exported model.
+        geometry: its geometry.
+
+    Returns:
+        The range (lowest, highest) in µm/px around the model's own scale, and for each scale tried the mean
+        absolute shift of the expected grade.
+    """
+
+    def expected(images: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float64]:
+        return np.array([dense_map(image, engine, geometry).expected_grade()[0, 0] for image in images])
+
+    originals = [patch[0] for patch in patches]
+    reference = expected(originals)
+    shifts: dict[float, float] = {geometry.um_per_px: 0.0}
+
+    def holds(scale: float) -> bool:
+        seen = expected([_as_seen_at(patch, scale, geometry) for patch in originals])
+        shifts[scale] = float(np.abs(seen - reference).mean())
+        return shifts[scale] <= TOLERANCE_GRADES
+
+    ends = []
+    for direction in (1 / STEP, STEP):
+        end = geometry.um_per_px
+        for step in range(1, STEPS + 1):
+            scale = geometry.um_per_px * direction**step
+            if not holds(scale):
+                break
+            end = scale
+        ends.append(end)
+    return (ends[0], ends[1]), {f"{scale:.3f}": round(shifts[scale], 4) for scale in sorted(shifts)}
+
+
+def _as_seen_at(patch: npt.NDArray[np.uint8], um_per_px: float, geometry: Geometry) -> npt.NDArray[np.uint8]:
+    """The patch as it comes out of a microscope that samples at `um_per_px`, after the usual rescaling."""
+    wide = cv2.copyMakeBorder(patch, MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX, cv2.BORDER_REFLECT_101)
+    there = to_model_scale(_frame(wide, geometry.um_per_px), um_per_px)
+    back = to_model_scale(_frame(there, um_per_px), geometry.um_per_px)
+    inside = slice(MARGIN_PX, MARGIN_PX + geometry.patch_px)
+    return np.ascontiguousarray(back[inside, inside])
+
+
+def _frame(pixels: npt.NDArray[np.uint8], um_per_px: float) -> Frame:
+    return Frame(pixels, 8, "", um_per_px, "option")

@@ -1,0 +1,128 @@
+"""A small finished run with names that must not leave it, its graphs and its bundle."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import hypothesis
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from export import package
+from export.onnx_graph import to_onnx
+from runtime.bundle import Bundle, open_bundle
+from runtime.cli import main
+from runtime.dense_map import Geometry
+from trainer.dataset import read_scored_patches
+from trainer.fit import FitSettings, fit
+from trainer.network import NetworkConfig, TextureNetwork, load_network
+from trainer.split import split_patches
+
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
+GRADES, PERIODS_PX = 3, (3.5, 6.0, 11.0)
+PARTS = ("train", "train", "val", "test", "train")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def draw_texture(grade: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Stripes in any direction, the coarser the higher the grade, under a camera's noise; uint8 [36, 36]."""
+    turn, phase = rng.uniform(0, 2 * np.pi, 2)
+    y, x = np.mgrid[:36, :36]
+    wave = np.sin((x * np.cos(turn) + y * np.sin(turn)) * 2 * np.pi / PERIODS_PX[grade] + phase)
+    return np.clip(120 + 45 * wave + 8 * rng.standard_normal((36, 36)), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its folder, its data set, its network and geometry."""
+
+    folder: Path
+    data: Path
+    network: TextureNetwork
+    geometry: Geometry
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Trained on patches of persons, by a split file in a person's folder."""
+    private = tmp_path_factory.mktemp("home") / "Erika Mustermann"
+    data, rng = private / "scored", np.random.default_rng(0)
+    (data / "Visite").mkdir(parents=True)
+    scores, split = [], []
+    for number in range(150):
+        grade, path = number % GRADES, f"Visite/Mustermann-{number:03d}.png"
+        (data / path).write_bytes(cv2.imencode(".png", draw_texture(grade, rng))[1].tobytes())
+        scores.append((path, grade, f"Patient-{number % 11}", "Dr-Who", 0.5))
+        split.append((path, PARTS[number % len(PARTS)]))
+    for name, header, rows in (
+        ("scored/scores.csv", ("path", "score", "subject", "rater", "um_per_px"), scores),
+        ("who.csv", ("path", "split"), split),
+    ):
+        with (private / name).open("w", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
+
+    config = NetworkConfig(
+        grades=("0", "1", "2"), kernels=(4, 3), strides=(2, 2), widths=(16, 16), patch_px=32, hidden=16
+    )
+    patches = read_scored_patches(data, patch_px=32, model_um_per_px=0.5)
+    how = str(private / "who.csv")
+    run = tmp_path_factory.mktemp("runs") / "tiny-run"
+    fit(
+        patches,
+        split_patches(patches, how, 0),
+        config,
+        FitSettings(epochs=15, batch=16, seed=7, split=how),
+        run,
+        source=data,
+        progress=lambda *_step: None,
+        say=lambda _line: None,
+    )
+    return Finished(run, data, load_network(run), Geometry(32, 8, 0.5))
+
+
+@pytest.fixture(scope="session")
+def graphs(finished) -> dict[int, bytes]:
+    """The run's graph at two strides; each costs torch seconds, so tests that need one share them."""
+    return {stride_px: to_onnx(finished.network, stride_px) for stride_px in (8, 16)}
+
+
+@pytest.fixture
+def _shared_graphs(graphs, monkeypatch) -> None:
+    """Hands the shared graphs out where `export_bundle` would make them anew."""
+    monkeypatch.setattr(package, "to_onnx", lambda _network, stride_px: graphs[stride_px])
+
+
+@pytest.fixture(scope="session")
+def bundle(finished, graphs, tmp_path_factory) -> Bundle:
+    """The run's bundle at 8 px stride."""
+    out = tmp_path_factory.mktemp("bundles") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "to_onnx", lambda _network, stride_px: graphs[stride_px])
+        package.export_bundle(finished.folder, out, stride_px=8, say=lambda _line: None)
+    return open_bundle(out)
+
+
+@pytest.fixture
+def inflamap(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command as a user types it; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, said.out, said.err
+
+    return run

@@ -1,0 +1,109 @@
+"""`inflamap train`, as the lab scientist types it."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def coarse(tmp_path_factory, draw_data, write_csv) -> Path:
+    """Textures of 64 px at 1 µm/px, which the data set does not say; it does say who is held out."""
+    folder = draw_data(tmp_path_factory.mktemp("coarse"), patches=24, side=64)
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    parts = ("train", "train", "train", "train", "val", "test")
+    write_csv(
+        folder / "scores.csv",
+        "path,score,subject,rater,split",
+        [(row["path"], row["score"], row["subject"], row["rater"], parts[int(row["subject"][1:]) % 6]) for row in rows],
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, draw_data) -> Path:
+    return draw_data(tmp_path_factory.mktemp("plain"), patches=24, side=128)
+
+
+def document(run: Path) -> dict[str, Any]:
+    return json.loads((run / "run.json").read_text())
+
+
+def test_a_data_set_becomes_a_run_by_its_own_split_and_the_given_scale(inflamap, coarse, tmp_path):
+    run = tmp_path / "run"
+    code, out, err = inflamap("train", coarse, "--out", run, "--um-per-px", 1, "--epochs", 1, "--seed", 3)
+    assert code == 0
+    assert out == ""
+    assert "24 patches, grades 0, 1, 2; split column: 16 train, 4 val, 4 test" in err
+    assert "epoch   1/1" in err
+    assert f"next: inflamap evaluate {run} {coarse}" in err
+    assert "Traceback" not in err
+    found = document(run)
+    assert found["finished"]
+    assert found["settings"]["split"] == "column"
+    assert found["settings"]["seed"] == 3
+    assert found["settings"]["loss"] == "ordinal"
+    assert found["network"]["grades"] == ["0", "1", "2"]
+
+    code, out, err = inflamap("train", coarse, "--out", run, "--um-per-px", 1, "--epochs", 1, "--seed", 3)
+    assert code == 2
+    assert err.splitlines()[-1].startswith(f"inflamap: {run}: holds a finished run; ")
+
+
+def test_the_split_and_loss_that_are_asked_for_are_used(inflamap, plain, tmp_path):
+    run = tmp_path / "run"
+    code, _out, err = inflamap(
+        "train", plain, "--out", run, "--epochs", 1, "--split", "subject", "--loss", "cross-entropy"
+    )
+    assert code == 0
+    assert "split subject" in err
+    assert document(run)["settings"]["loss"] == "cross-entropy"
+    with (run / "split.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sides: dict[str, set[str]] = {}
+    for number, row in enumerate(rows):
+        sides.setdefault(f"s{number % 12}", set()).add(row["split"])
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def test_faults_of_the_data_are_one_line_on_stderr(inflamap, coarse, tmp_path):
+    code, out, err = inflamap("train", coarse, "--out", tmp_path / "run")
+    assert code == 2
+    assert out == ""
+    [line] = err.splitlines()
+    assert "24 fault(s) in the data set" in line
+    assert "seen: 64x64 px; wanted: at least 128x128" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_write_among_other_files(inflamap, plain):
+    before = sorted(path.name for path in plain.iterdir())
+    code, _out, err = inflamap("train", plain, "--out", plain, "--epochs", 1)
+    assert code == 2
+    assert "is in the way" in err.splitlines()[-1]
+    assert sorted(path.name for path in plain.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--loss", "hinge"], "'hinge' is not one of"),
+        (["--epochs", "0"], "0 is not in the range"),
+        (["--um-per-px", "0"], "0.0 is not in the range"),
+        (["--seed", "-1"], "-1 is not in the range"),
+        (["--split", "nowhere.csv"], "split nowhere.csv: cannot be read"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(inflamap, plain, tmp_path, options, said):
+    code, _out, err = inflamap("train", plain, "--out", tmp_path / "run", *options)
+    assert code == 2
+    assert said in err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_not_there_is_refused(inflamap, tmp_path):
+    code, _out, err = inflamap("train", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert (code, err) == (2, f"inflamap: {tmp_path / 'nowhere'}: no such folder; next: check DATA\n")

@@ -1,0 +1,347 @@
+"""Reading what the experts scored: every way of writing it down, and every fault said at once."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from runtime.errors import DataError
+from trainer.dataset import BELIEVABLE_SCORES, FAULTS_SHOWN, ScoredPatches, median, read_scored_patches
+
+PATCH_PX = 32
+
+
+def read(folder: Path, um_per_px: float | None = None) -> ScoredPatches:
+    return read_scored_patches(folder, patch_px=PATCH_PX, model_um_per_px=0.5, um_per_px=um_per_px)
+
+
+def noise(seed: int = 0, height: int = PATCH_PX, width: int = PATCH_PX) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+
+
+@pytest.fixture
+def data_set(tmp_path: Path, save_image, write_csv) -> Callable[..., Path]:
+    """Writes scores.csv, and a noise patch for every path that has no image yet."""
+
+    def write(header: str, *rows: Sequence[object], encoding: str = "utf-8") -> Path:
+        write_csv(tmp_path / "scores.csv", header, rows, encoding=encoding)
+        for number, path in enumerate(dict.fromkeys(str(row[0]) for row in rows)):
+            if path and not (tmp_path / path).exists():
+                save_image(tmp_path / path, noise(number))
+        return tmp_path
+
+    return write
+
+
+def faults_of(folder: Path) -> str:
+    with pytest.raises(DataError) as raised:
+        read(folder)
+    return str(raised.value)
+
+
+# what is read
+
+
+def test_several_raters_become_shares_and_a_median_with_ties_down(data_set):
+    found = read(
+        data_set(
+            "path,score,rater",
+            ("one.png", 4, "anna"),
+            ("two.png", 1, "anna"),
+            ("three.png", 0, "anna"),
+            ("two.png", 2, "bela"),
+            ("three.png", 3, "bela"),
+            ("three.png", 3, "cleo"),
+        )
+    )
+    assert [patch.path for patch in found.patches] == ["one.png", "two.png", "three.png"]
+    assert found.median_grades().tolist() == [4, 1, 3]
+    np.testing.assert_allclose(
+        found.distribution(), [[0, 0, 0, 0, 1], [0, 0.5, 0.5, 0, 0], [1 / 3, 0, 0, 2 / 3, 0]], rtol=1e-6
+    )
+    assert found.patches[2].raters == ("anna", "bela", "cleo")
+    assert found.grades == ("0", "1", "2", "3", "4")
+
+
+@pytest.mark.parametrize(("scores", "wanted"), [([3], 3), ([0, 4], 0), ([2, 0, 1], 1), ([1, 4, 3, 2], 2)])
+def test_the_median_is_the_middle_score_and_the_lower_of_two(scores, wanted):
+    assert median(scores) == wanted
+
+
+def test_path_and_score_are_enough(data_set):
+    found = read(data_set("path,score", ("a.png", 0), ("b.png", 1)))
+    assert [(patch.subject, patch.split, patch.corner) for patch in found.patches] == [
+        ("a.png", None, None),
+        ("b.png", None, None),
+    ]
+
+
+def test_the_optional_columns_are_taken_over_in_any_order(data_set):
+    found = read(
+        data_set(
+            "path,um_per_px,split,rater,subject,score",
+            ("a.png", 0.5, "train", "anna", "s1", 0),
+            ("b.png", 0.5, "test", "", "", 1),
+        )
+    )
+    assert [(patch.subject, patch.raters, patch.split) for patch in found.patches] == [
+        ("s1", ("anna",), "train"),
+        ("b.png", ("",), "test"),
+    ]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_spreadsheets_make_of_a_csv_file_is_read(data_set, encoding):
+    found = read(data_set("path,score", ("a.png", "3.0"), ("b.png", "1.0"), encoding=encoding))
+    assert found.median_grades().tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(("times", "believed"), [(BELIEVABLE_SCORES, True), (BELIEVABLE_SCORES - 1, False)])
+def test_grades_above_four_are_believed_when_each_was_given_often(tmp_path, save_image, data_set, times, believed):
+    save_image(tmp_path / "frame.png", noise(1, 60, 60))
+    rows = [("frame.png", score, 2 * number, score) for score in range(7) for number in range(BELIEVABLE_SCORES)]
+    folder = data_set("path,score,x,y", *rows[: len(rows) - BELIEVABLE_SCORES + times])
+    if believed:
+        assert read(folder).grades == tuple("0123456")
+    else:
+        assert f"score 6, wanted 0 to 4 (or {BELIEVABLE_SCORES} scores of every grade up to it)" in faults_of(folder)
+
+
+def test_a_corner_cuts_the_patch_from_a_whole_frame(tmp_path, save_image, data_set):
+    frame = noise(3, 90, 120)
+    save_image(tmp_path / "frame.png", frame)
+    found = read(
+        data_set("path,score,x,y", ("frame.png", 0, 17, 40), ("frame.png", 1, 88, 58), ("frame.png", 1, "17.0", 41))
+    )
+    assert [patch.corner for patch in found.patches] == [(17, 40), (88, 58), (17, 41)]
+    np.testing.assert_array_equal(found.pixels[0], frame[40:72, 17:49])
+    np.testing.assert_array_equal(found.pixels[1], frame[58:90, 88:120])
+    np.testing.assert_array_equal(found.pixels[2], frame[41:73, 17:49])
+    assert len(set(found.sha256)) == 3
+
+
+def test_a_corner_is_meant_in_the_files_own_pixels(tmp_path, save_image, data_set):
+    there = noise(4, 60, 80)
+    save_image(tmp_path / "fine.png", np.kron(there, np.ones((2, 2), np.uint8)))
+    found = read(data_set("path,score,x,y,um_per_px", ("fine.png", 0, 30, 12, 0.25), ("fine.png", 2, 96, 56, 0.25)))
+    np.testing.assert_array_equal(found.pixels[0], there[6:38, 15:47])
+    np.testing.assert_array_equal(found.pixels[1], there[28:60, 48:80])
+
+
+def test_patches_are_brought_to_the_models_scale(tmp_path, save_image, data_set):
+    there = noise(5, 40, 50)
+    save_image(tmp_path / "fine.png", np.kron(there, np.ones((2, 2), np.uint8)))
+    save_image(tmp_path / "coarse.png", noise(6, 20, 20))
+    found = read(data_set("path,score,um_per_px", ("fine.png", 0, 0.25), ("coarse.png", 1, 1.0)))
+    np.testing.assert_array_equal(found.pixels[0], there)
+    assert found.pixels[1].shape == (40, 40)
+    assert [patch.um_per_px for patch in found.patches] == [0.25, 1.0]
+
+
+def test_the_scale_comes_from_the_column_then_the_option_then_the_microscope(tmp_path, save_image, data_set):
+    save_image(tmp_path / "viva.png", noise(1, 1000, 1000))
+    save_image(tmp_path / "other.png", noise(2, 64, 64))
+    save_image(tmp_path / "told.png", noise(3, 128, 128))
+    folder = data_set("path,score,um_per_px", ("viva.png", 0, ""), ("other.png", 1, ""), ("told.png", 1, 0.25))
+    found = read(folder)
+    assert [patch.um_per_px for patch in found.patches] == [0.5, 0.5, 0.25]
+    assert found.notes == ("1 of 3 patches tell no µm/px: 0.5 assumed (give --um-per-px)",)
+    found = read(folder, um_per_px=0.4)
+    assert [patch.um_per_px for patch in found.patches] == [0.4, 0.4, 0.25]
+    assert [len(pixels) for pixels in found.pixels] == [800, 51, 64]
+    assert found.notes == ()
+
+
+def test_one_folder_a_grade_named_as_one_likes(tmp_path, save_image):
+    save_image(tmp_path / "b-mild" / "one.png", noise(1))
+    save_image(tmp_path / "b-mild" / "left" / "two.bmp", noise(2))
+    save_image(tmp_path / "a-none" / "three.png", noise(3))
+    save_image(tmp_path / ".thumbnails" / "one.png", noise(4))
+    (tmp_path / "c-severe").mkdir()
+    (tmp_path / "notes.txt").write_text("not an image")
+    found = read(tmp_path)
+    assert found.grades == ("a-none", "b-mild", "c-severe")
+    assert {patch.path: patch.grade for patch in found.patches} == {
+        "a-none/three.png": 0,
+        "b-mild/left/two.bmp": 1,
+        "b-mild/one.png": 1,
+    }
+    assert found.notes[0] == "no images in c-severe: a grade without patches"
+    assert "3 of 3 patches tell no µm/px" in found.notes[1]
+
+
+def test_only_a_phantom_is_synthetic(data_set):
+    folder = data_set("path,score", ("a.png", 0), ("b.png", 1))
+    assert not read(folder).synthetic
+    (folder / "phantom.json").write_text("{}")
+    assert read(folder).synthetic
+
+
+def test_progress_counts_every_patch(data_set):
+    told: list[tuple[str, int, int]] = []
+    read_scored_patches(
+        data_set("path,score", ("a.png", 0), ("b.png", 1)),
+        patch_px=PATCH_PX,
+        model_um_per_px=0.5,
+        progress=lambda *step: told.append(step),
+    )
+    assert told == [("reading patches", 1, 2), ("reading patches", 2, 2)]
+
+
+# what a patch is known by
+
+
+def test_a_patch_is_known_by_its_pixels_whatever_its_name_and_format(tmp_path, save_image, data_set):
+    other = noise(1)
+    other[5, 7] ^= 1
+    for path, pixels in (
+        ("a.png", noise(1)),
+        ("b.bmp", noise(1)),
+        ("c/d.png", noise(1)),
+        ("other.png", other),
+        ("flat.png", np.full((32, 64), 9, np.uint8)),
+        ("upright.png", np.full((64, 32), 9, np.uint8)),
+    ):
+        save_image(tmp_path / path, pixels)
+    found = read(
+        data_set(
+            "path,score,x,y",
+            *((path, 0, "", "") for path in ("a.png", "b.bmp", "c/d.png", "other.png", "flat.png")),
+            ("upright.png", 1, "", ""),
+        )
+    )
+    assert len(set(found.sha256[:3])) == 1
+    assert len(set(found.sha256)) == 4
+
+
+def test_a_data_set_is_known_by_pixels_and_scores_in_any_order(tmp_path, save_image, data_set):
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        save_image(tmp_path / f"{name}.png", noise(seed))
+    first = read(data_set("path,score", ("a.png", 0), ("b.png", 1))).content_sha256()
+    assert read(data_set("path,score", ("b.png", 1), ("c.png", 0))).content_sha256() == first
+    assert read(data_set("path,score", ("a.png", 1), ("b.png", 0))).content_sha256() != first
+    save_image(tmp_path / "a.png", noise(3))
+    assert read(data_set("path,score", ("a.png", 0), ("b.png", 1))).content_sha256() != first
+
+
+def test_rows_are_selected_together(data_set):
+    found = read(data_set("path,score", ("a.png", 0), ("b.png", 1), ("c.png", 2)))
+    some = found.select([2, 0])
+    assert [patch.path for patch in some.patches] == ["c.png", "a.png"]
+    assert some.sha256 == (found.sha256[2], found.sha256[0])
+    np.testing.assert_array_equal(some.pixels[0], found.pixels[2])
+    assert some.grades == found.grades
+
+
+# what is refused
+
+
+def test_every_fault_is_said_at_once_with_row_value_and_what_was_wanted(tmp_path, save_image, data_set):
+    save_image(tmp_path / "small.png", noise(1, 20, 40))
+    save_image(tmp_path / "colour.png", np.random.default_rng(2).integers(0, 256, (40, 40, 3), np.uint8))
+    (tmp_path / "broken.png").write_bytes(b"no image at all, whatever its name says")
+    folder = data_set(
+        "path,score,rater,um_per_px,split",
+        ("fine.png", 0, "anna", 0.5, "train"),
+        ("missing.png", 1, "anna", 0.5, "train"),
+        ("broken.png", 1, "anna", 0.5, "train"),
+        ("word.png", "high", "anna", 0.5, "train"),
+        ("negative.png", -1, "anna", 0.5, "train"),
+        ("half.png", 2.5, "anna", 0.5, "train"),
+        ("nine.png", 9, "anna", 0.5, "train"),
+        ("fine.png", 1, "anna", 0.5, "train"),
+        ("small.png", 1, "anna", 0.5, "train"),
+        ("colour.png", 1, "anna", 0.5, "train"),
+        ("", 1, "anna", 0.5, "train"),
+        ("scale.png", 1, "anna", "0,5", "train"),
+        ("part.png", 1, "anna", 0.5, "training"),
+    )
+    (folder / "missing.png").unlink()
+    said = faults_of(folder)
+    assert "12 fault(s)" in said
+    for fault in (
+        "row 3: no file missing.png",
+        "broken.png: not an image that is read",
+        "row 5: score 'high', wanted a whole number from 0",
+        "row 6: score '-1', wanted a whole number from 0",
+        "row 7: score '2.5', wanted a whole number from 0",
+        "row 8: score 9, wanted 0 to 4",
+        "row 9: fine.png scored twice by rater 'anna', wanted one row a rater",
+        "small.png: patch too small at 0.5 µm/px; seen: 40x20 px; wanted: at least 32x32",
+        "colour.png: a colour image; wanted: a grey confocal image",
+        "row 12: path or score is empty",
+        "row 13: um_per_px '0,5', wanted a positive number",
+        "row 14: split 'training', wanted train, val or test",
+    ):
+        assert fault in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([("a.png", 0, "", "")], "only 1 grade(s), wanted at least 2"),
+        ([("a.png", 0, 3, ""), ("a.png", 1, "", "")], "row 2: y '', wanted a whole number from 0"),
+        ([("a.png", 0, "", 4), ("a.png", 1, "", "")], "row 2: x '', wanted a whole number from 0"),
+        ([("a.png", 0, -3, 4), ("a.png", 1, "", "")], "row 2: x '-3', wanted a whole number from 0"),
+        ([("a.png", 0, 1, 0), ("a.png", 1, "", "")], "a.png: patch too small at 0.5 µm/px from x,y 1,0"),
+        ([("a.png", 0, "", ""), ("b.png", 5, "", "")], "row 3: score 5, wanted 0 to 4 (or 5 scores of every grade"),
+        ([("a.png", "nan", "", ""), ("b.png", 1, "", "")], "row 2: score 'nan', wanted"),
+        ([("a.png", "1e15", "", ""), ("b.png", 1, "", "")], "row 2: score 1000000000000000, wanted 0 to 4"),
+        ([("a.png", "", "", ""), ("b.png", 1, "", "")], "row 2: score '', wanted a whole number"),
+    ],
+)
+def test_rows_that_cannot_be_meant_are_refused(data_set, rows, fault):
+    assert fault in faults_of(data_set("path,score,x,y", *rows))
+
+
+@pytest.mark.parametrize("column", ["subject", "split", "um_per_px"])
+def test_raters_who_contradict_each_other_on_more_than_the_score_are_refused(data_set, column):
+    one, other = {"subject": ("s1", "s2"), "split": ("test", "train"), "um_per_px": ("0.5", "0.7")}[column]
+    folder = data_set(
+        f"path,score,rater,{column}", ("a.png", 0, "anna", one), ("a.png", 1, "bela", other), ("b.png", 1, "anna", one)
+    )
+    assert f"row 3: a.png has {column} '{one}' and '{other}', wanted one" in faults_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "no column path, score"),
+        (b"path,score\n", "no rows"),
+        (b"path;score\na.png;1\n", "no column path, score, seen ['path;score']"),
+        (b"path,rater\na.png,anna\n", "no column score, seen ['path', 'rater']"),
+        (b"path,score\nM\xfcller.png,1\n", "can't decode byte 0xfc"),
+        (b"path,score\na.png\n", "row 2: path or score is empty"),
+    ],
+)
+def test_a_file_that_is_no_table_of_scores_is_refused(tmp_path, content, fault):
+    (tmp_path / "scores.csv").write_bytes(content)
+    assert fault in faults_of(tmp_path)
+
+
+def test_a_long_list_of_faults_is_cut_and_counted(data_set):
+    said = faults_of(data_set("path,score", *((f"{number}.png", -1) for number in range(FAULTS_SHOWN + 3))))
+    assert f"{FAULTS_SHOWN + 3} fault(s)" in said
+    assert said.endswith("; and 3 more")
+    assert said.count("score '-1'") == FAULTS_SHOWN
+
+
+@pytest.mark.parametrize("made", ["nothing", "empty", "grades without images", "an unfinished phantom"])
+def test_a_folder_without_scores_is_refused(tmp_path, save_image, made):
+    folder = tmp_path / "data"
+    if made != "nothing":
+        folder.mkdir()
+    if made == "grades without images":
+        (folder / "0").mkdir()
+        (folder / "1").mkdir()
+    if made == "an unfinished phantom":
+        # its folders of patches and frames are no grades
+        (folder / "phantom.json").write_text("{}")
+        save_image(folder / "patches" / "p00000.png", noise(1))
+        save_image(folder / "frames" / "v0000000.bmp", noise(2))
+    wanted = {"nothing": "no such folder", "an unfinished phantom": "an unfinished phantom"}
+    assert wanted.get(made, "no scored patches") in faults_of(folder)

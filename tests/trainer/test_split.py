@@ -1,0 +1,179 @@
+"""Who trains, who chooses, who is held out: no image, and where asked no subject, on two sides."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from runtime.errors import DataError
+from trainer.dataset import ScoredPatches
+from trainer.split import (
+    PARTS,
+    TEST_SHARE,
+    VALIDATION_SHARE,
+    seen_in_training,
+    split_patches,
+    split_sha256,
+    write_split,
+)
+
+# how many patches each image, or each subject, brings
+sizes = st.lists(st.integers(1, 9), min_size=5, max_size=60)
+
+
+def units_of(sizes: Sequence[int]) -> list[str]:
+    """One name a patch: `u0` for the first unit's patches and so on."""
+    return [f"u{unit}" for unit, size in enumerate(sizes) for _ in range(size)]
+
+
+def graded(count: int) -> list[tuple[int]]:
+    return [(number % 5,) for number in range(count)]
+
+
+def near(count: int, wanted: int, sizes: Sequence[int]) -> bool:
+    """Whether no whole unit more or less would have come nearer, or a single unit is already too much."""
+    return abs(count - wanted) <= max(sizes) / 2 or wanted < max(sizes)
+
+
+def split_if_taught(data: ScoredPatches, how: str, seed: int) -> tuple[str, ...]:
+    """The parts; drawings that leave one grade to train on are passed over, for they are refused by right."""
+    try:
+        return split_patches(data, how, seed)
+    except DataError as error:
+        assume("only one grade to train on" not in str(error))
+        raise
+
+
+def check_units(units: Sequence[str], parts: Sequence[str], sizes: Sequence[int]) -> None:
+    sides = defaultdict(set)
+    for unit, part in zip(units, parts, strict=True):
+        sides[unit].add(part)
+    assert all(len(side) == 1 for side in sides.values())
+    counts, wanted = Counter(parts), round(TEST_SHARE * len(parts))
+    assert all(counts[part] for part in PARTS)
+    assert near(counts["test"], wanted, sizes)
+    assert near(counts["val"], round(VALIDATION_SHARE * (len(parts) - wanted)), sizes)
+
+
+def test_random_holds_out_the_studys_797_of_3797(make_patches):
+    counts = Counter(split_patches(make_patches(graded(3797)), "random", 0))
+    assert counts == {"test": 797, "val": 300, "train": 2700}
+
+
+@given(sizes=sizes, seed=st.integers(0, 9))
+def test_random_never_puts_an_image_on_two_sides(make_patches, sizes, seed):
+    paths = units_of(sizes)
+    data = make_patches([(number % 2,) for number in range(len(paths))], paths=paths, subjects=["s"] * len(paths))
+    parts = split_if_taught(data, "random", seed)
+    check_units(paths, parts, sizes)
+
+
+@given(sizes=sizes, seed=st.integers(0, 9))
+def test_subject_never_puts_a_subject_on_two_sides(make_patches, sizes, seed):
+    subjects = units_of(sizes)
+    data = make_patches([(number % 2,) for number in range(len(subjects))], subjects=subjects)
+    parts = split_if_taught(data, "subject", seed)
+    check_units(subjects, parts, sizes)
+
+
+def test_the_seed_alone_decides(make_patches):
+    data = make_patches(graded(100))
+    first = split_patches(data, "random", 1)
+    assert split_patches(data, "random", 1) == first
+    assert split_patches(data, "random", 2) != first
+    backwards = data.select(list(reversed(range(100))))
+    assert split_patches(backwards, "random", 1) == tuple(reversed(first))
+
+
+def test_a_file_decides_and_validation_is_drawn_from_its_training_part_by_subject(make_patches, write_csv, tmp_path):
+    subjects = [f"s{number // 4}" for number in range(80)]
+    data = make_patches(graded(80), subjects=subjects)
+    named = ["test" if number % 3 == 0 else "train" for number in range(80)]
+    write_csv(
+        tmp_path / "split.csv",
+        "split,path",
+        [(part, patch.path) for part, patch in zip(named, data.patches, strict=True)],
+        encoding="utf-8-sig",
+    )
+    parts = split_patches(data, str(tmp_path / "split.csv"), 0)
+    assert [part == "test" for part in parts] == [part == "test" for part in named]
+    chosen = {subject for subject, part in zip(subjects, parts, strict=True) if part == "val"}
+    assert len(chosen) == 2
+    assert not chosen & {subject for subject, part in zip(subjects, parts, strict=True) if part == "train"}
+
+
+def test_a_file_that_names_all_three_parts_is_kept_to_the_letter(make_patches, write_csv, tmp_path):
+    data = make_patches(graded(30))
+    named = tuple(PARTS[number % 3] for number in range(30))
+    rows = [(patch.path, part) for part, patch in zip(named, data.patches, strict=True)]
+    write_csv(tmp_path / "split.csv", "path,split", [*rows, ("not in the data.png", "train")])
+    assert split_patches(data, str(tmp_path / "split.csv"), 0) == named
+
+
+def test_the_data_sets_own_column_decides(make_patches):
+    named = tuple(PARTS[number % 3] for number in range(30))
+    assert split_patches(make_patches(graded(30), splits=named), "column", 0) == named
+    with pytest.raises(DataError, match=r"without a part; seen: 1 of 30; wanted: train, val, test for each; next"):
+        split_patches(make_patches(graded(30), splits=[*named[:-1], None]), "column", 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([("p0000.png", "train"), ("p0001.png", "hold")], r"unknown part; seen: 'hold'; wanted: train, val, test"),
+        ([("p0000.png", "train")], r"without a part; seen: 3 of 4"),
+        ([("p0000.png",), ("p0001.png", "test")], r"unknown part; seen: ''"),
+        (
+            [("p0000.png", "train"), ("p0000.png", "test")],
+            r"p0000\.png is in two parts; seen: train and test; wanted: one part an image",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(make_patches, write_csv, tmp_path, rows, fault):
+    write_csv(tmp_path / "split.csv", "path,split", rows)
+    with pytest.raises(DataError, match=fault):
+        split_patches(make_patches(graded(4)), str(tmp_path / "split.csv"), 0)
+
+
+@pytest.mark.parametrize("content", [None, b"path,part\na.png,train\n", b"path,split\n\xff,train\n"])
+def test_what_is_no_split_at_all_is_refused_with_the_choices(make_patches, tmp_path, content):
+    if content is not None:
+        (tmp_path / "split.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot be read.*wanted: random, subject, or a CSV file"):
+        split_patches(make_patches(graded(4)), str(tmp_path / "split.csv"), 0)
+
+
+def test_too_few_subjects_for_three_parts_are_refused(make_patches):
+    data = make_patches(graded(40), subjects=[f"s{number % 2}" for number in range(40)])
+    with pytest.raises(DataError, match=r"no patches in train; seen: 40 patches of 2 subjects.*another --split"):
+        split_patches(data, "subject", 0)
+
+
+def test_a_single_grade_teaches_nothing(make_patches):
+    splits = [("train", "val", "test")[number % 3] for number in range(30)]
+    data = make_patches([(3,) if part == "train" else (0,) for part in splits], splits=splits)
+    with pytest.raises(DataError, match="only one grade to train on; seen: 3; wanted: patches of at least two"):
+        split_patches(data, "column", 0)
+
+
+def test_a_run_remembers_by_content_what_it_has_seen(make_patches, tmp_path: Path):
+    data = make_patches(graded(20))
+    parts = split_patches(data, "random", 0)
+    write_split(tmp_path, data, parts)
+    seen = seen_in_training(tmp_path)
+    assert seen == {sha[:16] for sha, part in zip(data.sha256, parts, strict=True) if part != "test"}
+    assert 0 < len(seen) < 20
+    (tmp_path / "split.csv").unlink()
+    with pytest.raises(DataError, match=r"split\.csv: cannot be read"):
+        seen_in_training(tmp_path)
+
+
+def test_a_split_is_known_by_what_it_uses_for_what(make_patches):
+    data = make_patches(graded(6))
+    parts = ("train", "train", "val", "test", "test", "train")
+    first = split_sha256(data, parts)
+    assert split_sha256(data.select([5, 4, 3, 2, 1, 0]), tuple(reversed(parts))) == first
+    assert split_sha256(data, ("train", "test", "val", "train", "test", "train")) != first

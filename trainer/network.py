@@ -1,0 +1,208 @@
+"""The texture network: unpadded convolutions, energy pooling, a small head.
+
+After Andrearczyk & Whelan 2016 (T-CNN, https://doi.org/10.1016/j.patrec.2016.08.016): a texture is known by how much
+of each learned feature it holds, not by where, so the last feature maps are averaged (their energy) before the
+classifier. Nothing here pads and nothing normalises beyond the patch, so the network run over a whole frame gives at
+each stride the very score of the patch below it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+# recorded in every bundle; raise it when the network's structure or meaning changes
+NETWORK_VERSION = 1
+
+WEIGHTS_FILE = "network.safetensors"
+CONFIG_FILE = "network.json"
+
+GREY_MEAN, GREY_SPREAD = 0.45, 0.25
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """All that is needed to rebuild a network.
+
+    Attributes:
+        grades: names of the K grades, lowest first.
+        um_per_px: sampling of the patches it was trained on.
+        ordered: whether neighbouring grades are nearer to each other than distant ones.
+        kernels, strides, widths: one entry a convolution; widths in multiples of 16, which suit INT8 kernels.
+        patch_px: side of the patch one score is made from; receptive field and pooling window together.
+        hidden: width of the head's hidden layer.
+    """
+
+    grades: tuple[str, ...] = ("0", "1", "2", "3", "4")
+    um_per_px: float = 0.5
+    ordered: bool = True
+    kernels: tuple[int, ...] = (4, 3, 3, 3, 3, 3)
+    strides: tuple[int, ...] = (2, 2, 1, 1, 2, 1)
+    widths: tuple[int, ...] = (16, 32, 32, 48, 64, 64)
+    patch_px: int = 128
+    hidden: int = 64
+
+    def __post_init__(self) -> None:
+        reach = self.patch_px - self.field_px
+        if reach < 0 or reach % self.total_stride:
+            raise ValueError(
+                f"patch_px {self.patch_px} does not fit the convolutions: wanted {self.field_px} + a multiple of "
+                f"{self.total_stride}, so that the receptive field with pooling is exactly the patch"
+            )
+
+    @property
+    def total_stride(self) -> int:
+        """Pixels between neighbouring features."""
+        product = 1
+        for stride in self.strides:
+            product *= stride
+        return product
+
+    @property
+    def field_px(self) -> int:
+        """Receptive field of one feature, before pooling."""
+        field, jump = 1, 1
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            field += (kernel - 1) * jump
+            jump *= stride
+        return field
+
+    @property
+    def window(self) -> int:
+        """Side of the energy pooling's window, in features."""
+        return (self.patch_px - self.field_px) // self.total_stride + 1
+
+
+class GreyNormalisation(nn.Module):
+    """Grey levels 0 to 255 to about zero mean and unit spread; fixed, so that a patch and a frame are treated alike."""
+
+    def forward(self, grey: Tensor) -> Tensor:
+        return (grey / 255.0 - GREY_MEAN) / GREY_SPREAD
+
+
+class TextureNetwork(nn.Module):
+    """Grey patches to grade logits, and whole frames to maps.
+
+    Beside the weights it holds what the end of training measures: the temperature of its softmax and what the
+    energies of familiar images look like.
+    """
+
+    temperature: Tensor
+    familiar_mean: Tensor
+    familiar_whitening: Tensor
+    unfamiliar_scale: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        layers: list[nn.Module] = []
+        channels = 1
+        for kernel, stride, width in zip(config.kernels, config.strides, config.widths, strict=True):
+            layers += [
+                nn.Conv2d(channels, width, kernel, stride, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+            ]
+            channels = width
+        self.normalisation: nn.Module = GreyNormalisation()
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Conv2d(channels, config.hidden, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(config.hidden, len(config.grades), 1),
+        )
+        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("familiar_mean", torch.zeros(channels))
+        self.register_buffer("familiar_whitening", torch.eye(channels))
+        self.register_buffer("unfamiliar_scale", torch.ones(()))
+
+    def energies(self, grey: Tensor, stride_px: int | None = None) -> Tensor:
+        """Mean of every feature over each patch.
+
+        Args:
+            grey: float [N, 1, H, W], grey levels 0 to 255.
+            stride_px: pixels between patches, a multiple of `config.total_stride`, which it is when None.
+
+        Returns:
+            float [N, C, h, w] with h = (H - patch_px) // stride_px + 1.
+        """
+        stride_px = self.config.total_stride if stride_px is None else stride_px
+        if stride_px % self.config.total_stride:
+            raise ValueError(
+                f"stride {stride_px} px: wanted a multiple of {self.config.total_stride}, the convolutions' own stride"
+            )
+        features = self.body(self.normalisation(grey))
+        window, step = self.config.window, stride_px // self.config.total_stride
+        # one side after the other: the window's cost falls from its square to twice its side
+        features = F.avg_pool2d(features, (window, 1), (step, 1))
+        return F.avg_pool2d(features, (1, window), (1, step))
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Logits of patches: float [N, 1, patch_px, patch_px] of grey levels 0 to 255 to float [N, K]."""
+        return cast(Tensor, self.head(self.energies(grey)))[:, :, 0, 0]
+
+    def unfamiliarity(self, energies: Tensor) -> Tensor:
+        """Distance of energies from those of the training images, 1 at the edge of the familiar.
+
+        The Mahalanobis distance over the training patches' energies (Lee et al. 2018, arXiv:1807.03888), divided by
+        a high quantile of it on validation patches.
+
+        Args:
+            energies: float [N, C, h, w].
+
+        Returns:
+            float [N, h, w].
+        """
+        centred = energies - self.familiar_mean[:, None, None]
+        white = F.conv2d(centred, self.familiar_whitening[:, :, None, None])
+        return torch.sqrt(torch.mean(white * white, dim=1)) / self.unfamiliar_scale
+
+
+class MapNetwork(nn.Module):
+    """The network as it is deployed: uint8 frames in, probabilities and unfamiliarity out, everything inside."""
+
+    def __init__(self, network: TextureNetwork, stride_px: int) -> None:
+        super().__init__()
+        self.network = network
+        self.stride_px = stride_px
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 [N, 1, H, W] to float [N, K, h, w] and float [N, h, w]."""
+        energies = self.network.energies(image.float(), self.stride_px)
+        logits = self.network.head(energies)
+        return torch.softmax(logits / self.network.temperature, dim=1), self.network.unfamiliarity(energies)
+
+
+def save_network(network: TextureNetwork, folder: Path) -> None:
+    """Write the weights as safetensors and the configuration as JSON: neither can run code when loaded."""
+    save_file(network.state_dict(), folder / WEIGHTS_FILE)
+    document = {"version": NETWORK_VERSION, **asdict(network.config)}
+    (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def load_network(folder: Path) -> TextureNetwork:
+    """Read what `save_network` wrote, ready for inference.
+
+    Raises:
+        FileNotFoundError: the folder holds no network.
+        ValueError: it was written by another version of the network, or a file was changed.
+    """
+    document = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    version = document.pop("version")
+    if version != NETWORK_VERSION:
+        raise ValueError(f"network version {version}, wanted {NETWORK_VERSION}: train it again")
+    settings: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+    }
+    try:
+        network = TextureNetwork(NetworkConfig(**settings))
+        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except (TypeError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{CONFIG_FILE} and {WEIGHTS_FILE} do not fit: {error}") from error
+    return network.eval()
