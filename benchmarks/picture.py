@@ -1,6 +1,6 @@
 """The README's picture: a frame, its map and its overlay side by side, from the files `inflamap score` wrote.
 
-    python -m benchmarks.picture FRAME RESULTS OUT.jpg
+python -m benchmarks.picture FRAME RESULTS OUT.jpg
 """
 
 import argparse

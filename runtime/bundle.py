@@ -6,7 +6,6 @@ bytes, so nothing can be swapped between the check and the load.
 
 import hashlib
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,10 +99,12 @@ class GoldenFrames:
     @staticmethod
     def from_bytes(data: bytes) -> "GoldenFrames":
         """Raises ValueError or KeyError where the bytes are no such archive; never unpickles."""
+        from zipfile import BadZipFile
+
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 return GoldenFrames(arrays["frames"], arrays["probabilities"], arrays["unfamiliarity"])
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
+        except (BadZipFile, EOFError, OSError) as error:
             raise ValueError(str(error)) from error
 
 

@@ -4,7 +4,6 @@ The file system's events are hints that come late, twice or never (watchdog issu
 they missed, and what was saved while nobody watched.
 """
 
-import os
 import queue
 import threading
 import time
@@ -13,20 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchdog.events import (
-    EVENT_TYPE_CLOSED,
-    EVENT_TYPE_CREATED,
-    EVENT_TYPE_MODIFIED,
-    EVENT_TYPE_MOVED,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-
 from runtime.errors import InflamapError
 from runtime.images import find_images, looks_like_image
-
-CONTENT_EVENTS = frozenset({EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED, EVENT_TYPE_CLOSED})
 
 
 @dataclass(frozen=True)
@@ -108,20 +95,6 @@ class Settling:
         return [path for _since, path in ready]
 
 
-class _Hints(FileSystemEventHandler):
-    """Passes the paths of events to the watching thread and does nothing else in watchdog's."""
-
-    def __init__(self, paths: "queue.SimpleQueue[Path]") -> None:
-        self._paths = paths
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        # files that are only opened are no news: this process opens them itself, to see whether they are images
-        if event.is_directory or event.event_type not in CONTENT_EVENTS:
-            return
-        name = os.fsdecode(event.dest_path or event.src_path)
-        self._paths.put(Path(name))
-
-
 def watch_folder(
     folder: Path,
     settings: WatchSettings,
@@ -171,18 +144,14 @@ def watch_folder(
 @contextmanager
 def _hints_of(folder: Path, *, wanted: bool) -> Iterator["queue.SimpleQueue[Path]"]:
     """A queue that the file system's events fill; it stays empty where none are wanted."""
-    hints: queue.SimpleQueue[Path] = queue.SimpleQueue()
     if not wanted:
-        yield hints
+        yield queue.SimpleQueue()
         return
-    observer = Observer()
-    observer.schedule(_Hints(hints), str(folder), recursive=True)
-    observer.start()
-    try:
+    # only a watch that waits for events pays for their library's import
+    from runtime.folder_hints import folder_hints
+
+    with folder_hints(folder) as hints:
         yield hints
-    finally:
-        observer.stop()
-        observer.join()
 
 
 def _look(settling: Settling, path: Path, now: float) -> None:

@@ -3,7 +3,6 @@
 import re
 from hashlib import sha256
 from io import BytesIO
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +28,9 @@ def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: s
         valid: bool [h, w], False where the score is withheld.
         frame_name: name of the frame's file; folders before it are dropped, as they may name a patient.
     """
-    # here, because a command that writes no map should not wait for it
+    # here, because a command that writes no map should not wait for them
+    from uuid import UUID
+
     import tifffile
 
     planes = np.stack([map.expected_grade(), map.confidence()]).astype(np.float32, copy=False)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path, PurePath
-from secrets import token_hex
 from typing import Any
 
 from runtime.errors import InflamapError
@@ -200,7 +199,7 @@ def _cut(name: str, size: int) -> str:
 def _stage(path: Path, data: bytes, leftovers: ExitStack) -> Path:
     """Write a temporary beside `path`, down to the disk; `leftovers` removes it unless it is renamed."""
     _make_folder(path.parent)
-    temporary = path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{token_hex(4)}")
+    temporary = path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{os.urandom(4).hex()}")
     leftovers.callback(_discard, temporary)
     with temporary.open("xb") as file:
         file.write(data)

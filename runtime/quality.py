@@ -33,7 +33,7 @@ class QualityLimits(msgspec.Struct, frozen=True):
     blank_spread: NonNegative = 4.0
     saturated_share: Share = 0.2
     unfamiliar: NonNegative = 1.0
-    valid_share: Share = 0.25
+    valid_share: Share = 0.5
 
 
 @dataclass(frozen=True)

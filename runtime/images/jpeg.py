@@ -3,7 +3,6 @@
 import os
 import re
 import struct
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -121,6 +120,9 @@ def _with_stderr(call: Callable[[], T]) -> tuple[T, bytes]:
     other word of it on: listening there is the one way not to score made-up pixels. Where stderr cannot be
     redirected (a Windows service has none) the image is decoded unheard.
     """
+    # some ten milliseconds that only JPEGs should cost
+    import tempfile
+
     with _stderr_lock:
         try:
             kept = os.dup(2)

@@ -12,7 +12,7 @@ import pytest
 from export.package import EXPORT_VERSION
 from runtime.bundle import DEFAULT_BUNDLE, Bundle, GoldenFrames, abbreviate, open_bundle
 from runtime.errors import BundleError
-from runtime.quality import QUALITY_VERSION
+from runtime.quality import QUALITY_VERSION, QualityLimits
 from trainer.network import NETWORK_VERSION
 from trainer.phantom import GENERATOR_VERSION
 
@@ -25,6 +25,7 @@ def test_shipped_bundle_is_of_these_versions() -> None:
         "export": EXPORT_VERSION,
         "quality": QUALITY_VERSION,
     }
+    assert open_bundle(DEFAULT_BUNDLE).manifest.quality == QualityLimits()
     made = json.loads((DEFAULT_BUNDLE / "made_by.json").read_text())
     assert made["phantom"]["generator"] == GENERATOR_VERSION
 

@@ -148,7 +148,7 @@ def test_rescan_finds_what_no_event_told(
     save_image: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtime.folder_watch._Hints.on_any_event", lambda *_: None)
+    monkeypatch.setattr("runtime.folder_hints._Hints.on_any_event", lambda *_: None)
     given = watched(WatchSettings(settle_s=0.1, rescan_s=0.3))
     save_image(tmp_path / "quiet.png", GREY)
     wait_for(lambda: given == [tmp_path / "quiet.png"])
