@@ -33,7 +33,9 @@ def main() -> int:
     overlay = np.asarray(cv2.imread(str(chosen.results / files.overlay), cv2.IMREAD_COLOR), np.uint8)
     grade = tifffile.imread(chosen.results / files.map)[0]
     highest = len(record["score"]["area_fraction"]) - 1
-    cv2.imwrite(str(chosen.out), side_by_side([frame, _coloured(grade, highest), overlay]))
+    row = side_by_side([frame, _coloured(grade, highest), overlay])
+    # a page loads it; nothing is measured on it
+    cv2.imwrite(str(chosen.out), row, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return 0
 
 

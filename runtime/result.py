@@ -108,4 +108,5 @@ def summary_line(result: Result) -> str:
     if result.score is None:
         return f"{result.image.path}: withheld: {'; '.join(result.reasons)}"
     line = f"{result.image.path}: {result.score.mean:.2f} (grade {result.score.grade})"
-    return f"{line}; {result.score.withheld_fraction:.0%} of the cells withheld" if result.reasons else line
+    share = result.score.withheld_fraction
+    return f"{line}; {'under 1%' if 0 < share < 0.01 else f'{share:.0%}'} of the cells withheld" if share else line

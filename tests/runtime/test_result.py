@@ -17,6 +17,8 @@ def test_scored_image() -> None:
     assert summary_line(result(score)) == "a/b.bmp: 2.35 (grade 2)"
     some = summary_line(result(Score(2.347, 2, {"0": 1.0}, 0.25), "dark: x"))
     assert some == "a/b.bmp: 2.35 (grade 2); 25% of the cells withheld"
+    few = summary_line(result(Score(2.347, 2, {"0": 1.0}, 0.0003), "dark: x"))
+    assert few == "a/b.bmp: 2.35 (grade 2); under 1% of the cells withheld"
 
 
 def test_withheld_image_gives_every_reason() -> None:
