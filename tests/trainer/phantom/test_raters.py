@@ -1,0 +1,40 @@
+"""The ceiling that three raters' median sets is known exactly."""
+
+import numpy as np
+import pytest
+
+from trainer.phantom import grade_distribution, oracle_accuracy
+from trainer.phantom.raters import draw_scores, draw_severity
+
+
+def severities(n: int) -> np.ndarray:
+    rng = np.random.default_rng(4)
+    return np.array([draw_severity(rng) for _ in range(n)])
+
+
+def test_severities_fill_the_scale_and_crowd_around_the_grades():
+    drawn = severities(4000)
+    assert drawn.min() >= 0.0
+    assert drawn.max() <= 4.0
+    assert np.ptp(np.bincount(np.rint(drawn).astype(int), minlength=5)) < 200
+    assert 0.35 < np.abs(drawn - np.rint(drawn)).max() <= 0.5
+
+
+def test_the_oracle_leaves_room_above_the_published_accuracy():
+    assert 0.90 <= oracle_accuracy(severities(3797)) <= 0.95
+
+
+def test_probabilities_sum_to_one_in_every_shape():
+    severity = np.linspace(0.0, 4.0, 12).reshape(3, 4)
+    probabilities = grade_distribution(severity)
+    assert probabilities.shape == (3, 4, 5)
+    assert probabilities.min() >= 0.0
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("severity", [0.0, 1.45, 2.5, 3.9])
+def test_the_distribution_is_the_one_the_raters_draw_from(severity):
+    rng = np.random.default_rng(9)
+    medians = [sorted(draw_scores(severity, rng))[1] for _ in range(8000)]
+    drawn = np.bincount(medians, minlength=5) / len(medians)
+    np.testing.assert_allclose(drawn, grade_distribution(severity), atol=0.02)

@@ -1,0 +1,96 @@
+"""What inflammation does to the skin: severity 0..4 -> the strength of every sign.
+
+The signs are those of the dermatological literature (Actas Dermosifiliogr 2019; Astner 2006; Hicks 2003). How strong
+each is at a given severity is this project's choice: no public 0-4 rubric exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .fields import smooth_field
+from .subject import Subject
+
+MAX_SEVERITY = 4.0
+
+_SCATTER_GRADES = 0.07
+"""How far one sign strays from the severity it should show. The signs stray independently, so that all of them
+together tell the severity better than any one."""
+_SCATTER_PX = 160.0
+"""About a patch: the scatter is constant within a patch and wanders over a frame."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Strength of every sign at the places asked for; float32 arrays of one shape."""
+
+    gap: npt.NDArray[np.float32]
+    """Spongiosis: half the intercellular space, µm at 11 µm pitch; below 0 membranes overlap, no gap shows."""
+    jitter: npt.NDArray[np.float32]
+    """Loss of order: standard deviation of a cell's displacement, in pitches."""
+    lost: npt.NDArray[np.float32]
+    """Loss of order: probability that a cell is missing and its neighbours spread into its place."""
+    fading: npt.NDArray[np.float32]
+    """Loss of the honeycomb's contrast: 0 = dark nucleus in bright cytoplasm, 1 = no difference."""
+    unevenness: npt.NDArray[np.float32]
+    """Relative standard deviation of brightness from cell to cell."""
+    parakeratosis: npt.NDArray[np.float32]
+    """Probability that a cell keeps a small bright nucleus."""
+    exocytosis: npt.NDArray[np.float32]
+    """Inflammatory cells between the keratinocytes, per mm²."""
+    vesicles: npt.NDArray[np.float32]
+    """Intraepidermal vesicles per mm²."""
+    calibre: npt.NDArray[np.float32]
+    """Diameter of papillary vessels, µm."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Severity as each group of signs shows it: the truth, the subject's offset and the biological scatter."""
+
+    gaps: npt.NDArray[np.float32]
+    order: npt.NDArray[np.float32]
+    contrast: npt.NDArray[np.float32]
+    infiltrate: npt.NDArray[np.float32]
+
+
+def draw_course(subject: Subject, severity: npt.NDArray[np.float32], rng: np.random.Generator) -> Course:
+    """Let every group of signs follow `severity` (float32 [H, W], 0..4) in its own, slightly wrong way."""
+
+    def stray(offset: float) -> npt.NDArray[np.float32]:
+        scatter = np.float32(_SCATTER_GRADES) * smooth_field(severity.shape, _SCATTER_PX, rng)
+        return severity + scatter + np.float32(offset)
+
+    return Course(stray(subject.gap_offset), stray(subject.order_offset), stray(0.0), stray(0.0))
+
+
+def signs_at(course: Course, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> Signs:
+    """Strength of all signs at pixels (`rows`, `cols`)."""
+    gaps, order, contrast, infiltrate = (
+        part[rows, cols] / np.float32(MAX_SEVERITY)
+        for part in (course.gaps, course.order, course.contrast, course.infiltrate)
+    )
+    early = 1.0 - np.clip(1.0 - order, 0.0, 1.4) ** 1.6
+    late = np.clip(infiltrate, 0.0, 1.2)
+    return Signs(
+        gap=_f32(-0.1 + 1.3 * gaps + 0.9 * gaps * np.abs(gaps)),
+        jitter=_f32(np.clip(0.08 + 0.21 * early, 0.03, 0.33)),
+        lost=_f32(np.clip(0.22 * order, 0.0, 0.3)),
+        fading=_f32(np.clip(0.68 * contrast, 0.0, 0.72)),
+        unevenness=_f32(0.05 + 0.27 * np.clip(contrast, 0.0, 1.2)),
+        parakeratosis=_f32(0.6 * np.clip((infiltrate - 0.35) / 0.65, 0.0, 1.1)),
+        exocytosis=_f32(25.0 + 850.0 * late**1.3),
+        vesicles=_f32(110.0 * _sigmoid((late - 0.86) / 0.06)),
+        calibre=_f32(5.0 + 15.0 * late),
+    )
+
+
+def _sigmoid(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
+
+
+def _f32(x: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    return np.asarray(x, dtype=np.float32)
