@@ -35,7 +35,7 @@ def watch(
 ) -> Tally:
     """Score images as they come, until `stop` is set; the image in hand is finished.
 
-    An image whose record names the same content and model is not scored again.
+    An image whose record names the same content and model is not scored again, unless the user now gives another scale.
 
     Args:
         folder: where the microscope saves; only read.
@@ -51,7 +51,7 @@ def watch(
     for path in watch_folder(folder, settings, stop, once=once):
         relative = path.relative_to(folder)
         try:
-            if _scored_before(path, relative, out, model):
+            if _scored_before(path, relative, out, model, um_per_px):
                 tally.skipped += 1
                 continue
             say(summary_line(score_file(path, relative, out, model, um_per_px=um_per_px)))
@@ -62,14 +62,17 @@ def watch(
     return tally
 
 
-def _scored_before(path: Path, relative: PurePath, out: Path, model: Model) -> bool:
-    """Whether the image's record names this very content and model."""
+def _scored_before(path: Path, relative: PurePath, out: Path, model: Model, um_per_px: float | None) -> bool:
+    """Whether the image's record names this very content, model and scale."""
     record = read_record(out, relative)
     if record is None:
         return False
     try:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        return bool(record["image"]["sha256"] == content and record["model"]["sha256"] == model.sha256)
+        image = record["image"]
+        # an image withheld for want of a scale is scored once somebody gives it
+        same_scale = um_per_px in (None, image["um_per_px"])
+        return bool(same_scale and image["sha256"] == content and record["model"]["sha256"] == model.sha256)
     except (OSError, KeyError, TypeError):
         # unreadable now: scoring it says why; a record of another make: it is made anew
         return False

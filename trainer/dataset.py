@@ -232,7 +232,10 @@ def _read_scores(folder: Path, faults: list[str]) -> tuple[list[ScoredPatch], tu
         first_number, first = rows[0]
         if not (folder / path).is_file():
             faults.append(f"row {first_number}: no file {path}")
-        raters = tuple(row.get("rater") or "" for _number, row in rows)
+        # several rows without a name are several raters all the same
+        raters = tuple(
+            row.get("rater") or (f"rater {nth}" if len(rows) > 1 else "") for nth, (_number, row) in enumerate(rows, 1)
+        )
         twice = [rater for rater, count in Counter(raters).items() if count > 1]
         if twice:
             faults.append(f"row {rows[-1][0]}: {path} scored twice by rater {twice[0]!r}, wanted one row a rater")

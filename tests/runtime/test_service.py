@@ -67,6 +67,27 @@ def test_image_is_scored_once_until_its_content_or_the_model_changes(
     assert watch_once(other)[0] == Tally(done=2)
 
 
+def test_image_without_a_scale_is_scored_once_the_scale_is_given(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "in" / "v.bmp", skin)
+    said: list[str] = []
+
+    def run(um_per_px: float | None) -> Tally:
+        stop = threading.Event()
+        return watch(
+            tmp_path / "in", tmp_path / "out", model, AT_ONCE, stop, um_per_px=um_per_px, once=True, say=said.append
+        )
+
+    assert run(None) == Tally(done=1)
+    assert "withheld: scale unknown" in said[0]
+    assert run(0.5) == Tally(done=1)
+    assert "withheld" not in said[1]
+    assert run(0.5) == Tally(skipped=1)
+    assert run(None) == Tally(skipped=1)
+    assert run(0.6) == Tally(done=1)
+
+
 def test_broken_files_are_said_and_the_others_done(
     tmp_path: Path,
     skin: npt.NDArray[np.uint8],

@@ -44,6 +44,12 @@ def faults_of(folder: Path) -> str:
 # what is read
 
 
+def test_rows_without_a_rater_are_several_raters(data_set):
+    found = read(data_set("path,score", ("a.png", 0), ("a.png", 1), ("a.png", 1), ("b.png", 2)))
+    assert [patch.scores for patch in found.patches] == [(0, 1, 1), (2,)]
+    assert found.patches[0].raters == ("rater 1", "rater 2", "rater 3")
+
+
 def test_several_raters_become_shares_and_a_median_with_ties_down(data_set):
     found = read(
         data_set(
