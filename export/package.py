@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -21,7 +20,6 @@ from export.calibration import Run, read_calibration_patches, read_run
 from export.onnx_graph import PARITY, check_parity, to_onnx
 from export.scale_range import measure_scale_range
 from runtime.bundle import (
-    FORMAT,
     FP32_MODEL,
     GOLDEN_FILE,
     MANIFEST_FILE,
@@ -34,6 +32,7 @@ from runtime.dense_map import Geometry
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import default_threads, open_engine
 from runtime.errors import InflamapError
+from runtime.manifest import FORMAT
 from runtime.quality import QUALITY_VERSION, QualityLimits
 from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, MapNetwork, TextureNetwork, load_network
@@ -107,7 +106,7 @@ def export_bundle(
             "scale": {"mean_abs_shift_grades": shifts, "patches": len(patches)},
         },
         "golden": {"file": GOLDEN_FILE, "tolerance": {FP32_MODEL: PARITY}},
-        "quality": msgspec.structs.asdict(QualityLimits()),
+        "quality": asdict(QualityLimits()),
         "synthetic": run.document["data"]["synthetic"],
     }
     _write(out, {**files, MANIFEST_FILE: (json.dumps(manifest, indent=2) + "\n").encode()})

@@ -8,70 +8,22 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from runtime.dense_map import Geometry
 from runtime.errors import BundleError
-from runtime.quality import QualityLimits
 
-FORMAT = "inflamap.bundle/1"
+if TYPE_CHECKING:
+    from runtime.manifest import Manifest
+
 MANIFEST_FILE = "bundle.json"
 FP32_MODEL = "model.fp32.onnx"
 GOLDEN_FILE = "golden.npz"
 TRAINING_PATCHES_FILE = "training_patches.txt"
 DEFAULT_BUNDLE = Path(__file__).parent / "default_bundle"
-
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-# a bare file name: nothing in a bundle points outside it
-FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-PositivePx = Annotated[int, msgspec.Meta(gt=0)]
-
-
-class Golden(msgspec.Struct, frozen=True):
-    """Frames with the outputs every engine must reproduce here.
-
-    Attributes:
-        file: the .npz that holds `frames`, `probabilities` and `unfamiliarity`.
-        tolerance: for each model file the largest difference allowed in `probabilities`.
-    """
-
-    file: FileName
-    tolerance: dict[FileName, Positive]
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """`bundle.json`, key by key as in the contract; unknown keys are passed over, for newer versions may add some."""
-
-    format: str
-    name: Annotated[str, msgspec.Meta(min_length=1)]
-    grades: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
-    patch_px: PositivePx
-    stride_px: PositivePx
-    um_per_px: Positive
-    um_per_px_range: tuple[Positive, Positive]
-    files: dict[FileName, Sha256]
-    training: dict[str, Any]
-    metrics: dict[str, Any]
-    golden: Golden
-    quality: QualityLimits
-    synthetic: bool
-
-    def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(f"format {self.format!r}, wanted {FORMAT!r}")
-        for needed in (FP32_MODEL, TRAINING_PATCHES_FILE, self.golden.file):
-            if needed not in self.files:
-                raise ValueError(f"files lacks {needed}")
-        if FP32_MODEL not in self.golden.tolerance:
-            raise ValueError(f"golden.tolerance lacks {FP32_MODEL}")
-        low, high = self.um_per_px_range
-        if not low <= self.um_per_px <= high:
-            raise ValueError(f"um_per_px_range {low} to {high} does not hold um_per_px {self.um_per_px}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +65,7 @@ class Bundle:
     """A bundle opened by `open_bundle`: its manifest is valid, its files are checked as they are read."""
 
     folder: Path
-    manifest: Manifest
+    manifest: "Manifest"
 
     @property
     def geometry(self) -> Geometry:
@@ -180,7 +132,10 @@ def open_bundle(folder: Path) -> Bundle:
             wanted="the folder that `inflamap export` wrote",
             next_step="check --bundle",
         ) from error
+    # a command that opens no bundle does not wait for the validation's library
+    from runtime.manifest import decode_manifest
+
     try:
-        return Bundle(folder, msgspec.json.decode(text, type=Manifest))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Bundle(folder, decode_manifest(text))
+    except ValueError as error:
         raise BundleError(f"{path}: not a valid bundle", seen=error, next_step="export the run again") from error

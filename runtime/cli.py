@@ -5,13 +5,15 @@ that `inflamap score` never touches torch and `inflamap --version` touches nothi
 """
 
 import sys
-from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.errors import InflamapError
 from runtime.version import NOTICE, __version__
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 # which extra brings what a command imports
 EXTRAS = {"train": "train", "evaluate": "train", "export": "export"}
@@ -21,10 +23,10 @@ class CommandsByName(click.Group):
     """A group whose commands are looked up among the entry points."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(entry_points(group="inflamap.commands").names)
+        return sorted(_entry_points().names)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        found = entry_points(group="inflamap.commands", name=name)
+        found = _entry_points().select(name=name)
         if not found:
             return None
         try:
@@ -36,6 +38,14 @@ class CommandsByName(click.Group):
                 raise
             return _command_without(name, missing, extra)
         return command
+
+
+def _entry_points() -> "EntryPoints":
+    """All that packages here declare as commands."""
+    # two dozen modules of the standard library, which importing this one should not cost
+    from importlib.metadata import entry_points
+
+    return entry_points(group="inflamap.commands")
 
 
 def _command_without(name: str, missing: str, extra: str) -> click.Command:

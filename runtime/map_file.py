@@ -12,7 +12,7 @@ from runtime.version import NOTICE, __version__
 
 CHANNELS = ("grade", "confidence")
 # lone surrogates (bytes of a name that is not UTF-8) and control characters, which XML cannot hold
-_NOT_IN_XML = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_IN_XML = "[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: str) -> bytes:
@@ -35,7 +35,7 @@ def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: s
 
     planes = np.stack([map.expected_grade(), map.confidence()]).astype(np.float32, copy=False)
     planes[:, ~valid] = np.nan
-    name = _NOT_IN_XML.sub("\ufffd", re.split(r"[/\\]", frame_name)[-1])
+    name = re.sub(_NOT_IN_XML, "\ufffd", re.split(r"[/\\]", frame_name)[-1])
     geometry = map.geometry
     metadata = {
         "axes": "CYX",

@@ -1,10 +1,9 @@
 """What must not be scored, and why: cell by cell, then for the frame."""
 
+import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import cv2
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,11 +13,8 @@ from runtime.dense_map import Geometry, InflammationMap
 QUALITY_VERSION = 1
 
 
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-
-class QualityLimits(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class QualityLimits:
     """Limits a cell or frame must keep to be scored; they travel in the bundle.
 
     Attributes:
@@ -29,11 +25,18 @@ class QualityLimits(msgspec.Struct, frozen=True):
         valid_share: a frame with a smaller share of valid cells is withheld as a whole.
     """
 
-    dark_mean: NonNegative = 8.0
-    blank_spread: NonNegative = 4.0
-    saturated_share: Share = 0.2
-    unfamiliar: NonNegative = 1.0
-    valid_share: Share = 0.5
+    dark_mean: float = 8.0
+    blank_spread: float = 4.0
+    saturated_share: float = 0.2
+    unfamiliar: float = 1.0
+    valid_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            highest = 1.0 if name.endswith("_share") else math.inf
+            # a NaN would let everything pass
+            if not 0 <= value <= highest:
+                raise ValueError(f"{name} {value}, wanted 0 to {highest:g}")
 
 
 @dataclass(frozen=True)

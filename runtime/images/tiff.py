@@ -1,7 +1,6 @@
 """TIFF: one page of plain or deflated grey or RGB, 8 or 16 bit."""
 
 import io
-import logging
 import math
 import zlib
 from typing import Any
@@ -28,6 +27,9 @@ def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     Raises:
         UnreadableImage: truncated, damaged, several pages, too large, or a kind of TIFF that is not read.
     """
+    # some twenty milliseconds that only TIFFs should cost
+    import logging
+
     import tifffile
 
     # what it finds wrong is said in our error, once

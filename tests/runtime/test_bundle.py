@@ -77,6 +77,8 @@ def test_golden_file_that_is_no_archive_is_refused(bundle_with: Callable[..., Bu
         ({"files": {"../model.fp32.onnx": "0" * 64}}, "regex.*`key` in"),
         ({"files": {"model.fp32.onnx": "0" * 64}}, "files lacks"),
         ({"synthetic": "no"}, r"\$\.synthetic"),
+        ({"quality": {"valid_share": 1.5}}, "valid_share 1.5, wanted 0 to 1"),
+        ({"quality": {"dark_mean": "dim"}}, r"\$\.quality\.dark_mean"),
         ({"golden": {"file": "golden.npz", "tolerance": {}}}, "golden.tolerance lacks"),
     ],
 )

@@ -82,3 +82,9 @@ def test_every_cell_is_judged_by_its_own_patch(height: int, width: int, seed: in
         patch = pixels[4 * i : 4 * i + 16, 4 * j : 4 * j + 16].astype(float)
         good = patch.mean() >= 38.0 and patch.std() >= 75.0 and (patch == 255).mean() <= 0.004
         assert quality.valid[i, j] == good
+
+
+@pytest.mark.parametrize("limits", [{"valid_share": 1.01}, {"unfamiliar": -1.0}, {"dark_mean": float("nan")}])
+def test_limits_that_make_no_sense_are_refused(limits: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(limits))} .*, wanted 0 to"):
+        QualityLimits(**limits)
