@@ -94,6 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         hint = f"; next: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
         click.echo(f"inflamap: {error.format_message()}{hint}", err=True)

@@ -1,10 +1,13 @@
 """What a person at a terminal sees while they wait: a bar on a terminal, plain lines otherwise."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from runtime.errors import InflamapError
 
 # without a terminal a line now and then shows that work goes on, and a log stays short
 SECONDS_BETWEEN_LINES = 10.0
@@ -33,6 +36,22 @@ def reporter() -> Iterator[Reporter]:
 
     with progress_bar() as bar:
         yield bar
+
+
+def print_result(text: str) -> None:
+    """Print on stdout. A reader that has gone (`| head`) wants no more, which is no failure.
+
+    Raises:
+        InflamapError: stdout cannot be written to for another reason.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # what Python still holds for stdout would fail again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InflamapError("stdout: cannot be written to", seen=error.strerror) from error
 
 
 class _PlainLines:

@@ -22,8 +22,15 @@ class InflamapError(Exception):
             parts.append(f"wanted: {wanted}")
         if next_step:
             parts.append(f"next: {next_step}")
-        # one line, whatever a library's message held; spaces in names stay as they are
-        super().__init__("; ".join(" ".join(part.splitlines()) for part in parts))
+        super().__init__("; ".join(map(one_line, parts)))
+
+
+def one_line(text: str) -> str:
+    """Text as one line that is safe on any terminal, whatever a file's name or a library's message holds."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(text.splitlines())
+    )
 
 
 class CheckFailed(InflamapError):

@@ -8,12 +8,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InflamapError
 from runtime.images import find_images, looks_like_image
+from runtime.inputs import unlistable
+
+LONGEST_SETTLE_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class WatchSettings:
     settle_s: float = 1.0
     rescan_s: float = 30.0
     poll_s: float = 0.1
+
+    def __post_init__(self) -> None:
+        # a NaN would wait for ever
+        if not 0 <= self.settle_s <= LONGEST_SETTLE_S:
+            raise InflamapError("--settle", seen=self.settle_s, wanted=f"0 to {LONGEST_SETTLE_S} seconds")
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ def watch_folder(
     *,
     once: bool = False,
     clock: Callable[[], float] = time.monotonic,
+    warn: Callable[[str], None],
 ) -> Iterator[Path]:
     """Images below `folder`, those already there first, each when it has come to rest; until `stop` is set.
 
@@ -111,21 +120,26 @@ def watch_folder(
         stop: ends the watch.
         once: end when every image found at the start was given.
         clock: seconds on a steady clock.
+        warn: told once of each folder that cannot be listed, and when no events come.
 
     Raises:
-        InflamapError: there is no such folder.
+        InflamapError: there is no such folder at the start.
     """
-    if not folder.is_dir():
-        raise InflamapError(
-            f"{folder}: no such folder", wanted="the folder the microscope saves to", next_step="check the path"
-        )
+    require_folder(folder)
     settling = Settling(settings.settle_s)
+    told: set[str] = set()
+
+    def warn_once(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            warn(line)
+
     next_scan = clock()
-    with _hints_of(folder, wanted=not once) as hints:
+    with _hints_of(folder, wanted=not once, warn=warn_once) as hints:
         while not stop.is_set():
             seen = settling.waiting()
             if clock() >= next_scan:
-                seen += find_images(folder)
+                seen += _images_below(folder, warn_once)
                 next_scan = float("inf") if once else clock() + settings.rescan_s
             # no more than there are now, so that a flood of events cannot keep it from all else
             hinted = {hints.get() for _ in range(hints.qsize())}
@@ -141,16 +155,36 @@ def watch_folder(
             stop.wait(settings.poll_s)
 
 
-@contextmanager
-def _hints_of(folder: Path, *, wanted: bool) -> Iterator["queue.SimpleQueue[Path]"]:
-    """A queue that the file system's events fill; it stays empty where none are wanted."""
-    if not wanted:
-        yield queue.SimpleQueue()
-        return
-    # only a watch that waits for events pays for their library's import
-    from runtime.folder_hints import folder_hints
+def require_folder(folder: Path) -> None:
+    """Raises InflamapError where there is no such folder."""
+    if not folder.is_dir():
+        raise InflamapError(
+            f"{folder}: no such folder", wanted="the folder the microscope saves to", next_step="check the path"
+        )
 
-    with folder_hints(folder) as hints:
+
+def _images_below(folder: Path, warn: Callable[[str], None]) -> list[Path]:
+    """What a rescan finds. A share that is gone for a while is no end: the next rescan looks again."""
+    try:
+        return list(find_images(folder, on_error=lambda error: warn(str(unlistable(error)[1]))))
+    except InflamapError as error:
+        warn(str(error))
+        return []
+
+
+@contextmanager
+def _hints_of(folder: Path, *, wanted: bool, warn: Callable[[str], None]) -> Iterator["queue.SimpleQueue[Path]"]:
+    """A queue that the file system's events fill; it stays empty where none are wanted, or none are to be had."""
+    hints: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        if wanted:
+            # only a watch that waits for events pays for their library's import
+            from runtime.folder_hints import folder_hints
+
+            try:
+                hints = stack.enter_context(folder_hints(folder))
+            except OSError as error:
+                warn(f"{folder}: no events ({error.strerror}); new images are found when the folder is listed again")
         yield hints
 
 

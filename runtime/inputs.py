@@ -31,17 +31,14 @@ def gather_inputs(paths: Sequence[Path]) -> Inputs:
         InflamapError: two images would write the same result.
     """
     images: dict[PurePath, Path] = {}
-    faults = []
+    faults: list[tuple[Path, InflamapError]] = []
     for path in paths:
-        if path.is_dir():
-            found = [Input(image, image.relative_to(path)) for image in find_images(path)]
-            if not found:
-                faults.append((path, InflamapError(f"{path}: no images in this folder", next_step="check the path")))
-        elif path.exists():
-            found = [Input(path, PurePath(path.name))]
-        else:
-            found = []
-            faults.append((path, InflamapError(f"{path}: no such file or folder", next_step="check the path")))
+        try:
+            found = _images_of(path, faults)
+        except (OSError, InflamapError) as error:
+            reason = error if isinstance(error, InflamapError) else InflamapError(f"{path}: {error.strerror}")
+            faults.append((path, reason))
+            continue
         for image in found:
             other = images.setdefault(image.relative, image.path)
             if not other.samefile(image.path):
@@ -50,3 +47,28 @@ def gather_inputs(paths: Sequence[Path]) -> Inputs:
                     next_step="score the folder that holds both, or use two --out folders",
                 )
     return Inputs(tuple(Input(path, relative) for relative, path in images.items()), tuple(faults))
+
+
+def _images_of(path: Path, faults: list[tuple[Path, InflamapError]]) -> list[Input]:
+    """The images one PATH stands for; sub-folders that cannot be listed are added to `faults`."""
+    if not path.exists():
+        raise InflamapError(f"{path}: no such file or folder", next_step="check the path")
+    if not path.is_dir():
+        return [Input(path, PurePath(path.name))]
+    unlisted: list[tuple[Path, InflamapError]] = []
+    found = [
+        Input(image, image.relative_to(path))
+        for image in find_images(path, on_error=lambda error: unlisted.append(unlistable(error)))
+    ]
+    faults += unlisted
+    if not found and not unlisted:
+        raise InflamapError(f"{path}: no images in this folder", next_step="check the path")
+    return found
+
+
+def unlistable(error: OSError) -> tuple[Path, InflamapError]:
+    """A sub-folder that cannot be listed, and the line about it: its images must not be missed in silence."""
+    folder = Path(error.filename)
+    return folder, InflamapError(
+        f"{folder}: this folder cannot be listed", seen=error.strerror, next_step="give this account read access to it"
+    )

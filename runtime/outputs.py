@@ -92,7 +92,7 @@ def write_result(
     # the earlier result, whole, and temporaries to be swept. From there to the last rename: no score.json, so the
     # image is plainly not done and is scored again. Were the earlier score.json left standing until it is
     # replaced, it would for that while vouch for an overlay and a map that are not its own.
-    with _said_plainly(score), ExitStack() as leftovers:
+    with said_plainly(score), ExitStack() as leftovers:
         staged = {path: _stage(path, data, leftovers) for path, data in paths.items()}
         _patiently(lambda: score.unlink(missing_ok=True))
         if map_file is None:
@@ -110,7 +110,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         InflamapError: it cannot be written; the earlier content is still there.
     """
-    with _said_plainly(path), ExitStack() as leftovers:
+    with said_plainly(path), ExitStack() as leftovers:
         _replace(_stage(path, data, leftovers), path)
         _sync_folder(path.parent)
 
@@ -135,13 +135,15 @@ def read_record(out: Path, relative: PurePath) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def sweep_temporaries(out: Path) -> int:
+def sweep_temporaries(out: Path, watched: Path) -> int:
     """Remove what a killed run left half-written below `out`; the number of files removed.
 
-    Only while no other run writes there (the ledger's lock says so). Files not named as ours stay.
+    Only while no other run writes there (the ledger's lock says so). Files not named as ours stay, and so does all of
+    the watched folder, should it lie below `out`: it is only read.
     """
     removed = 0
-    for folder, _, names in os.walk(out):
+    for folder, folders, names in os.walk(out):
+        folders[:] = [name for name in folders if not _same(Path(folder, name), watched)]
         for name in names:
             if _TEMPORARY.fullmatch(name):
                 with suppress(OSError):
@@ -157,9 +159,9 @@ def check_output_folder(out: Path, inputs: Sequence[Path]) -> None:
     differently written name on a file system that ignores case gets past.
 
     Raises:
-        InflamapError: `out` is in an input folder, or is a file, or lies below one.
+        InflamapError: `out` is in an input folder, is the folder of an input file, is a file, or lies below one.
     """
-    with _said_plainly(out):
+    with said_plainly(out):
         resolved = out.resolve()
         folders = [folder for folder in (resolved, *resolved.parents) if folder.exists()]
         if not folders[0].is_dir():
@@ -169,13 +171,29 @@ def check_output_folder(out: Path, inputs: Sequence[Path]) -> None:
                 wanted="a folder",
                 next_step="choose another --out",
             )
-        for given in inputs:
-            if given.is_dir() and any(folder.samefile(given) for folder in folders):
-                raise InflamapError(
-                    f"output folder {out} lies in the folder of images {given}, which is only read",
-                    wanted="a folder outside it",
-                    next_step="choose another --out",
-                )
+    for given in inputs:
+        if any(_same(folder, given) for folder in folders) or (_is_file(given) and _same(out, given.parent)):
+            raise InflamapError(
+                f"output folder {out} lies in the folder of images {given}, which is only read",
+                wanted="a folder outside it",
+                next_step="choose another --out",
+            )
+
+
+def _is_file(path: Path) -> bool:
+    """No where it cannot be looked at: what is wrong with it is said when it is read."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are the same folder; no where one of them cannot be looked at."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _short(name: str) -> str:
@@ -249,7 +267,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _said_plainly(path: Path) -> Iterator[None]:
+def said_plainly(path: Path) -> Iterator[None]:
     """Turn the system's error into one that names the file, the reason and what to do."""
     try:
         yield

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runtime.errors import one_line
 from runtime.version import NOTICE, __version__
 
 SCHEMA = "inflamap.score/1"
@@ -61,7 +62,14 @@ class MapRecord:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds spent on one image."""
+    """Milliseconds spent on one image, as far as can be known before its record is written.
+
+    Attributes:
+        read: reading, decoding and hashing the file.
+        infer: rescaling, mapping and judging it.
+        write: drawing and encoding the results; the disk's part comes after.
+        total: the sum.
+    """
 
     read: float
     infer: float
@@ -74,7 +82,7 @@ class Result:
     """Everything said about one image; `to_json` is the whole of score.json.
 
     `status` is `scored` or `withheld`; a withheld image has `score` None and at least one reason. A scored one may
-    carry reasons too: why some of its cells were left out. `map` is None where no map could be computed.
+    carry reasons too: why some of its cells were left out. `map` is None when withheld.
     """
 
     image: ImageRecord
@@ -105,8 +113,9 @@ class Result:
 
 def summary_line(result: Result) -> str:
     """One line for a person."""
+    name = one_line(result.image.path)
     if result.score is None:
-        return f"{result.image.path}: withheld: {'; '.join(result.reasons)}"
-    line = f"{result.image.path}: {result.score.mean:.2f} (grade {result.score.grade})"
+        return f"{name}: withheld: {'; '.join(result.reasons)}"
+    line = f"{name}: {result.score.mean:.2f} (grade {result.score.grade})"
     share = result.score.withheld_fraction
     return f"{line}; {'under 1%' if 0 < share < 0.01 else f'{share:.0%}'} of the cells withheld" if share else line

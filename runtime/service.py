@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from runtime.errors import UnreadableImage
+from runtime.errors import InflamapError
 from runtime.folder_watch import WatchSettings, watch_folder
 from runtime.outputs import read_record
 from runtime.result import summary_line
@@ -15,7 +15,7 @@ from runtime.scoring import Model, score_file
 
 @dataclass
 class Tally:
-    """What the watch has done so far."""
+    """What the watch has done so far; `failed` counts every line about an image or folder that could not be done."""
 
     done: int = 0
     skipped: int = 0
@@ -48,7 +48,12 @@ def watch(
         say: told one line an image.
     """
     tally = Tally()
-    for path in watch_folder(folder, settings, stop, once=once):
+
+    def fail(line: str) -> None:
+        tally.failed += 1
+        say(f"inflamap: {line}")
+
+    for path in watch_folder(folder, settings, stop, once=once, warn=fail):
         relative = path.relative_to(folder)
         try:
             if _scored_before(path, relative, out, model, um_per_px):
@@ -56,9 +61,9 @@ def watch(
                 continue
             say(summary_line(score_file(path, relative, out, model, um_per_px=um_per_px)))
             tally.done += 1
-        except UnreadableImage as error:
-            tally.failed += 1
-            say(f"inflamap: {error}")
+        except InflamapError as error:
+            # a result that cannot be written must not keep the images after it from being scored
+            fail(str(error))
     return tally
 
 

@@ -8,8 +8,8 @@ import click
 
 from runtime.bundle import open_bundle
 from runtime.commands.options import scoring_options
-from runtime.console import reporter
-from runtime.errors import InflamapError, UnreadableImage
+from runtime.console import print_result, reporter
+from runtime.errors import InflamapError
 from runtime.inputs import gather_inputs
 from runtime.outputs import check_output_folder
 from runtime.result import Result, summary_line
@@ -17,7 +17,7 @@ from runtime.scoring import Model, score_file
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="PATH...")
 @scoring_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
@@ -45,16 +45,16 @@ def score(
 
         for path, fault in inputs.faults:
             fail(path, fault)
-        for image in inputs.images:
+        for done, image in enumerate(inputs.images, 1):
             try:
                 results.append(score_file(image.path, image.relative, out, model, um_per_px=um_per_px))
-            except UnreadableImage as error:
+                if not as_json:
+                    print_result(summary_line(results[-1]))
+            except InflamapError as error:
+                # neither a broken image nor a result that cannot be written or shown keeps the others from being done
                 fail(image.path, error)
-                continue
-            if not as_json:
-                click.echo(summary_line(results[-1]))
-            report.progress("scoring", len(results) + len(failed), len(inputs.images))
+            report.progress("scoring", done, len(inputs.images))
     if as_json:
-        click.echo(json.dumps({"results": [result.to_json() for result in results], "failed": failed}, indent=2))
+        print_result(json.dumps({"results": [result.to_json() for result in results], "failed": failed}, indent=2))
     if failed:
         context.exit(2)

@@ -9,20 +9,20 @@ import click
 from runtime.bundle import open_bundle
 from runtime.commands.options import scoring_options
 from runtime.console import reporter
-from runtime.folder_watch import WatchSettings
+from runtime.folder_watch import WatchSettings, require_folder
 from runtime.outputs import check_output_folder, sweep_temporaries
 from runtime.scoring import Model
 from runtime.service import watch as watch_and_score
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(readable=False, path_type=Path))
 @scoring_options
 @click.option("--once", is_flag=True, help="Score what is there and end.")
 @click.option(
     "--settle",
     "settle_s",
-    type=click.FloatRange(min=0),
+    type=float,
     default=WatchSettings.settle_s,
     show_default=True,
     help="Seconds a file must rest before it is read.",
@@ -40,10 +40,12 @@ def watch(
     settle_s: float,
 ) -> None:
     """Score each image newly saved below FOLDER, and those already there. Stop with Ctrl-C."""
+    settings = WatchSettings(settle_s=settle_s)
+    require_folder(folder)
     check_output_folder(out, [folder])
     bundle = open_bundle(bundle_folder)
     model = Model.load(bundle, engine, threads=threads)
-    sweep_temporaries(out)
+    sweep_temporaries(out, folder)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda _number, _frame: stop.set())
@@ -56,12 +58,12 @@ def watch(
             folder,
             out,
             model,
-            WatchSettings(settle_s=settle_s),
+            settings,
             stop,
             um_per_px=um_per_px,
             once=once,
             say=report.say,
         )
-        report.say(f"{tally.done} scored or withheld, {tally.skipped} done before, {tally.failed} not readable")
+        report.say(f"{tally.done} scored or withheld, {tally.skipped} done before, {tally.failed} failed")
     if once and tally.failed:
         context.exit(2)

@@ -3,11 +3,12 @@
 import os
 
 import numpy as np
+import numpy.typing as npt
 
-from runtime.bundle import FP32_MODEL, Bundle
+from runtime.bundle import FP32_MODEL, MANIFEST_FILE, Bundle
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.protocol import Engine
-from runtime.errors import CheckFailed, InflamapError
+from runtime.errors import BundleError, CheckFailed, InflamapError
 
 AUTO = "auto"
 MODEL_FILES = {"onnxruntime-fp32": FP32_MODEL}
@@ -52,25 +53,43 @@ def model_sha256(bundle: Bundle, engine: Engine) -> str:
 
 
 def check_golden_frames(engine: Engine, bundle: Bundle, model_file: str) -> float:
-    """Run the golden frames; the largest difference in probability.
+    """Run the golden frames; the largest difference in probability or unfamiliarity.
 
     Raises:
         CheckFailed: it is larger than the tolerance recorded at export.
+        BundleError: `bundle.json` describes another model.
     """
-    golden = bundle.golden_frames()
-    output = engine.run(golden.frames)
-    difference = (
-        float(np.abs(output.probabilities - golden.probabilities).max())
-        if output.probabilities.shape == golden.probabilities.shape
-        else float("inf")
+    golden, geometry = bundle.golden_frames(), bundle.geometry
+    # whatever bundle.json says of grades, patch and stride, the model has to agree
+    wanted = (len(bundle.manifest.grades), *map(geometry.cells, golden.frames.shape[-2:]))
+    try:
+        output = engine.run(golden.frames)
+    except Exception as error:  # engines' own exceptions share no public base class
+        raise CheckFailed(f"{engine.name} cannot run the golden frames of {bundle.folder}", seen=error) from error
+    if output.probabilities.shape[1:] != wanted:
+        raise BundleError(
+            f"{bundle.folder}: the model is not the one that {MANIFEST_FILE} describes",
+            seen=f"grades and cells {output.probabilities.shape[1:]} for a golden frame",
+            wanted=str(wanted),
+            next_step="export the run again",
+        )
+    # unfamiliarity decides what is withheld; its scale is 1, so that one tolerance does for both
+    difference = max(
+        _difference(output.probabilities, golden.probabilities),
+        _difference(output.unfamiliarity, golden.unfamiliarity),
     )
     tolerance = bundle.manifest.golden.tolerance[model_file]
     # written so that a NaN fails too
     if not difference <= tolerance:
         raise CheckFailed(
             f"{engine.name} does not reproduce the golden frames of {bundle.manifest.name} on this machine",
-            seen=f"difference {difference:.3g} in probability",
+            seen=f"difference {difference:.3g} in probability or unfamiliarity",
             wanted=f"at most {tolerance:.3g}",
             next_step="use another --engine, and report this machine's processor",
         )
     return difference
+
+
+def _difference(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:
+    """The largest difference; infinite where the shapes differ."""
+    return float(np.abs(found - wanted).max()) if found.shape == wanted.shape else float("inf")

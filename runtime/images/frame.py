@@ -11,7 +11,7 @@ class Frame:
     """Grey pixels of one file, at the file's own scale.
 
     Attributes:
-        pixels: uint8 or uint16 [H, W], the grey levels as stored (0 is black).
+        pixels: uint8 or uint16 [H, W], the grey levels as stored (0 is black), without a VivaScope caption's rows.
         bits: significant bits of a grey level: 8 or 16.
         sha256: hex digest of the file's bytes, all of them, read in the same instant as the pixels.
         um_per_px: lateral sampling in µm per pixel, None when nothing tells it.

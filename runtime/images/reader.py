@@ -31,6 +31,7 @@ _DECODERS: dict[str, Callable[[bytes], Channels]] = {
 # the scale, the instrument's 500 µm field does
 _VIVASCOPE_SIZES = ((1000, 1000), (1000, 1045))
 _VIVASCOPE_UM_PER_PX = 0.5
+_VIVASCOPE_ROWS = 1000
 
 
 def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
@@ -67,6 +68,9 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
         ) from error
 
     height, width = pixels.shape
+    if (width, height) in _VIVASCOPE_SIZES:
+        # the rows below are burned-in text, which is no tissue
+        pixels = pixels[:_VIVASCOPE_ROWS]
     scale, scale_from = um_per_px, "option"
     if um_per_px is None:
         vivascope = (width, height) in _VIVASCOPE_SIZES

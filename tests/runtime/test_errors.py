@@ -20,6 +20,10 @@ def test_it_stays_one_line_and_names_keep_their_spaces() -> None:
     assert str(error) == "a  b.bmp: broken; seen: first second"
 
 
+def test_nothing_in_a_name_reaches_the_terminal_as_a_command() -> None:
+    assert str(UnreadableImage("\x1b[31mred\udcff ä µ.bmp")) == "\\x1b[31mred\\udcff ä µ.bmp"
+
+
 @pytest.mark.parametrize(
     ("kind", "code"), [(InflamapError, 2), (UnreadableImage, 2), (BundleError, 2), (DataError, 2), (CheckFailed, 1)]
 )

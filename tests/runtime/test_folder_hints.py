@@ -1,8 +1,11 @@
 """Changes are hinted at; looking is not a change."""
 
 import queue
+import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from runtime.folder_hints import folder_hints
 
@@ -37,3 +40,23 @@ def test_reading_and_deleting_are_no_hints(tmp_path: Path) -> None:
         (tmp_path / "gone.bmp").unlink()
         (tmp_path / "last.bmp").write_bytes(b"1")
         assert drained(hints, {tmp_path / "last.bmp"}) == {tmp_path / "last.bmp"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_folder_behind_a_link_is_hinted_at_under_the_links_name(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "disk")
+    with folder_hints(link) as hints:
+        (tmp_path / "disk" / "new.bmp").write_bytes(b"1")
+        assert drained(hints, {link / "new.bmp"}) == {link / "new.bmp"}
+
+
+def test_what_is_moved_out_of_the_folder_is_no_hint(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.bmp").write_bytes(b"1")
+    with folder_hints(tmp_path / "in") as hints:
+        (tmp_path / "in" / "a.bmp").rename(tmp_path / "a.bmp")
+        (tmp_path / "in" / "last.bmp").write_bytes(b"1")
+        found = drained(hints, {tmp_path / "in" / "last.bmp"})
+    assert all(path.is_relative_to(tmp_path / "in") for path in found)

@@ -1,5 +1,6 @@
 """A file is given once for each content, and only when it rests."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,7 +77,13 @@ def test_old_file_is_taken_at_once_and_a_time_in_the_future_waits() -> None:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Callable[[WatchSettings], list[Path]]]:
+def warned() -> list[str]:
+    """What the watch warned of."""
+    return []
+
+
+@pytest.fixture
+def watched(tmp_path: Path, warned: list[str]) -> Iterator[Callable[[WatchSettings], list[Path]]]:
     """Starts a watch of tmp_path in a thread; the list grows as images are given."""
     stop = threading.Event()
     threads: list[threading.Thread] = []
@@ -85,7 +92,7 @@ def watched(tmp_path: Path) -> Iterator[Callable[[WatchSettings], list[Path]]]:
         given: list[Path] = []
 
         def run() -> None:
-            for path in watch_folder(tmp_path, settings, stop):
+            for path in watch_folder(tmp_path, settings, stop, warn=warned.append):
                 given.append(path)
 
         threads.append(threading.Thread(target=run))
@@ -97,6 +104,18 @@ def watched(tmp_path: Path) -> Iterator[Callable[[WatchSettings], list[Path]]]:
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def refusing(folder: Path) -> Callable[[Path], object]:
+    """os.scandir for a user who may not list `folder`: as root, rights do not stop anybody."""
+    scan = os.scandir
+
+    def scandir(path: Path) -> object:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(path)
+
+    return scandir
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -172,10 +191,77 @@ def test_file_that_grows_is_given_only_when_it_rests(
 def test_once_ends_when_all_that_is_there_was_given(tmp_path: Path, save_image: Callable[..., str]) -> None:
     for number in range(3):
         save_image(tmp_path / f"{number}.png", GREY)
-    given = list(watch_folder(tmp_path, WatchSettings(settle_s=0.2), threading.Event(), once=True))
+    given = list(watch_folder(tmp_path, WatchSettings(settle_s=0.2), threading.Event(), once=True, warn=print))
     assert sorted(path.name for path in given) == ["0.png", "1.png", "2.png"]
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InflamapError, match=r"gone: no such folder.*the folder the microscope saves to"):
-        next(watch_folder(tmp_path / "gone", WatchSettings(), threading.Event()))
+        next(watch_folder(tmp_path / "gone", WatchSettings(), threading.Event(), warn=print))
+
+
+@pytest.mark.parametrize("settle_s", [-1.0, float("nan"), float("inf")])
+def test_settle_time_that_never_ends_is_refused(settle_s: float) -> None:
+    with pytest.raises(InflamapError, match=r"--settle; seen: .*; wanted: 0 to 86400 seconds"):
+        WatchSettings(settle_s=settle_s)
+
+
+def test_without_events_it_says_so_once_and_goes_on_by_rescans(
+    tmp_path: Path,
+    watched: Callable[[WatchSettings], list[Path]],
+    warned: list[str],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exhausted(_folder: Path) -> None:
+        raise OSError(24, "inotify instance limit reached")
+
+    monkeypatch.setattr("runtime.folder_hints.folder_hints", exhausted)
+    given = watched(WatchSettings(settle_s=0.1, rescan_s=0.2))
+    save_image(tmp_path / "quiet.png", GREY)
+    wait_for(lambda: given == [tmp_path / "quiet.png"])
+    assert len(warned) == 1
+    assert "no events (inotify instance limit reached)" in warned[0]
+
+
+def test_folder_that_is_gone_for_a_while_is_watched_again(
+    tmp_path: Path,
+    watched: Callable[[WatchSettings], list[Path]],
+    warned: list[str],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from runtime import folder_watch
+
+    find = folder_watch.find_images
+    gone = threading.Event()
+
+    def share(folder: Path, **keywords: Callable[[OSError], None]) -> Iterator[Path]:
+        if gone.is_set():
+            raise InflamapError(f"{folder}: the folder cannot be listed", seen="Host is down")
+        return find(folder, **keywords)
+
+    monkeypatch.setattr(folder_watch, "find_images", share)
+    monkeypatch.setattr("runtime.folder_hints._Hints.on_any_event", lambda *_: None)
+    gone.set()
+    given = watched(WatchSettings(settle_s=0.1, rescan_s=0.1))
+    wait_for(lambda: len(warned) == 1)
+    save_image(tmp_path / "later.png", GREY)
+    time.sleep(0.4)
+    gone.clear()
+    wait_for(lambda: given == [tmp_path / "later.png"])
+    assert len(warned) == 1
+    assert "Host is down" in warned[0]
+
+
+def test_subfolder_that_cannot_be_listed_is_told(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image(tmp_path / "open" / "a.png", GREY)
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr("os.scandir", refusing(tmp_path / "locked"))
+    warned: list[str] = []
+    given = list(watch_folder(tmp_path, WatchSettings(settle_s=0), threading.Event(), once=True, warn=warned.append))
+    assert [path.name for path in given] == ["a.png"]
+    assert len(warned) == 1
+    assert "locked: this folder cannot be listed; seen: Permission denied" in warned[0]

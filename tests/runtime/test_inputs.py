@@ -1,5 +1,6 @@
 """What the user names becomes images with result names that mirror it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -47,3 +48,23 @@ def test_two_images_with_one_result_are_refused(tmp_path: Path, save_image: Call
 def test_an_image_named_twice_is_scored_once(tmp_path: Path, save_image: Callable[..., str]) -> None:
     save_image(tmp_path / "in" / "v1.png", GREY)
     assert len(gather_inputs([tmp_path / "in", tmp_path / "in" / "v1.png"]).images) == 1
+
+
+def test_subfolder_that_cannot_be_listed_and_impossible_names_are_told(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image(tmp_path / "in" / "a.png", GREY)
+    (tmp_path / "in" / "locked").mkdir()
+    scan = os.scandir
+
+    def scandir(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    inputs = gather_inputs([tmp_path / ("x" * 300), tmp_path / "in"])
+    assert [image.path.name for image in inputs.images] == ["a.png"]
+    said = [str(fault) for _path, fault in inputs.faults]
+    assert "File name too long" in said[0]
+    assert "locked: this folder cannot be listed; seen: Permission denied" in said[1]

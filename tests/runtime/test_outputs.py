@@ -162,7 +162,7 @@ def test_killed_at_any_step_a_record_speaks_only_of_its_own_files(tmp_path: Path
         command = [sys.executable, "-c", KILLED_AT, str(out), str(step), new_map]
         finished = subprocess.run(command, cwd=Path(runtime.__file__).parents[1], check=False).returncode == 0
 
-        sweep_temporaries(out)
+        sweep_temporaries(out, out / "watched")
         record = read_record(out, PurePath("v.bmp"))
         contents = {path.name: path.read_bytes() for path in out.iterdir()}
         assert set(contents) <= {"v.bmp.score.json", "v.bmp.overlay.jpg", "v.bmp.map.ome.tif"}
@@ -279,11 +279,32 @@ def test_the_sweep_removes_our_leftovers_and_nothing_else(tmp_path: Path) -> Non
         (tmp_path / name).touch()
     (tmp_path / "v.bmp.score.json.tmp-0123abcd").touch()
     (tmp_path / "sub" / "v.bmp.overlay.jpg.tmp-deadbeef").touch()
-    assert sweep_temporaries(tmp_path) == 2
+    watched = tmp_path / "absent"
+    assert sweep_temporaries(tmp_path, watched) == 2
     assert written(tmp_path) == kept
     assert (tmp_path / "sub" / "folder.tmp-01234567").is_dir()
-    assert sweep_temporaries(tmp_path) == 0
-    assert sweep_temporaries(tmp_path / "absent") == 0
+    assert sweep_temporaries(tmp_path, watched) == 0
+    assert sweep_temporaries(tmp_path / "absent", watched) == 0
+
+
+def test_the_watched_folder_is_never_swept_even_below_the_output_folder(tmp_path: Path) -> None:
+    (tmp_path / "in" / "site").mkdir(parents=True)
+    theirs = tmp_path / "in" / "site" / "keep.tmp-01234567"
+    theirs.touch()
+    (tmp_path / "v.bmp.score.json.tmp-0123abcd").touch()
+    assert sweep_temporaries(tmp_path, tmp_path / "in") == 1
+    assert theirs.exists()
+
+
+def test_results_beside_a_single_image_are_refused_but_not_in_a_folder_there(tmp_path: Path) -> None:
+    image = tmp_path / "scans" / "v.bmp"
+    image.parent.mkdir()
+    image.touch()
+    with pytest.raises(InflamapError, match="only read"):
+        check_output_folder(tmp_path / "scans", [image])
+    check_output_folder(tmp_path / "scans" / "results", [image])
+    # what is wrong with an input is not the output folder's fault
+    check_output_folder(tmp_path / "out", [tmp_path / ("x" * 300)])
 
 
 @pytest.mark.parametrize("out", ["scans", "scans/results", "scans/deep/down", "other/../scans/x"])

@@ -1,6 +1,8 @@
 """`inflamap score` as a user meets it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +76,37 @@ def test_bad_files_are_told_in_one_line_each_and_the_others_are_done(
     }
     for name in status:
         assert (tmp_path / "out" / f"{name}.overlay.jpg").stat().st_size > 1000
+
+
+def test_result_that_cannot_be_written_keeps_no_other_from_being_done(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        save_image(tmp_path / "in" / name, skin)
+    (tmp_path / "out" / "b.png.overlay.jpg" / "in the way").mkdir(parents=True)
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.5", "--json") == 2
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert [result["image"]["path"] for result in document["results"]] == ["a.png", "c.png"]
+    assert [Path(failure["path"]).name for failure in document["failed"]] == ["b.png"]
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's pipe")
+def test_reader_that_goes_early_is_no_failure(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    for number in range(3):
+        save_image(tmp_path / "in" / f"{number}.png", skin)
+    arguments = ["score", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--um-per-px", "0.5"]
+    command = [sys.executable, "-m", "runtime.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert len(list((tmp_path / "out").glob("*.score.json"))) == 3
 
 
 def test_withheld_images_are_results(

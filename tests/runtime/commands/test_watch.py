@@ -48,7 +48,7 @@ def test_new_images_are_scored_until_it_is_stopped_cleanly(
     watching.send_signal(stop)
     assert watching.wait(20) == 0
     assert watching.stderr is not None
-    assert "1 scored or withheld, 0 done before, 0 not readable" in watching.stderr.read()
+    assert "1 scored or withheld, 0 done before, 0 failed" in watching.stderr.read()
     assert json.loads(record.read_text())["status"] == "scored"
     assert not list((tmp_path / "out").rglob("*.tmp*"))
 
@@ -84,5 +84,5 @@ def test_real_frames_go_through_the_watch(real_frames: list[Path], tmp_path: Pat
         check=True,
         timeout=100,
     )
-    assert "40 scored or withheld, 0 done before, 0 not readable" in done.stderr
+    assert "40 scored or withheld, 0 done before, 0 failed" in done.stderr
     assert len(list((tmp_path / "out").rglob("*.score.json"))) == 40

@@ -85,6 +85,15 @@ def test_the_scale_and_where_it_comes_from(
     assert (frame.um_per_px, frame.um_per_px_from) == expected
 
 
+@pytest.mark.parametrize("option", [None, 0.5])
+def test_the_caption_of_a_vivascope_export_is_not_part_of_the_frame(save: Save, option: float | None) -> None:
+    tissue = np.random.default_rng(0).integers(0, 256, (1000, 1000), np.uint8)
+    caption = np.full((45, 1000), 255, np.uint8)
+    frame = read_frame(save(written(".bmp", np.vstack([tissue, caption]))), um_per_px=option)
+    np.testing.assert_array_equal(frame.pixels, tissue)
+    assert frame.pixels.flags.c_contiguous
+
+
 @pytest.mark.parametrize("option", [0.0, -0.5, float("nan"), float("inf")])
 def test_an_impossible_scale_is_refused(save: Save, grey: Grey, option: float) -> None:
     with pytest.raises(InflamapError, match="positive number"):
