@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from runtime.errors import DataError, InflamapError
 from runtime.images.patch import middle, read_patch
 
 RUN_FILE, SPLIT_FILE = "run.json", "split.csv"
+# what export reads of the two
+KEYS = frozenset({"settings", "data", "versions", "temperature"})
+COLUMNS = frozenset({"path", "x", "y", "um_per_px", "split", "sha256"})
 MOST_PATCHES = 300
 
 
@@ -42,15 +46,30 @@ def read_run(folder: Path) -> Run:
     """
     try:
         document = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        with (folder / SPLIT_FILE).open(newline="", encoding="utf-8") as file:
+        if not isinstance(document, dict):
+            raise ValueError(f"{RUN_FILE} holds no JSON object")  # noqa: TRY004 - a damaged file
+        if not document.get("finished"):
+            raise InflamapError(f"{folder}: the run is not finished", next_step="run `inflamap train` again to go on")
+        _require(RUN_FILE, KEYS - document.keys())
+        # names that are no UTF-8 keep their bytes
+        with (folder / SPLIT_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = tuple(csv.DictReader(file))
-    except (OSError, ValueError) as error:
+        # a row that was cut short holds None
+        for row in rows:
+            _require(SPLIT_FILE, {column for column in COLUMNS if row.get(column) is None})
+    except (OSError, ValueError, csv.Error) as error:
         raise InflamapError(
-            f"{folder}: no finished run", seen=error, wanted="a folder that `inflamap train` wrote"
+            f"{folder}: no finished run",
+            seen=error,
+            wanted="a folder that `inflamap train` wrote",
+            next_step="give such a folder, or train again",
         ) from error
-    if not document.get("finished"):
-        raise InflamapError(f"{folder}: the run is not finished", next_step="run `inflamap train` again to go on")
     return Run(document, rows)
+
+
+def _require(file: str, missing: Set[str]) -> None:
+    if missing:
+        raise ValueError(f"{file} lacks {', '.join(sorted(missing))}")
 
 
 def read_calibration_patches(run: Run, data: Path | None, geometry: Geometry) -> npt.NDArray[np.uint8]:
@@ -73,6 +92,13 @@ def read_calibration_patches(run: Run, data: Path | None, geometry: Geometry) ->
             f"{folder}: no such folder", wanted="the data set of the run", next_step="give --calibration DATA"
         )
     rows = [row for row in run.rows if row["split"] == "val"]
+    if not rows:
+        raise DataError(
+            f"{SPLIT_FILE} of the run: no patches to measure on",
+            seen=f"{len(run.rows)} rows, none in val",
+            wanted="the file that `inflamap train` wrote",
+            next_step="train again",
+        )
     # evenly over the list, which may be sorted by subject or grade
     chosen = [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, MOST_PATCHES).astype(int))]
     return np.stack([_read(folder, row, geometry) for row in chosen])[:, None]
@@ -87,7 +113,7 @@ def _read(folder: Path, row: dict[str, str], geometry: Geometry) -> npt.NDArray[
             patch_px=geometry.patch_px,
             model_um_per_px=geometry.um_per_px,
         )
-    except InflamapError as error:
+    except (InflamapError, ValueError) as error:
         raise DataError(f"calibration: {error}", next_step="give --calibration DATA") from error
     if patch.sha256 != row["sha256"]:
         raise DataError(

@@ -33,6 +33,7 @@ from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import default_threads, open_engine
 from runtime.errors import InflamapError
 from runtime.manifest import FORMAT
+from runtime.outputs import check_output_folder, said_plainly
 from runtime.quality import QUALITY_VERSION, QualityLimits
 from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, MapNetwork, TextureNetwork, load_network
@@ -169,12 +170,14 @@ def _training(run: Run) -> dict[str, Any]:
 
 
 def _require_replaceable(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MANIFEST_FILE).exists())):
-        raise InflamapError(
-            f"{out}: is in the way",
-            wanted="a new or empty folder, or a bundle to replace",
-            next_step="give another --out",
-        )
+    with said_plainly(out):
+        if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MANIFEST_FILE).exists())):
+            raise InflamapError(
+                f"{out}: is in the way",
+                wanted="a new or empty folder, or a bundle to replace",
+                next_step="give another --out",
+            )
+    check_output_folder(out, [])
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
@@ -182,25 +185,27 @@ def _write(out: Path, files: dict[str, bytes]) -> None:
 
     Raises:
         CheckFailed: what was written does not reproduce the golden frames; an earlier bundle is left as it was.
+        InflamapError: the disk refuses.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{out.name}.tmp-", dir=out.parent))
-    earlier = temporary.with_name(f"{temporary.name}-earlier")
-    try:
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-        # mkdtemp makes it private to this user; the service may run as another
-        temporary.chmod(0o755)
-        open_engine(open_bundle(temporary), threads=default_threads())
-        # moved and not removed: where a file of it is held open, it stays whole
-        if out.exists():
-            out.rename(earlier)
+    with said_plainly(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{out.name}.tmp-", dir=out.parent))
+        earlier = temporary.with_name(f"{temporary.name}-earlier")
         try:
-            temporary.rename(out)
-        except OSError:
-            if earlier.exists():
-                earlier.rename(out)
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(earlier, ignore_errors=True)
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+            # mkdtemp makes it private to this user; the service may run as another
+            temporary.chmod(0o755)
+            open_engine(open_bundle(temporary), threads=default_threads())
+            # moved and not removed: where a file of it is held open, it stays whole
+            if out.exists():
+                out.rename(earlier)
+            try:
+                temporary.rename(out)
+            except OSError:
+                if earlier.exists():
+                    earlier.rename(out)
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(earlier, ignore_errors=True)

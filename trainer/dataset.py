@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ PHANTOM_FILE = "phantom.json"
 BELIEVABLE_SCORES = 5
 # an error line stays readable; the count of the rest is told
 FAULTS_SHOWN = 12
+# no image has more pixels along a side; a larger number does not fit what reads and hashes it
+LARGEST_POSITION = 2**31 - 1
 
 Progress = Callable[[str, int, int], None]
 
@@ -137,13 +140,13 @@ def read_scored_patches(
     if (folder / SCORES_FILE).exists():
         patches, grades = _read_scores(folder, faults)
     else:
-        patches, grades = _read_grade_folders(folder, notes)
+        patches, grades = _read_grade_folders(folder, notes, faults)
     if not faults and len(grades) < 2:
         faults.append(f"only {len(grades)} grade(s), wanted at least 2")
 
     read: list[PatchPixels] = []
     for done, patch in enumerate(patches):
-        if not (folder / patch.path).is_file():
+        if not _is_file(folder / patch.path):
             continue  # among the faults already, with its row
         try:
             read.append(
@@ -183,22 +186,36 @@ def _refuse(folder: Path, faults: list[str]) -> None:
     raise DataError(f"{folder}: {len(faults)} fault(s) in the data set: {shown}{rest}")
 
 
-def _read_grade_folders(folder: Path, notes: list[str]) -> tuple[list[ScoredPatch], tuple[str, ...]]:
-    """The images of one sub-folder per grade; what the person should know is appended to `notes`."""
+def _is_file(path: Path) -> bool:
+    # Path.is_file raises for a name that is too long
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _read_grade_folders(folder: Path, notes: list[str], faults: list[str]) -> tuple[list[ScoredPatch], tuple[str, ...]]:
+    """The images of one sub-folder per grade; what the person should know is appended to `notes` and `faults`."""
     if (folder / PHANTOM_FILE).exists():
         raise DataError(
             f"{folder}: an unfinished phantom", wanted=SCORES_FILE, next_step="run `inflamap phantom` there again"
         )
     # a name with a dot in front is some program's own
-    names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    try:
+        names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be listed", seen=error.strerror, next_step="give this user access to it"
+        ) from error
     patches = []
+
+    def cannot_list(error: OSError) -> None:
+        faults.append(f"{error.filename}: the folder cannot be listed: {error.strerror}; give this user access to it")
+
     for grade, name in enumerate(names):
         # forward slashes, so that a run trained on Windows is exported on Linux
-        paths = [path.relative_to(folder).as_posix() for path in find_images(folder / name)]
+        paths = [path.relative_to(folder).as_posix() for path in find_images(folder / name, on_error=cannot_list)]
         if not paths:
             notes.append(f"no images in {name}: a grade without patches")
         patches += [ScoredPatch(path, None, (grade,), ("",), path, None, None) for path in paths]
-    if not patches:
+    if not patches and not faults:
         raise DataError(f"{folder}: no scored patches", wanted=f"{SCORES_FILE}, or one sub-folder of images per grade")
     return patches, tuple(names)
 
@@ -210,7 +227,7 @@ def _read_scores(folder: Path, faults: list[str]) -> tuple[list[ScoredPatch], tu
     for number, row in _csv_rows(folder / SCORES_FILE, faults):
         try:
             scores[number] = _whole_number(row, "score")
-            corner = (_whole_number(row, "x"), _whole_number(row, "y")) if row.get("x") or row.get("y") else None
+            corner = (_position(row, "x"), _position(row, "y")) if row.get("x") or row.get("y") else None
             if row.get("um_per_px") and not 0 < _number(row["um_per_px"]) < math.inf:
                 raise ValueError(f"um_per_px {row['um_per_px']!r}, wanted a positive number")
             if row.get("split") not in {None, "", "train", "val", "test"}:
@@ -230,7 +247,7 @@ def _read_scores(folder: Path, faults: list[str]) -> tuple[list[ScoredPatch], tu
     patches = []
     for (path, corner), rows in rows_of.items():
         first_number, first = rows[0]
-        if not (folder / path).is_file():
+        if not _is_file(folder / path):
             faults.append(f"row {first_number}: no file {path}")
         # several rows without a name are several raters all the same
         raters = tuple(
@@ -282,12 +299,19 @@ def _csv_rows(path: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, st
 
 
 def _whole_number(row: dict[str, str], column: str) -> int:
-    """A score or pixel position: 0 or more, and `3.0` for 3 as spreadsheets write it."""
+    """0 or more, and `3.0` for 3 as spreadsheets write it."""
     text = row.get(column) or ""
     value = _number(text)
     if not (value >= 0 and value.is_integer()):
         raise ValueError(f"{column} {text!r}, wanted a whole number from 0")
     return int(value)
+
+
+def _position(row: dict[str, str], column: str) -> int:
+    value = _whole_number(row, column)
+    if value > LARGEST_POSITION:
+        raise ValueError(f"{column} {row[column]!r}, wanted at most {LARGEST_POSITION}")
+    return value
 
 
 def _number(text: str) -> float:

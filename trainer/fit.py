@@ -24,7 +24,7 @@ from trainer.calibrate import predict_logits, set_familiarity, set_temperature
 from trainer.dataset import Progress, ScoredPatches
 from trainer.network import NETWORK_VERSION, NetworkConfig, TextureNetwork, save_network
 from trainer.parts import Part
-from trainer.run import finish_run, open_run, save_state
+from trainer.run import begin_run, finish_run, open_run, save_state
 from trainer.split import PARTS, split_sha256, write_split
 
 
@@ -102,7 +102,10 @@ def fit(
         },
     }
     state = open_run(run, document)
+    # before run.json: what calls itself a run can tell what was held out
     write_split(run, data, parts)
+    if state is None:
+        begin_run(run, document)
 
     def rows(part: str) -> list[int]:
         return [row for row, name in enumerate(parts) if name == part]

@@ -14,8 +14,10 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
+
+from runtime.outputs import write_atomically
 
 # recorded in every bundle; raise it when the network's structure or meaning changes
 NETWORK_VERSION = 1
@@ -181,9 +183,9 @@ class MapNetwork(nn.Module):
 
 def save_network(network: TextureNetwork, folder: Path) -> None:
     """Write the weights as safetensors and the configuration as JSON: neither can run code when loaded."""
-    save_file(network.state_dict(), folder / WEIGHTS_FILE)
+    write_atomically(folder / WEIGHTS_FILE, save(network.state_dict()))
     document = {"version": NETWORK_VERSION, **asdict(network.config)}
-    (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_atomically(folder / CONFIG_FILE, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def load_network(folder: Path) -> TextureNetwork:
@@ -194,6 +196,8 @@ def load_network(folder: Path) -> TextureNetwork:
         ValueError: it was written by another version of the network, or a file was changed.
     """
     document = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError(f"{CONFIG_FILE} holds no JSON object")  # noqa: TRY004 - a damaged file
     version = document.pop("version")
     if version != NETWORK_VERSION:
         raise ValueError(f"network version {version}, wanted {NETWORK_VERSION}: train it again")

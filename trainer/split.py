@@ -2,14 +2,17 @@
 
 import csv
 import hashlib
+import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from runtime.bundle import abbreviate
 from runtime.errors import DataError
+from runtime.outputs import write_atomically
 from trainer.dataset import ScoredPatch, ScoredPatches
 
 PARTS = ("train", "val", "test")
@@ -63,13 +66,17 @@ def split_patches(data: ScoredPatches, how: str, seed: int) -> tuple[str, ...]:
 
 
 def write_split(folder: Path, data: ScoredPatches, parts: Sequence[str]) -> None:
-    """Write `split.csv`: what the run used for what, by path and by content."""
-    with (folder / SPLIT_FILE).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "x", "y", "um_per_px", "grade", "split", "sha256"])
-        for patch, sha256, part in zip(data.patches, data.sha256, parts, strict=True):
-            x, y = patch.corner or ("", "")
-            writer.writerow([patch.path, x, y, patch.um_per_px, patch.grade, part, sha256])
+    """Write `split.csv`: what the run used for what, by path and by content.
+
+    File names that are no UTF-8 keep their bytes.
+    """
+    content = io.StringIO(newline="")
+    writer = csv.writer(content)
+    writer.writerow(["path", "x", "y", "um_per_px", "grade", "split", "sha256"])
+    for patch, sha256, part in zip(data.patches, data.sha256, parts, strict=True):
+        x, y = patch.corner or ("", "")
+        writer.writerow([patch.path, x, y, patch.um_per_px, patch.grade, part, sha256])
+    write_atomically(folder / SPLIT_FILE, content.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def split_sha256(data: ScoredPatches, parts: Sequence[str]) -> str:
@@ -85,12 +92,26 @@ def seen_in_training(run: Path) -> frozenset[str]:
         DataError: the run's `split.csv` is missing or damaged: without it no figure would be honest.
     """
     try:
-        with (run / SPLIT_FILE).open(newline="", encoding="utf-8") as file:
-            return frozenset(abbreviate(row["sha256"]) for row in csv.DictReader(file) if row["split"] != "test")
-    except (OSError, UnicodeDecodeError, KeyError) as error:
+        with (run / SPLIT_FILE).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            reader = _rows(file, {"sha256", "split"})
+            return frozenset(abbreviate(row["sha256"]) for row in reader if row["split"] != "test")
+    # a row that was cut short holds None
+    except (OSError, csv.Error, ValueError, TypeError) as error:
         raise DataError(
-            f"{run / SPLIT_FILE}: cannot be read", seen=error, wanted="the file that `inflamap train` wrote"
+            f"{run / SPLIT_FILE}: cannot be read",
+            seen=error,
+            wanted="the file that `inflamap train` wrote",
+            next_step="train again",
         ) from error
+
+
+def _rows(file: TextIO, columns: Set[str]) -> "csv.DictReader[str]":
+    """Also of a file without rows the columns are wanted."""
+    reader = csv.DictReader(file)
+    missing = columns - set(reader.fieldnames or ())
+    if missing:
+        raise ValueError(f"no column {', '.join(sorted(missing))}")
+    return reader
 
 
 def _draw(data: ScoredPatches, units: list[str], seed: int) -> list[str]:
@@ -138,8 +159,8 @@ def _complete(named: list[str | None], subjects: list[str], seed: int) -> list[s
 def _read_split(path: Path, patches: Sequence[ScoredPatch]) -> list[str | None]:
     part_of: dict[str, str] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            for row in _rows(file, {"path", "split"}):
                 part = row["split"] or ""
                 if part_of.setdefault(row["path"], part) != part:
                     raise DataError(
@@ -147,7 +168,7 @@ def _read_split(path: Path, patches: Sequence[ScoredPatch]) -> list[str | None]:
                         seen=f"{part_of[row['path']]} and {part}",
                         wanted="one part an image, so that no image trains and is held out",
                     )
-    except (OSError, UnicodeDecodeError, KeyError) as error:
+    except (OSError, csv.Error, ValueError) as error:
         raise DataError(
             f"split {path}: cannot be read",
             seen=error,

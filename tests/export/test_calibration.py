@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -148,3 +149,46 @@ def test_what_is_no_finished_run_is_refused(finished, tmp_path, spoiled):
     said = {"unfinished": "the run is not finished; next: run `inflamap train`"}
     with pytest.raises(InflamapError, match=said.get(spoiled, "no finished run; seen: ")):
         read_run(run)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "seen"),
+    [
+        ("run.json", b"{", "Expecting"),
+        ("run.json", b"[]", "run.json holds no JSON object"),
+        ("run.json", b'{"finished": true, "data": {}}', "run.json lacks settings, temperature, versions"),
+        ("split.csv", b"path,part\na.png,val\n", "split.csv lacks sha256, split, um_per_px, x, y"),
+        ("split.csv", b"path,x,y,um_per_px,split,sha256\na.png,,,0.5\n", "split.csv lacks sha256, split"),
+        ("split.csv", b'"' + b"x" * 140_000, "field larger than"),
+    ],
+)
+def test_damaged_files_of_a_run_are_told_with_what_to_do(finished, tmp_path, file, content, seen):
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    (run / file).write_bytes(content)
+    with pytest.raises(InflamapError, match=rf"no finished run; seen: {seen}.*; next: give such a folder, or train"):
+        read_run(run)
+
+
+def test_names_that_are_no_utf8_are_found(finished, tmp_path):
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(finished.folder, run)
+    shutil.copytree(finished.data, data)
+    (data / "Visite").rename(data / os.fsdecode(b"Visit\xe9"))
+    split = (run / "split.csv").read_bytes()
+    (run / "split.csv").write_bytes(split.replace(b"Visite/", b"Visit\xe9/"))
+    patches = read_calibration_patches(read_run(run), data, finished.geometry)
+    assert len(patches) == 30
+
+
+def test_a_run_that_names_no_validation_patches_is_refused(made_run):
+    run = made_run((noise(1), "", "", 0.5, "train"))
+    with pytest.raises(DataError, match=r"no patches to measure on; seen: 1 rows, none in val; .*; next: train again"):
+        read_calibration_patches(run, None, GEOMETRY)
+
+
+def test_a_place_that_is_no_number_is_refused(made_run):
+    run = made_run((noise(1), 0, 0, 0.5, "val"))
+    run.rows[0]["x"] = "left"
+    with pytest.raises(DataError, match=r"calibration: .*'left'.*; next: give --calibration DATA"):
+        read_calibration_patches(run, None, GEOMETRY)

@@ -227,7 +227,11 @@ def test_a_failure_at_the_last_moment_leaves_the_earlier_bundle_and_no_temporari
             patch.setattr(Path, "write_bytes", full)
         if failing == "the renaming":
             patch.setattr(Path, "rename", locked)
-        with pytest.raises((CheckFailed, OSError)):
+        said = {
+            "the disk": "bundle cannot be written; seen: No space left",
+            "the renaming": "bundle cannot be written; ",
+        }
+        with pytest.raises(InflamapError, match=said.get(failing, "does not reproduce")):
             export_quietly(finished.folder, earlier)
     assert contents(earlier) == before
     assert [path.name for path in earlier.parent.iterdir()] == ["bundle"]

@@ -1,5 +1,6 @@
 """Reading what the experts scored: every way of writing it down, and every fault said at once."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -295,6 +296,8 @@ def test_every_fault_is_said_at_once_with_row_value_and_what_was_wanted(tmp_path
         ([("a.png", 0, -3, 4), ("a.png", 1, "", "")], "row 2: x '-3', wanted a whole number from 0"),
         ([("a.png", 0, 1, 0), ("a.png", 1, "", "")], "a.png: patch too small at 0.5 µm/px from x,y 1,0"),
         ([("a.png", 0, "", ""), ("b.png", 5, "", "")], "row 3: score 5, wanted 0 to 4 (or 5 scores of every grade"),
+        ([("a.png", 0, "1e308", 4), ("a.png", 1, "", "")], "row 2: x '1e308', wanted at most 2147483647"),
+        ([("a.png", 0, 4, 2**31), ("a.png", 1, "", "")], "row 2: y '2147483648', wanted at most 2147483647"),
         ([("a.png", "nan", "", ""), ("b.png", 1, "", "")], "row 2: score 'nan', wanted"),
         ([("a.png", "1e15", "", ""), ("b.png", 1, "", "")], "row 2: score 1000000000000000, wanted 0 to 4"),
         ([("a.png", "", "", ""), ("b.png", 1, "", "")], "row 2: score '', wanted a whole number"),
@@ -302,6 +305,36 @@ def test_every_fault_is_said_at_once_with_row_value_and_what_was_wanted(tmp_path
 )
 def test_rows_that_cannot_be_meant_are_refused(data_set, rows, fault):
     assert fault in faults_of(data_set("path,score,x,y", *rows))
+
+
+def test_a_name_that_no_file_can_have_is_a_fault_of_its_row(tmp_path, write_csv):
+    write_csv(tmp_path / "scores.csv", "path,score", [("x" * 300, 0), ("y", 1)])
+    assert "row 2: no file xxx" in faults_of(tmp_path)
+
+
+def test_a_folder_that_cannot_be_listed_is_a_fault(tmp_path, save_image, monkeypatch):
+    for grade in ("0", "1"):
+        save_image(tmp_path / grade / "visit" / "a.png", noise(int(grade)))
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder) == tmp_path / "1" / "visit":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    said = faults_of(tmp_path)
+    assert (
+        f"1 fault(s) in the data set: {tmp_path / '1' / 'visit'}: the folder cannot be listed: Permission den" in said
+    )
+
+
+def test_a_data_set_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
+    def refuse(_folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert "cannot be listed; seen: Permission denied; next: give this user access to it" in faults_of(tmp_path)
 
 
 @pytest.mark.parametrize("column", ["subject", "split", "um_per_px"])

@@ -201,6 +201,17 @@ def test_a_finished_run_leaves_no_state_and_no_temporaries(finished):
     ]
 
 
+def test_without_its_split_no_folder_calls_itself_a_run(train, tmp_path, monkeypatch):
+    def full(*_arguments: object) -> None:
+        raise InflamapError("split.csv cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "write_split", full)
+        with pytest.raises(InflamapError, match="cannot be written"):
+            train(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_finished_run_is_not_trained_again(train, finished):
     before = {path.name: path.read_bytes() for path in finished.iterdir()}
     with pytest.raises(InflamapError, match=r"holds a finished run.*next: give another --out"):

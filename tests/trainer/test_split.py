@@ -138,7 +138,9 @@ def test_a_file_that_cannot_be_meant_is_refused(make_patches, write_csv, tmp_pat
         split_patches(make_patches(graded(4)), str(tmp_path / "split.csv"), 0)
 
 
-@pytest.mark.parametrize("content", [None, b"path,part\na.png,train\n", b"path,split\n\xff,train\n"])
+@pytest.mark.parametrize(
+    "content", [None, b"path,part\na.png,train\n", b"\xff\xfep\0a\0", b'path,split\na.png,"' + b"x" * 140_000]
+)
 def test_what_is_no_split_at_all_is_refused_with_the_choices(make_patches, tmp_path, content):
     if content is not None:
         (tmp_path / "split.csv").write_bytes(content)
@@ -168,6 +170,15 @@ def test_a_run_remembers_by_content_what_it_has_seen(make_patches, tmp_path: Pat
     assert 0 < len(seen) < 20
     (tmp_path / "split.csv").unlink()
     with pytest.raises(DataError, match=r"split\.csv: cannot be read"):
+        seen_in_training(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"path,split\na,train\n", b"path,split,sha256\na,train\n", b'"' + b"x" * 140_000]
+)
+def test_a_damaged_split_of_a_run_is_refused_with_what_to_do(tmp_path, content):
+    (tmp_path / "split.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"split\.csv: cannot be read; seen: .*; next: train again"):
         seen_in_training(tmp_path)
 
 

@@ -6,6 +6,7 @@ import click
 
 from runtime.console import reporter
 from runtime.errors import InflamapError
+from runtime.outputs import check_output_folder, said_plainly
 from trainer.phantom import write_phantom
 
 
@@ -17,8 +18,10 @@ from trainer.phantom import write_phantom
 def phantom(out: Path, patches: int, frames: int, seed: int) -> None:
     """Draw synthetic confocal skin with known severity into the folder OUT."""
     with reporter() as report:
+        check_output_folder(out, [])
         try:
-            write_phantom(out, patches=patches, frames=frames, seed=seed, progress=report.progress)
+            with said_plainly(out):
+                write_phantom(out, patches=patches, frames=frames, seed=seed, progress=report.progress)
         except ValueError as error:
             raise InflamapError(str(error)) from error
         report.say(f"{patches} synthetic patches and {frames} synthetic frames in {out}")

@@ -9,6 +9,7 @@ from trainer.dataset import read_scored_patches
 from trainer.fit import FitSettings, fit
 from trainer.loss import LOSSES
 from trainer.network import NetworkConfig
+from trainer.run import check_run_folder
 from trainer.split import split_patches
 
 
@@ -28,6 +29,7 @@ def train(data: Path, run: Path, um_per_px: float | None, epochs: int, split: st
     """Train a texture network on the scored patches in DATA."""
     base = NetworkConfig()
     with reporter() as report:
+        check_run_folder(run)
         patches = read_scored_patches(
             data,
             patch_px=base.patch_px,

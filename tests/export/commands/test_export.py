@@ -80,6 +80,14 @@ def test_what_is_no_run_is_refused(inflamap, tmp_path):
     assert err.startswith(f"inflamap: {tmp_path / 'nowhere'}: no finished run; seen: ")
 
 
+def test_a_place_where_no_bundle_can_be_is_refused_before_the_run_is_read(inflamap, tmp_path):
+    (tmp_path / "file.txt").write_text("")
+    code, _out, err = inflamap("export", tmp_path / "nowhere", "--out", tmp_path / "file.txt" / "bundle")
+    assert code == 2
+    [line] = err.splitlines()
+    assert line.startswith(f"inflamap: output folder {tmp_path / 'file.txt' / 'bundle'}; seen: ")
+
+
 def test_the_run_itself_is_not_written_over(inflamap, finished):
     code, _out, err = inflamap("export", finished.folder, "--out", finished.folder)
     assert code == 2

@@ -2,6 +2,8 @@
 
 import pytest
 
+from trainer.commands import phantom
+
 
 def test_a_phantom_is_drawn_and_called_synthetic(inflamap, tmp_path):
     code, out, err = inflamap("phantom", tmp_path / "skin", "--patches", 3, "--frames", 0, "--seed", 4)
@@ -35,3 +37,19 @@ def test_a_file_in_the_way_is_refused(inflamap, tmp_path):
     code, _out, err = inflamap("phantom", tmp_path / "skin")
     assert code == 2
     assert "is a file" in err
+
+
+def test_a_place_that_cannot_be_written_is_one_line(inflamap, tmp_path, monkeypatch):
+    (tmp_path / "file.txt").write_text("")
+    code, _out, err = inflamap("phantom", tmp_path / "file.txt" / "skin", "--patches", 1, "--frames", 0)
+    assert code == 2
+    [line] = err.splitlines()
+    assert line.startswith(f"inflamap: output folder {tmp_path / 'file.txt' / 'skin'}; seen: ")
+
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(phantom, "write_phantom", full)
+    code, _out, err = inflamap("phantom", tmp_path / "skin")
+    said = f"{tmp_path / 'skin'} cannot be written; seen: No space left on device; next: free space on that disk"
+    assert (code, err) == (2, f"inflamap: {said}\n")

@@ -2,10 +2,14 @@
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trainer.split import seen_in_training
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,46 @@ def test_options_that_cannot_be_meant_are_refused(inflamap, plain, tmp_path, opt
     assert code == 2
     assert said in err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
+
+
+def test_a_place_where_no_run_can_be_is_refused_before_the_data_are_read(inflamap, tmp_path):
+    (tmp_path / "file.txt").write_text("")
+    code, _out, err = inflamap("train", tmp_path / "nowhere", "--out", tmp_path / "file.txt" / "run")
+    assert code == 2
+    [line] = err.splitlines()
+    assert line.startswith(f"inflamap: output folder {tmp_path / 'file.txt' / 'run'}; seen: ")
+    assert line.endswith("next: choose another --out")
+
+
+def test_a_run_that_cannot_be_made_is_one_line(inflamap, plain, tmp_path, monkeypatch):
+    def refuse(_folder: Path, *_arguments: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    code, _out, err = inflamap("train", plain, "--out", tmp_path / "run", "--epochs", 1)
+    assert code == 2
+    said = f"inflamap: {tmp_path / 'run'} cannot be written; seen: Permission denied; next: give this user write access"
+    assert err.splitlines()[-1].startswith(said)
+
+
+def test_a_name_that_is_no_utf8_is_kept_and_its_run_told_apart(inflamap, plain, tmp_path):
+    for number, path in enumerate(sorted((plain / "patches").iterdir())):
+        target = tmp_path / "data" / f"grade {number % 3}" / os.fsdecode(b"M\xfcller-%d.png" % number)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    run = tmp_path / "run"
+    code, _out, err = inflamap("train", tmp_path / "data", "--out", run, "--epochs", 1, "--um-per-px", 0.5)
+    assert (code, err.splitlines()[-1].startswith("run in ")) == (0, True)
+    assert b"grade 0/M\xfcller-0.png," in (run / "split.csv").read_bytes()
+    assert len(seen_in_training(run)) == 19
+
+    # and the file serves to split the same patches again
+    again = tmp_path / "again"
+    code, _out, err = inflamap(
+        "train", tmp_path / "data", "--out", again, "--epochs", 1, "--um-per-px", 0.5, "--split", run / "split.csv"
+    )
+    assert code == 0
+    assert (again / "split.csv").read_bytes() == (run / "split.csv").read_bytes()
 
 
 def test_a_folder_that_is_not_there_is_refused(inflamap, tmp_path):
