@@ -15,10 +15,11 @@ from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine, EngineOutput
 from runtime.errors import DataError
 from runtime.images.patch import middle
-from trainer.dataset import Progress, ScoredPatches, median
+from trainer.dataset import Progress, ScoredPatches
 from trainer.figures import Figure, agreement, confusion
 from trainer.network import MapNetwork, TextureNetwork
 from trainer.phantom import oracle_accuracy
+from trainer.scores import median
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"

@@ -13,7 +13,8 @@ import numpy as np
 from runtime.bundle import abbreviate
 from runtime.errors import DataError
 from runtime.outputs import write_atomically
-from trainer.dataset import ScoredPatch, ScoredPatches
+from trainer.dataset import ScoredPatches
+from trainer.scores import ScoredPatch
 
 PARTS = ("train", "val", "test")
 SPLIT_FILE = "split.csv"

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from runtime.cli import main
-from trainer.dataset import ScoredPatch, ScoredPatches, read_scored_patches
+from trainer.dataset import ScoredPatches, read_scored_patches
 from trainer.fit import FitSettings, fit
 from trainer.network import NetworkConfig, TextureNetwork
+from trainer.scores import ScoredPatch
 from trainer.split import split_patches
 
 # a laptop that trains beside the tests is slow, not wrong

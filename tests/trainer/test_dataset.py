@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from runtime.errors import DataError
-from trainer.dataset import BELIEVABLE_SCORES, FAULTS_SHOWN, ScoredPatches, median, read_scored_patches
+from trainer.dataset import FAULTS_SHOWN, ScoredPatches, read_scored_patches
+from trainer.scores import BELIEVABLE_SCORES
 
 PATCH_PX = 32
 
@@ -70,11 +71,6 @@ def test_several_raters_become_shares_and_a_median_with_ties_down(data_set):
     )
     assert found.patches[2].raters == ("anna", "bela", "cleo")
     assert found.grades == ("0", "1", "2", "3", "4")
-
-
-@pytest.mark.parametrize(("scores", "wanted"), [([3], 3), ([0, 4], 0), ([2, 0, 1], 1), ([1, 4, 3, 2], 2)])
-def test_the_median_is_the_middle_score_and_the_lower_of_two(scores, wanted):
-    assert median(scores) == wanted
 
 
 def test_path_and_score_are_enough(data_set):
