@@ -19,15 +19,8 @@ import torch
 from export.calibration import Run, read_calibration_patches, read_run
 from export.onnx_graph import PARITY, check_parity, to_onnx
 from export.scale_range import measure_scale_range
-from runtime.bundle import (
-    FP32_MODEL,
-    GOLDEN_FILE,
-    MANIFEST_FILE,
-    TRAINING_PATCHES_FILE,
-    GoldenFrames,
-    abbreviate,
-    open_bundle,
-)
+from runtime.bundle import GoldenFrames, abbreviate, open_bundle
+from runtime.bundle_files import FP32_MODEL, GOLDEN_FILE, MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import default_threads, open_engine

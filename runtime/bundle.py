@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from runtime.bundle_files import MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.errors import BundleError
 
 if TYPE_CHECKING:
     from runtime.manifest import Manifest
 
-MANIFEST_FILE = "bundle.json"
-FP32_MODEL = "model.fp32.onnx"
-GOLDEN_FILE = "golden.npz"
-TRAINING_PATCHES_FILE = "training_patches.txt"
 DEFAULT_BUNDLE = Path(__file__).parent / "default_bundle"
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from runtime.bundle import FP32_MODEL, TRAINING_PATCHES_FILE
+from runtime.bundle_files import FP32_MODEL, TRAINING_PATCHES_FILE
 from runtime.quality import QualityLimits
 
 FORMAT = "inflamap.bundle/1"

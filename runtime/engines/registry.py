@@ -5,7 +5,8 @@ import os
 import numpy as np
 import numpy.typing as npt
 
-from runtime.bundle import FP32_MODEL, MANIFEST_FILE, Bundle
+from runtime.bundle import Bundle
+from runtime.bundle_files import FP32_MODEL, MANIFEST_FILE
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.protocol import Engine
 from runtime.errors import BundleError, CheckFailed, InflamapError

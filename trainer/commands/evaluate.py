@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from runtime.bundle import MANIFEST_FILE, open_bundle
+from runtime.bundle import open_bundle
+from runtime.bundle_files import MANIFEST_FILE
 from runtime.console import reporter
 from runtime.dense_map import Geometry
 from runtime.engines import Engine

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.bundle import DEFAULT_BUNDLE, FP32_MODEL, Bundle, open_bundle
+from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from runtime.bundle_files import FP32_MODEL
 from runtime.engines import EngineOutput
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import check_golden_frames, default_threads, model_sha256, open_engine
