@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from runtime.errors import InflamapError
@@ -46,12 +47,12 @@ def print_result(text: str) -> None:
     """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        # what Python still holds for stdout would fail again when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InflamapError("stdout: cannot be written to", seen=error.strerror) from error
+        # what Python still holds for stdout would fail again when it ends
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise InflamapError("stdout: cannot be written to", seen=error.strerror) from error
 
 
 class _PlainLines:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InflamapError
-from runtime.images import find_images, looks_like_image
-from runtime.inputs import unlistable
+from runtime.images import find_images, looks_like_image, unlistable
 
 LONGEST_SETTLE_S = 86_400
 
@@ -166,7 +165,7 @@ def require_folder(folder: Path) -> None:
 def _images_below(folder: Path, warn: Callable[[str], None]) -> list[Path]:
     """What a rescan finds. A share that is gone for a while is no end: the next rescan looks again."""
     try:
-        return list(find_images(folder, on_error=lambda error: warn(str(unlistable(error)[1]))))
+        return list(find_images(folder, on_error=lambda error: warn(str(unlistable(error)))))
     except InflamapError as error:
         warn(str(error))
         return []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
-from runtime.images import find_images
+from runtime.images import find_images, unlistable
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,12 @@ def _images_of(path: Path, faults: list[tuple[Path, InflamapError]]) -> list[Inp
     if not path.is_dir():
         return [Input(path, PurePath(path.name))]
     unlisted: list[tuple[Path, InflamapError]] = []
-    found = [
-        Input(image, image.relative_to(path))
-        for image in find_images(path, on_error=lambda error: unlisted.append(unlistable(error)))
-    ]
+
+    def note(error: OSError) -> None:
+        unlisted.append((Path(error.filename), unlistable(error)))
+
+    found = [Input(image, image.relative_to(path)) for image in find_images(path, on_error=note)]
     faults += unlisted
     if not found and not unlisted:
         raise InflamapError(f"{path}: no images in this folder", next_step="check the path")
     return found
-
-
-def unlistable(error: OSError) -> tuple[Path, InflamapError]:
-    """A sub-folder that cannot be listed, and the line about it: its images must not be missed in silence."""
-    folder = Path(error.filename)
-    return folder, InflamapError(
-        f"{folder}: this folder cannot be listed", seen=error.strerror, next_step="give this account read access to it"
-    )

@@ -1,8 +1,8 @@
 """Microscope files become frames, and frames come to the model's scale."""
 
-from runtime.images.find import find_images, looks_like_image
+from runtime.images.find import find_images, looks_like_image, unlistable
 from runtime.images.frame import Frame
 from runtime.images.reader import read_frame
 from runtime.images.scale import picture, to_model_scale
 
-__all__ = ["Frame", "find_images", "looks_like_image", "picture", "read_frame", "to_model_scale"]
+__all__ = ["Frame", "find_images", "looks_like_image", "picture", "read_frame", "to_model_scale", "unlistable"]

@@ -46,6 +46,15 @@ def find_images(folder: Path, *, on_error: Callable[[OSError], None] | None = No
                 on_error(error)
 
 
+def unlistable(error: OSError) -> InflamapError:
+    """The line about a sub-folder that `on_error` was told of: its images must not be missed in silence."""
+    return InflamapError(
+        f"{error.filename}: this folder cannot be listed",
+        seen=error.strerror,
+        next_step="give this account read access to it",
+    )
+
+
 def looks_like_image(path: Path) -> bool:
     """Whether `path` is a regular file, or a link to one, named as an image or beginning as one.
 

@@ -23,7 +23,7 @@ AT_ONCE = WatchSettings(settle_s=0.0, poll_s=0.01)
 def watch_once(tmp_path: Path, model: Model) -> Callable[..., tuple[Tally, list[str]]]:
     """One pass over tmp_path/in into tmp_path/out: the tally and what was said."""
 
-    def run(other: Model | None = None) -> tuple[Tally, list[str]]:
+    def run(other: Model | None = None, um_per_px: float | None = 0.5) -> tuple[Tally, list[str]]:
         said: list[str] = []
         tally = watch(
             tmp_path / "in",
@@ -31,7 +31,7 @@ def watch_once(tmp_path: Path, model: Model) -> Callable[..., tuple[Tally, list[
             other or model,
             AT_ONCE,
             threading.Event(),
-            um_per_px=0.5,
+            um_per_px=um_per_px,
             once=True,
             say=said.append,
         )
@@ -68,24 +68,21 @@ def test_image_is_scored_once_until_its_content_or_the_model_changes(
 
 
 def test_image_without_a_scale_is_scored_once_the_scale_is_given(
-    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+    tmp_path: Path,
+    skin: npt.NDArray[np.uint8],
+    watch_once: Callable[..., tuple[Tally, list[str]]],
+    save_image: Callable[..., str],
 ) -> None:
     save_image(tmp_path / "in" / "v.bmp", skin)
-    said: list[str] = []
-
-    def run(um_per_px: float | None) -> Tally:
-        stop = threading.Event()
-        return watch(
-            tmp_path / "in", tmp_path / "out", model, AT_ONCE, stop, um_per_px=um_per_px, once=True, say=said.append
-        )
-
-    assert run(None) == Tally(done=1)
+    tally, said = watch_once(um_per_px=None)
+    assert tally == Tally(done=1)
     assert "withheld: scale unknown" in said[0]
-    assert run(0.5) == Tally(done=1)
-    assert "withheld" not in said[1]
-    assert run(0.5) == Tally(skipped=1)
-    assert run(None) == Tally(skipped=1)
-    assert run(0.6) == Tally(done=1)
+    tally, said = watch_once(um_per_px=0.5)
+    assert tally == Tally(done=1)
+    assert "withheld" not in said[0]
+    assert watch_once(um_per_px=0.5)[0] == Tally(skipped=1)
+    assert watch_once(um_per_px=None)[0] == Tally(skipped=1)
+    assert watch_once(um_per_px=0.6)[0] == Tally(done=1)
 
 
 def test_broken_files_are_said_and_the_others_done(
