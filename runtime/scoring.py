@@ -12,7 +12,8 @@ from runtime.bundle import Bundle
 from runtime.dense_map import InflammationMap, dense_map
 from runtime.engines import Engine
 from runtime.engines.registry import AUTO, default_threads, model_sha256, open_engine
-from runtime.images import Frame, picture, read_frame, to_model_scale
+from runtime.errors import InflamapError
+from runtime.images import Frame, file_sha256, picture, read_frame, to_model_scale
 from runtime.map_file import encode_map
 from runtime.outputs import result_files, write_result
 from runtime.overlay import OverlayText, draw_overlay, encode_overlay
@@ -35,7 +36,7 @@ class Model:
     def load(bundle: Bundle, engine: str = AUTO, *, threads: int | None = None) -> "Model":
         """Open the engine and prove it on the golden frames; errors as `open_engine`.
 
-        `threads` bounds the whole process: OpenCV keeps a pool of its own.
+        `threads` bounds the engine and OpenCV, which keeps a pool of its own.
         """
         threads = threads or default_threads()
         cv2.setNumThreads(threads)
@@ -72,26 +73,74 @@ class Analysis:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Examined:
+    """An image file read and scored, of which nothing is written yet.
+
+    Attributes:
+        path: the file.
+        frame: what was read from it.
+        analysis: what it came to.
+        read_ms: milliseconds of reading, decoding and hashing.
+        infer_ms: milliseconds of rescaling, mapping and judging.
+    """
+
+    path: Path
+    frame: Frame
+    analysis: Analysis
+    read_ms: float
+    infer_ms: float
+
+
+class ChangedMeanwhile(InflamapError):
+    """The file's content changed while it was being scored, so that the score belongs to neither."""
+
+
 def score_file(path: Path, relative: PurePath, out: Path, model: Model, *, um_per_px: float | None = None) -> Result:
-    """Score one image file and write its result.
+    """Score one image file and write its result; the arguments and errors of `examine` and `write_examined`."""
+    return write_examined(examine(path, model, um_per_px=um_per_px), relative, out, model)
+
+
+def examine(path: Path, model: Model, *, um_per_px: float | None = None) -> Examined:
+    """Read and score one image file, without writing anything.
 
     Args:
         path: the image; only read.
-        relative: its path below the watched folder, mirrored under `out` and named in the record.
-        out: the results' folder.
         model: what scores it.
         um_per_px: sampling of the file, where the user says so.
 
     Raises:
         UnreadableImage: the file cannot become a frame.
-        InflamapError: a result cannot be written.
     """
     started = time.perf_counter()
     frame = read_frame(path, um_per_px=um_per_px)
     read = time.perf_counter()
     analysis = analyse(frame, model)
     inferred = time.perf_counter()
+    return Examined(path, frame, analysis, 1000 * (read - started), 1000 * (inferred - read))
 
+
+def write_examined(examined: Examined, relative: PurePath, out: Path, model: Model) -> Result:
+    """Draw and write the result of an image, after making sure that the file still holds what was scored.
+
+    Args:
+        examined: the image.
+        relative: its path below the watched folder, mirrored under `out` and named in the record.
+        out: the results' folder.
+        model: what scored it.
+
+    Raises:
+        ChangedMeanwhile: the file holds something else now; nothing was written.
+        InflamapError: a result cannot be written.
+    """
+    started = time.perf_counter()
+    frame, analysis = examined.frame, examined.analysis
+    # a preallocated file whose tail is still zeros decodes cleanly
+    now = file_sha256(examined.path)
+    if now not in (None, frame.sha256):
+        raise ChangedMeanwhile(
+            f"{examined.path}: the file changed while it was scored", next_step="score it again once it is complete"
+        )
     files = result_files(relative)
     overlay = encode_overlay(_draw(analysis, model, relative.name))
     scored_map = analysis.map if analysis.score is not None else None
@@ -106,7 +155,7 @@ def score_file(path: Path, relative: PurePath, out: Path, model: Model, *, um_pe
             scored_map.shape,
             (geometry.origin_um, geometry.origin_um),
         )
-    encoded = time.perf_counter()
+    write_ms = 1000 * (time.perf_counter() - started)
     result = Result(
         image=ImageRecord(
             relative.as_posix(), frame.sha256, frame.width, frame.height, frame.um_per_px, frame.um_per_px_from
@@ -118,7 +167,7 @@ def score_file(path: Path, relative: PurePath, out: Path, model: Model, *, um_pe
         map=map_record,
         overlay=files.overlay.name,
         timing_ms=Timing(
-            *(1000 * span for span in (read - started, inferred - read, encoded - inferred, encoded - started))
+            examined.read_ms, examined.infer_ms, write_ms, examined.read_ms + examined.infer_ms + write_ms
         ),
     )
     write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())

@@ -2,7 +2,16 @@
 
 from runtime.images.find import find_images, looks_like_image, unlistable
 from runtime.images.frame import Frame
-from runtime.images.reader import read_frame
+from runtime.images.reader import file_sha256, read_frame
 from runtime.images.scale import picture, to_model_scale
 
-__all__ = ["Frame", "find_images", "looks_like_image", "picture", "read_frame", "to_model_scale", "unlistable"]
+__all__ = [
+    "Frame",
+    "file_sha256",
+    "find_images",
+    "looks_like_image",
+    "picture",
+    "read_frame",
+    "to_model_scale",
+    "unlistable",
+]

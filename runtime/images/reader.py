@@ -85,6 +85,20 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
     )
 
 
+def file_sha256(path: Path) -> str | None:
+    """Hex digest of the file's content now; None when there is no such file any more.
+
+    Raises:
+        UnreadableImage: it is there and cannot be read.
+    """
+    try:
+        return hashlib.sha256(_read_bytes(path)).hexdigest()
+    except UnreadableImage as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return None
+        raise
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         # asked before opening: to open a pipe is to wait for its writer

@@ -15,7 +15,7 @@ import tifffile
 from runtime import scoring
 from runtime.bundle import Bundle
 from runtime.dense_map import dense_map
-from runtime.scoring import SYNTHETIC_WARNING, Model, score_file
+from runtime.scoring import SYNTHETIC_WARNING, ChangedMeanwhile, Model, examine, score_file, write_examined
 from runtime.version import NOTICE, __version__
 
 
@@ -168,3 +168,30 @@ def test_only_a_synthetic_model_warns_on_the_overlay(
     assert scored(tmp_path / "skin.png", tmp_path, real)["model"]["synthetic"] is False
     assert said == [SYNTHETIC_WARNING, None]
     assert SYNTHETIC_WARNING == "synthetic-trained model: not for real findings"
+
+
+def test_result_of_a_file_that_changed_meanwhile_is_not_written(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    path, out = tmp_path / "in" / "v.bmp", tmp_path / "out"
+    save_image(path, skin)
+    score_file(path, PurePath("v.bmp"), out, model, um_per_px=0.5)
+    before = {file: file.read_bytes() for file in out.iterdir()}
+    examined = examine(path, model, um_per_px=0.5)
+    # as a copy that fills a file in place: as long as before
+    save_image(path, skin[::-1].copy())
+    with pytest.raises(ChangedMeanwhile, match=r"v\.bmp: the file changed while it was scored; next: score it again"):
+        write_examined(examined, PurePath("v.bmp"), out, model)
+    assert {file: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_result_of_a_file_that_is_gone_meanwhile_is_written(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    path, out = tmp_path / "v.bmp", tmp_path / "out"
+    sha256 = save_image(path, skin)
+    examined = examine(path, model, um_per_px=0.5)
+    path.unlink()
+    result = write_examined(examined, PurePath("v.bmp"), out, model)
+    assert result.image.sha256 == sha256
+    assert (out / "v.bmp.score.json").is_file()

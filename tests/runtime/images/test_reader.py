@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InflamapError, UnreadableImage
-from runtime.images import find_images, read_frame
+from runtime.images import file_sha256, find_images, read_frame
 from runtime.images.limits import MAX_FILE_BYTES
 
 Grey = npt.NDArray[np.uint8]
@@ -132,6 +132,32 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.bmp")
     with pytest.raises(UnreadableImage, match="no regular file"):
         read_frame(tmp_path / "pipe.bmp")
+
+
+def test_the_hash_of_a_file_is_that_of_its_frame(save: Save, grey: Grey) -> None:
+    path = save(written(".bmp", grey))
+    assert file_sha256(path) == read_frame(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    # of the content now, whether or not it is an image
+    path.write_bytes(b"")
+    assert file_sha256(path) == hashlib.sha256(b"").hexdigest()
+
+
+def test_a_file_that_is_gone_has_no_hash(tmp_path: Path, save: Save) -> None:
+    assert file_sha256(tmp_path / "gone.bmp") is None
+    assert file_sha256(save(b"a file", "folder") / "gone.bmp") is None
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_gone(
+    tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with pytest.raises(UnreadableImage, match="a folder"):
+        file_sha256(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UnreadableImage, match="Permission denied"):
+        file_sha256(save(b"x"))
 
 
 def test_a_file_beyond_4_gib_is_refused_unread(tmp_path: Path) -> None:
