@@ -1,7 +1,9 @@
 """What is said about one image: the record behind score.json."""
 
+import json
+import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from runtime.errors import one_line
 from runtime.version import NOTICE, __version__
@@ -87,7 +89,7 @@ class Result:
 
     image: ImageRecord
     model: ModelRecord
-    status: str
+    status: Literal["scored", "withheld"]
     reasons: tuple[str, ...]
     score: Score | None
     map: MapRecord | None
@@ -109,6 +111,37 @@ class Result:
             "version": __version__,
             "notice": NOTICE,
         }
+
+    @staticmethod
+    def from_json(document: Any) -> "Result":
+        """Read the document of a score.json.
+
+        Raises:
+            ValueError: it is not one of ours; the message says where.
+        """
+        # some 20 ms, which scoring alone need not pay
+        import msgspec
+
+        try:
+            schema = document["schema"]
+            result = msgspec.convert({**document, "overlay": document["overlay"]["file"]}, Result)
+            words = [result.model.name, result.model.engine, result.model.precision, *result.reasons]
+            # where they are kept, text is UTF-8
+            json.dumps(
+                [words, result.score and result.score.area_fraction], default=asdict, ensure_ascii=False
+            ).encode()
+        except (KeyError, TypeError, RecursionError, UnicodeEncodeError, msgspec.ValidationError) as error:
+            raise ValueError(f"not a record of inflamap: {type(error).__name__} {error}") from error
+        score = result.score
+        if schema != SCHEMA or (score is None) != (result.status == "withheld"):
+            raise ValueError(f"not a record of inflamap: schema {schema!r}, status {result.status!r}")
+        if score is not None and not (
+            math.isfinite(score.mean)
+            and 0 <= score.grade < len(score.area_fraction)
+            and all(map(math.isfinite, [score.withheld_fraction, *score.area_fraction.values()]))
+        ):
+            raise ValueError(f"not a record of inflamap: score {score}")
+        return result
 
 
 def summary_line(result: Result) -> str:

@@ -1,4 +1,13 @@
-"""The line a person reads for each image."""
+"""The line a person reads for each image, and score.json there and back."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import result_of
 
 from runtime.result import ImageRecord, ModelRecord, Result, Score, Timing, summary_line
 
@@ -33,3 +42,99 @@ def test_json_rounds_times_and_keeps_none() -> None:
     assert list(document) == [
         "schema", "image", "model", "status", "reasons", "score", "map", "overlay", "timing_ms", "version", "notice",
     ]  # fmt: skip
+
+
+DOCUMENT = result_of().to_json()
+SCORE, MODEL_PART = DOCUMENT["score"], DOCUMENT["model"]
+
+# what json.loads can give, NaN, lone surrogates and endless integers included
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**30, -(10**400), 0])
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(document: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to everything in a document."""
+    inner = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [place for key, value in inner for place in ((*above, key), *places(value, (*above, key)))]
+
+
+@st.composite
+def nearly_records(draw: st.DrawFn) -> Any:
+    """Records in which one or two things are something else, or not there."""
+    record = json.loads(json.dumps(result_of(status=draw(st.sampled_from(["scored", "withheld"]))).to_json()))
+    for _ in range(draw(st.integers(1, 2))):
+        *way, last = draw(st.sampled_from(places(record)))
+        holder = record
+        for key in way:
+            holder = holder[key]
+        if draw(st.booleans()):
+            holder[last] = draw(ANY_JSON)
+        else:
+            del holder[last]
+    return record
+
+
+@pytest.mark.parametrize("status", ["scored", "withheld"])
+def test_result_comes_back_from_its_document(status: str) -> None:
+    written = result_of(status=status)
+    assert Result.from_json(json.loads(json.dumps(written.to_json()))) == written
+
+
+def test_document_with_keys_of_a_later_inflamap_is_read() -> None:
+    later = copy.deepcopy(DOCUMENT) | {"later": 1}
+    later["model"]["later"] = [1]
+    assert Result.from_json(later) == result_of()
+
+
+# what somebody's edit, another program or a damaged disk may leave in a score.json
+MALFORMED = {
+    "empty": {},
+    "another schema": DOCUMENT | {"schema": "other/1"},
+    "no status": DOCUMENT | {"status": None},
+    "a status that is no result": DOCUMENT | {"status": "waiting"},
+    "no reasons": {name: value for name, value in DOCUMENT.items() if name != "reasons"},
+    "reasons numbers": DOCUMENT | {"reasons": [1]},
+    "reason of no encoding": DOCUMENT | {"reasons": ["\udcff"]},
+    "scored without score": DOCUMENT | {"score": None},
+    "withheld with score": DOCUMENT | {"status": "withheld"},
+    "score NaN": DOCUMENT | {"score": SCORE | {"mean": float("nan")}},
+    "score null": DOCUMENT | {"score": SCORE | {"mean": None}},
+    "grade too great": DOCUMENT | {"score": SCORE | {"grade": 10**30}},
+    "areas a list": DOCUMENT | {"score": SCORE | {"area_fraction": [0.5]}},
+    "areas words": DOCUMENT | {"score": SCORE | {"area_fraction": {"none": "much"}}},
+    "timing words": DOCUMENT | {"timing_ms": "fast"},
+    "model nameless": DOCUMENT | {"model": MODEL_PART | {"name": None}},
+}
+
+
+@pytest.mark.parametrize("document", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_document_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not a record of inflamap"):
+        Result.from_json(document)
+
+
+@given(ANY_JSON)
+def test_any_other_document_is_refused(document: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Result.from_json(document)
+
+
+@given(nearly_records())
+def test_document_with_something_wrong_is_read_or_refused_and_nothing_else(document: Any) -> None:
+    before = repr(document)
+    try:
+        found = Result.from_json(document)
+    except ValueError:
+        return
+    assert repr(document) == before
+    assert (found.score is None) == (found.status == "withheld")

@@ -1,0 +1,31 @@
+"""Results that tests make up, for what does not depend on how they came about."""
+
+from pathlib import Path, PurePath
+
+from runtime.outputs import result_files
+from runtime.result import ImageRecord, MapRecord, ModelRecord, Result, Score, Timing
+
+
+def result_of(
+    path: PurePath = Path("a.bmp"),
+    *,
+    status: str = "scored",
+    score: float = 2.25,
+    um_per_px: float | None = 0.5,
+    model: str = "tiny",
+    areas: dict[str, float] | None = None,
+) -> Result:
+    """A result of the image found at `path`; `model` is its name, whose first letter makes its hash."""
+    files = result_files(path)
+    scored = status == "scored"
+    areas = areas or {"none": 0.25, "mild": 0.5, "severe": 0.25}
+    return Result(
+        ImageRecord(path.as_posix(), "5" * 64, 100, 90, um_per_px, "option"),
+        ModelRecord(model, model[0] * 64, "onnxruntime-fp32", "fp32", True),
+        "scored" if scored else "withheld",
+        () if scored else ("too dark, too small",),
+        Score(score, round(score), areas, 0.125) if scored else None,
+        MapRecord(files.map.name, 64, 16, (3, 4), (16.0, 16.0)) if scored else None,
+        files.overlay.name,
+        Timing(1.0, 2.0, 3.0, 6.0),
+    )
