@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -68,4 +68,6 @@ class _PlainLines:
             self.say(f"{label}: {done} of {total}")
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        # a terminal or log that has gone must not end the work
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)

@@ -42,3 +42,14 @@ def test_on_a_terminal_a_bar_is_drawn_and_messages_stay_as_they_are(monkeypatch:
     assert "epoch 1/2" in shown
     assert "4/4" in shown
     assert "done [red]here[/red]" in shown
+
+
+def test_a_log_that_has_gone_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with reporter() as report:
+        report.say("scored")
+        report.progress("scoring", 1, 1)
