@@ -5,14 +5,14 @@ they missed, and what was saved while nobody watched.
 """
 
 import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InflamapError
+from runtime.file_state import FileState
 from runtime.images import find_images, looks_like_image, unlistable
 
 LONGEST_SETTLE_S = 86_400
@@ -38,30 +38,14 @@ class WatchSettings:
             raise InflamapError("--settle", seen=self.settle_s, wanted=f"0 to {LONGEST_SETTLE_S} seconds")
 
 
-@dataclass(frozen=True)
-class FileState:
-    """Size in bytes and time of change in nanoseconds: what changes while a file is written."""
-
-    size: int
-    mtime_ns: int
-
-    @staticmethod
-    def of(path: Path) -> "FileState | None":
-        """None where there is no file any more, or none that can be looked at."""
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        return FileState(status.st_size, status.st_mtime_ns)
-
-
 class Settling:
     """Files seen, and since when each has not changed. Knows no clock and no folder, only what it is told."""
 
-    def __init__(self, settle_s: float) -> None:
+    def __init__(self, settle_s: float, known: Iterable[tuple[Path, FileState]] = ()) -> None:
+        """`known`: files with the content that was taken earlier; they are not given for it again."""
         self._settle_s = settle_s
         self._resting_since: dict[Path, tuple[FileState, float]] = {}
-        self._taken: dict[Path, FileState] = {}
+        self._taken = dict(known)
 
     def __len__(self) -> int:
         """Number of files that have not come to rest."""
@@ -74,58 +58,110 @@ class Settling:
             path: the file.
             state: None when it is gone.
             now: seconds on a steady clock.
-            age_s: how long ago the file says it was changed; a file found long after is at rest already.
+            age_s: how long it has been at rest already.
         """
-        known = self._resting_since.get(path)
+        resting = self._resting_since.get(path)
         if state is None:
             self._resting_since.pop(path, None)
             self._taken.pop(path, None)
         elif state == self._taken.get(path):
-            return
-        elif known is None:
+            # a file that changed, and changed back before it was taken
+            self._resting_since.pop(path, None)
+        elif resting is None:
             # an age below zero comes from a clock set back, or a copy that kept another machine's time
             self._resting_since[path] = (state, now - max(0.0, age_s))
-        elif known[0] != state:
+        elif resting[0] != state:
             self._resting_since[path] = (state, now)
 
     def waiting(self) -> list[Path]:
         """Files that have not come to rest."""
         return list(self._resting_since)
 
-    def take(self, now: float) -> list[Path]:
+    def take(self, now: float) -> list[tuple[Path, FileState]]:
         """Files that have come to rest, in the order in which they did; each is given once for each content."""
         ready = sorted(
             (since, path) for path, (_state, since) in self._resting_since.items() if now - since >= self._settle_s
         )
         for _since, path in ready:
             self._taken[path] = self._resting_since.pop(path)[0]
-        return [path for _since, path in ready]
+        return [(path, self._taken[path]) for _since, path in ready]
 
 
+class FolderWatch:
+    """The images below a folder, those already there first, each when it has come to rest. See `watch_folder`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: WatchSettings,
+        settling: Settling,
+        hints: "queue.SimpleQueue[Path]",
+        *,
+        rescans: bool,
+        clock: Callable[[], float],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._folder, self._settings, self._settling, self._hints = folder, settings, settling, hints
+        self._rescans, self._clock, self._warn = rescans, clock, warn
+        self._first = True
+        self._next_scan = clock()
+
+    @property
+    def unsettled(self) -> int:
+        """Number of files seen that have not come to rest."""
+        return len(self._settling)
+
+    def poll(self) -> list[tuple[Path, FileState]]:
+        """What has come to rest since the last call, never waiting for anything."""
+        first, self._first = self._first, False
+        seen = self._settling.waiting()
+        if self._clock() >= self._next_scan:
+            seen += _images_below(self._folder, self._warn)
+            self._next_scan = self._clock() + self._settings.rescan_s if self._rescans else float("inf")
+        # no more than there are now, so that a flood of events cannot keep it from all else
+        hinted = {self._hints.get() for _ in range(self._hints.qsize())}
+        seen += filter(looks_like_image, hinted)
+        for path in seen:
+            self.look(path, trust_age=first)
+        return self._settling.take(self._clock())
+
+    def look(self, path: Path, *, trust_age: bool = False) -> None:
+        """Look at one file now.
+
+        Args:
+            path: the file.
+            trust_age: a file that says it was changed long ago is at rest already. So are those that were there
+                before the watch; of one that comes later it only says that the copy kept the original's time.
+        """
+        state = FileState.of(path)
+        age_s = time.time() - state.mtime_ns / 1e9 if trust_age and state is not None else 0.0
+        self._settling.see(path, state, self._clock(), age_s)
+
+
+@contextmanager
 def watch_folder(
     folder: Path,
     settings: WatchSettings,
-    stop: threading.Event,
     *,
+    known: Iterable[tuple[Path, FileState]] = (),
     once: bool = False,
     clock: Callable[[], float] = time.monotonic,
     warn: Callable[[str], None],
-) -> Iterator[Path]:
-    """Images below `folder`, those already there first, each when it has come to rest; until `stop` is set.
+) -> Iterator[FolderWatch]:
+    """Watch the images below `folder` while it is entered.
 
     Args:
         folder: only read.
         settings: how patient to be.
-        stop: ends the watch.
-        once: end when every image found at the start was given.
+        known: files with the content that was taken by an earlier watch.
+        once: list the folder once, and hear no events.
         clock: seconds on a steady clock.
         warn: told once of each folder that cannot be listed, and when no events come.
 
     Raises:
-        InflamapError: there is no such folder at the start.
+        InflamapError: there is no such folder.
     """
     require_folder(folder)
-    settling = Settling(settings.settle_s)
     told: set[str] = set()
 
     def warn_once(line: str) -> None:
@@ -133,25 +169,16 @@ def watch_folder(
             told.add(line)
             warn(line)
 
-    next_scan = clock()
     with _hints_of(folder, wanted=not once, warn=warn_once) as hints:
-        while not stop.is_set():
-            seen = settling.waiting()
-            if clock() >= next_scan:
-                seen += _images_below(folder, warn_once)
-                next_scan = float("inf") if once else clock() + settings.rescan_s
-            # no more than there are now, so that a flood of events cannot keep it from all else
-            hinted = {hints.get() for _ in range(hints.qsize())}
-            seen += filter(looks_like_image, hinted)
-            for path in seen:
-                _look(settling, path, clock())
-            for path in settling.take(clock()):
-                if stop.is_set():
-                    return
-                yield path
-            if once and not settling:
-                return
-            stop.wait(settings.poll_s)
+        yield FolderWatch(
+            folder,
+            settings,
+            Settling(settings.settle_s, known),
+            hints,
+            rescans=not once,
+            clock=clock,
+            warn=warn_once,
+        )
 
 
 def require_folder(folder: Path) -> None:
@@ -185,9 +212,3 @@ def _hints_of(folder: Path, *, wanted: bool, warn: Callable[[str], None]) -> Ite
             except OSError as error:
                 warn(f"{folder}: no events ({error.strerror}); new images are found when the folder is listed again")
         yield hints
-
-
-def _look(settling: Settling, path: Path, now: float) -> None:
-    state = FileState.of(path)
-    age_s = 0.0 if state is None else time.time() - state.mtime_ns / 1e9
-    settling.see(path, state, now, age_s)

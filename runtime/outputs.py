@@ -124,7 +124,7 @@ def read_record(out: Path, relative: PurePath) -> dict[str, Any] | None:
     path = out / result_files(relative).score
     try:
         record = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     except OSError as error:
         raise InflamapError(
@@ -152,7 +152,7 @@ def sweep_temporaries(out: Path, watched: Path) -> int:
     return removed
 
 
-def check_output_folder(out: Path, inputs: Sequence[Path]) -> None:
+def check_output_folder(out: Path, inputs: Sequence[Path], *, option: str = "--out") -> None:
     """Refuse an output folder that is, or lies in, a folder images are read from: that one is only read.
 
     Nothing is created. Links are followed, and folders compared by identity, so that neither a link nor a
@@ -169,14 +169,14 @@ def check_output_folder(out: Path, inputs: Sequence[Path]) -> None:
                 f"output folder {out}",
                 seen=f"{folders[0]} is a file",
                 wanted="a folder",
-                next_step="choose another --out",
+                next_step=f"choose another {option}",
             )
     for given in inputs:
         if any(_same(folder, given) for folder in folders) or (_is_file(given) and _same(out, given.parent)):
             raise InflamapError(
                 f"output folder {out} lies in the folder of images {given}, which is only read",
                 wanted="a folder outside it",
-                next_step="choose another --out",
+                next_step=f"choose another {option}",
             )
 
 

@@ -1,7 +1,9 @@
 """`inflamap watch`."""
 
+import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -10,8 +12,12 @@ from runtime.bundle import open_bundle
 from runtime.commands.options import scoring_options
 from runtime.console import reporter
 from runtime.folder_watch import WatchSettings, require_folder
+from runtime.ledger import Ledger, open_ledger
+from runtime.ledger.binding import bind_folder
+from runtime.output_lock import held
 from runtime.outputs import check_output_folder, sweep_temporaries
 from runtime.scoring import Model
+from runtime.service import ServiceSettings
 from runtime.service import watch as watch_and_score
 
 
@@ -27,6 +33,14 @@ from runtime.service import watch as watch_and_score
     show_default=True,
     help="Seconds a file must rest before it is read.",
 )
+@click.option(
+    "--min-free",
+    "min_free_gb",
+    type=click.FloatRange(min=0),
+    default=ServiceSettings.min_free_gb,
+    show_default=True,
+    help="GB that stay free on the results' disk: scoring pauses below.",
+)
 @click.pass_context
 def watch(
     context: click.Context,
@@ -38,32 +52,37 @@ def watch(
     threads: int | None,
     once: bool,
     settle_s: float,
+    min_free_gb: float,
 ) -> None:
     """Score each image newly saved below FOLDER, and those already there. Stop with Ctrl-C."""
-    settings = WatchSettings(settle_s=settle_s)
+    settings = ServiceSettings(WatchSettings(settle_s=settle_s), um_per_px, min_free_gb, once)
     require_folder(folder)
     check_output_folder(out, [folder])
     bundle = open_bundle(bundle_folder)
-    model = Model.load(bundle, engine, threads=threads)
-    sweep_temporaries(out, folder)
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda _number, _frame: stop.set())
-    with reporter() as report:
+    with held(out), open_ledger(out, create=True) as ledger, reporter() as report:
+        bind_folder(ledger, folder, out)
+        model = Model.load(bundle, engine, threads=threads)
+        sweep_temporaries(out, folder)
+        stop = threading.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda _number, _frame: stop.set())
+        _note_start(ledger, model)
         report.say(
             f"watching {folder}; model {bundle.manifest.name} on {model.engine.name}; results in {out}"
             + ("; trained on synthetic images" if bundle.manifest.synthetic else "")
         )
-        tally = watch_and_score(
-            folder,
-            out,
-            model,
-            settings,
-            stop,
-            um_per_px=um_per_px,
-            once=once,
-            say=report.say,
-        )
-        report.say(f"{tally.done} scored or withheld, {tally.skipped} done before, {tally.failed} failed")
+        tally = watch_and_score(folder, out, ledger, model, settings, stop, say=report.say)
+        in_all = ", ".join(f"{count} {state}" for state, count in ledger.counts().items())
+        kept = f", {tally.kept} kept" if tally.kept else ""
+        report.say(f"this run: {tally.done} scored or withheld{kept}, {tally.failed} failed; in all: {in_all}")
     if once and tally.failed:
         context.exit(2)
+
+
+def _note_start(ledger: Ledger, model: Model) -> None:
+    """What `inflamap status` tells of the watch."""
+    ledger.note("engine", model.engine.name)
+    ledger.note("model", {"name": model.bundle.manifest.name, "sha256": model.sha256})
+    ledger.note("process", os.getpid())
+    ledger.note("started", time.time())
+    ledger.note("paused", None)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from runtime.errors import InflamapError
-from runtime.folder_watch import FileState, Settling, WatchSettings, watch_folder
+from runtime.file_state import FileState
+from runtime.folder_watch import FolderWatch, Settling, WatchSettings, watch_folder
 from runtime.images import looks_like_image
 
 SETTLE_S = 1.0
@@ -22,27 +23,34 @@ GREY = np.zeros((4, 4), np.uint8)
 class SettlingMachine(RuleBasedStateMachine):
     """Random writes, looks and pauses against a plain account of what each file's content is."""
 
+    KNOWN = Path("a"), FileState(1, 1)
+
     def __init__(self) -> None:
         super().__init__()
-        self.settling = Settling(SETTLE_S)
+        self.settling = Settling(SETTLE_S, [self.KNOWN])
         self.now = 100.0
-        self.content: dict[Path, FileState] = {}
+        self.content: dict[Path, FileState] = dict([self.KNOWN])
         self.changed_at: dict[Path, float] = {}
-        self.given: list[tuple[Path, FileState]] = []
-        self.version = 0
+        self.taken: dict[Path, FileState] = dict([self.KNOWN])
+        self.version = 1
 
     names = st.sampled_from([Path("a"), Path("b"), Path("c")])
 
     @rule(path=names)
     def write(self, path: Path) -> None:
         self.version += 1
-        self.content[path] = FileState(self.version, self.version)
-        self.changed_at[path] = self.now
-        self.look(path)
+        self.set_content(path, FileState(self.version, self.version))
+
+    @rule(path=names)
+    def change_back(self, path: Path) -> None:
+        if path in self.taken:
+            self.set_content(path, self.taken[path])
 
     @rule(path=names)
     def remove(self, path: Path) -> None:
         self.content.pop(path, None)
+        # once it is gone, the same content under the same name is news
+        self.taken.pop(path, None)
         self.look(path)
 
     @rule(path=names)
@@ -52,17 +60,23 @@ class SettlingMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 3.0]))
     def wait_and_take(self, seconds: float) -> None:
         self.now += seconds
-        for path in self.settling.take(self.now):
+        for path, state in self.settling.take(self.now):
             assert self.now - self.changed_at[path] >= SETTLE_S
-            given = (path, self.content[path])
-            assert given not in self.given, "given twice"
-            self.given.append(given)
+            assert state == self.content[path]
+            assert state != self.taken.get(path), "given twice"
+            self.taken[path] = state
 
     @invariant()
     def nothing_is_forgotten(self) -> None:
         waiting = set(self.settling.waiting())
-        for path, state in self.content.items():
-            assert path in waiting or (path, state) in self.given
+        assert waiting == {path for path, state in self.content.items() if self.taken.get(path) != state}
+        assert len(self.settling) == len(waiting)
+
+    def set_content(self, path: Path, state: FileState) -> None:
+        if self.content.get(path) != state:
+            self.changed_at[path] = self.now
+        self.content[path] = state
+        self.look(path)
 
 
 TestSettling = SettlingMachine.TestCase
@@ -72,14 +86,29 @@ def test_old_file_is_taken_at_once_and_a_time_in_the_future_waits() -> None:
     settling = Settling(SETTLE_S)
     settling.see(Path("old"), FileState(1, 1), now=10.0, age_s=3600)
     settling.see(Path("future"), FileState(1, 1), now=10.0, age_s=-3600)
-    assert settling.take(10.0) == [Path("old")]
-    assert settling.take(11.0) == [Path("future")]
+    assert settling.take(10.0) == [(Path("old"), FileState(1, 1))]
+    assert settling.take(11.0) == [(Path("future"), FileState(1, 1))]
 
 
 @pytest.fixture
 def warned() -> list[str]:
     """What the watch warned of."""
     return []
+
+
+class Clock:
+    """A steady clock that stands until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -92,8 +121,9 @@ def watched(tmp_path: Path, warned: list[str]) -> Iterator[Callable[[WatchSettin
         given: list[Path] = []
 
         def run() -> None:
-            for path in watch_folder(tmp_path, settings, stop, warn=warned.append):
-                given.append(path)
+            with watch_folder(tmp_path, settings, warn=warned.append) as found:
+                while not stop.wait(settings.poll_s):
+                    given.extend(path for path, _state in found.poll())
 
         threads.append(threading.Thread(target=run))
         threads[-1].start()
@@ -110,8 +140,8 @@ def refusing(folder: Path) -> Callable[[Path], object]:
     """os.scandir for a user who may not list `folder`: as root, rights do not stop anybody."""
     scan = os.scandir
 
-    def scandir(path: Path) -> object:
-        if Path(path) == folder:
+    def scandir(path: str | bytes | Path) -> object:
+        if Path(os.fsdecode(path)) == folder:
             raise PermissionError(13, "Permission denied", str(folder))
         return scan(path)
 
@@ -188,16 +218,121 @@ def test_file_that_grows_is_given_only_when_it_rests(
     wait_for(lambda: tmp_path / "slow.bmp" in given)
 
 
-def test_once_ends_when_all_that_is_there_was_given(tmp_path: Path, save_image: Callable[..., str]) -> None:
+def test_once_gives_what_is_there_and_hears_of_nothing_else(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_folder: Path) -> None:
+        raise AssertionError("no events are wanted")
+
+    monkeypatch.setattr("runtime.folder_hints.folder_hints", refuse)
     for number in range(3):
         save_image(tmp_path / f"{number}.png", GREY)
-    given = list(watch_folder(tmp_path, WatchSettings(settle_s=0.2), threading.Event(), once=True, warn=print))
-    assert sorted(path.name for path in given) == ["0.png", "1.png", "2.png"]
+    with watch_folder(tmp_path, WatchSettings(settle_s=0.2, rescan_s=0.01), once=True, warn=print) as found:
+        given = found.poll()
+        save_image(tmp_path / "late.png", GREY)
+        while found.unsettled:
+            time.sleep(0.05)
+            given += found.poll()
+    assert sorted(path.name for path, _state in given) == ["0.png", "1.png", "2.png"]
+    assert all(state == FileState.of(path) for path, state in given)
+
+
+# listed at every poll, so that nothing hangs on when events come
+AT_EVERY_POLL = WatchSettings(settle_s=SETTLE_S, rescan_s=0.0)
+
+
+def names(given: list[tuple[Path, FileState]]) -> list[str]:
+    return [path.name for path, _state in given]
+
+
+def make_old(path: Path) -> None:
+    hour_ago = time.time() - 3600
+    os.utime(path, (hour_ago, hour_ago))
+
+
+def settled(found: FolderWatch, clock: Clock) -> list[str]:
+    """What is given from now until everything rests."""
+    given = found.poll()
+    clock.now += SETTLE_S
+    given += found.poll()
+    assert found.unsettled == 0
+    return names(given)
+
+
+def test_known_files_are_not_given_until_they_change(
+    tmp_path: Path, clock: Clock, save_image: Callable[..., str]
+) -> None:
+    known = []
+    for name in ("same.png", "changed before.png", "changed later.png"):
+        save_image(tmp_path / name, GREY)
+        make_old(tmp_path / name)
+        state = FileState.of(tmp_path / name)
+        assert state is not None
+        known.append((tmp_path / name, state))
+    save_image(tmp_path / "changed before.png", np.full((9, 9), 3, np.uint8))
+    make_old(tmp_path / "changed before.png")
+    with watch_folder(tmp_path, AT_EVERY_POLL, known=known, clock=clock, warn=print) as found:
+        assert names(found.poll()) == ["changed before.png"]
+        assert found.unsettled == 0
+        assert settled(found, clock) == []
+        save_image(tmp_path / "changed later.png", np.full((9, 9), 3, np.uint8))
+        assert names(found.poll()) == []
+        assert settled(found, clock) == ["changed later.png"]
+        assert settled(found, clock) == []
+
+
+def test_only_files_there_at_the_start_are_trusted_by_their_age(
+    tmp_path: Path, clock: Clock, save_image: Callable[..., str]
+) -> None:
+    for name in ("old.png", "fresh.png"):
+        save_image(tmp_path / name, GREY)
+    make_old(tmp_path / "old.png")
+    with watch_folder(tmp_path, AT_EVERY_POLL, clock=clock, warn=print) as found:
+        assert names(found.poll()) == ["old.png"]
+        # a copy that keeps the original's time says nothing about when it is complete
+        save_image(tmp_path / "copied.png", GREY)
+        make_old(tmp_path / "copied.png")
+        assert names(found.poll()) == []
+        clock.now += 0.9 * SETTLE_S
+        assert "copied.png" not in names(found.poll())
+        clock.now += 0.1 * SETTLE_S
+        assert "copied.png" in names(found.poll())
+
+
+def test_file_that_changes_back_before_it_is_taken_is_not_given(
+    tmp_path: Path, clock: Clock, save_image: Callable[..., str]
+) -> None:
+    path = tmp_path / "v.png"
+    save_image(path, GREY)
+    make_old(path)
+    data, status = path.read_bytes(), path.stat()
+    with watch_folder(tmp_path, AT_EVERY_POLL, clock=clock, warn=print) as found:
+        assert names(found.poll()) == ["v.png"]
+        save_image(path, np.full((9, 9), 3, np.uint8))
+        assert names(found.poll()) == []
+        assert found.unsettled == 1
+        path.write_bytes(data)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert settled(found, clock) == []
+
+
+def test_file_that_is_looked_at_while_it_is_gone_is_news_when_it_comes_back(
+    tmp_path: Path, clock: Clock, save_image: Callable[..., str]
+) -> None:
+    path = tmp_path / "v.png"
+    save_image(path, GREY)
+    with watch_folder(tmp_path, AT_EVERY_POLL, clock=clock, warn=print) as found:
+        assert settled(found, clock) == ["v.png"]
+        path.rename(tmp_path / "aside")
+        found.look(path)
+        (tmp_path / "aside").rename(path)
+        assert settled(found, clock) == ["v.png"]
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InflamapError, match=r"gone: no such folder.*the folder the microscope saves to"):
-        next(watch_folder(tmp_path / "gone", WatchSettings(), threading.Event(), warn=print))
+    missing = watch_folder(tmp_path / "gone", WatchSettings(), warn=print)
+    with pytest.raises(InflamapError, match=r"gone: no such folder.*the folder the microscope saves to"), missing:
+        pass
 
 
 @pytest.mark.parametrize("settle_s", [-1.0, float("nan"), float("inf")])
@@ -261,7 +396,8 @@ def test_subfolder_that_cannot_be_listed_is_told(
     (tmp_path / "locked").mkdir()
     monkeypatch.setattr("os.scandir", refusing(tmp_path / "locked"))
     warned: list[str] = []
-    given = list(watch_folder(tmp_path, WatchSettings(settle_s=0), threading.Event(), once=True, warn=warned.append))
-    assert [path.name for path in given] == ["a.png"]
+    with watch_folder(tmp_path, WatchSettings(settle_s=0, rescan_s=0), warn=warned.append) as found:
+        assert names(found.poll()) == ["a.png"]
+        found.poll()
     assert len(warned) == 1
     assert "locked: this folder cannot be listed; seen: Permission denied" in warned[0]

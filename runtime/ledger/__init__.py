@@ -1,0 +1,28 @@
+"""Every image's state, durable: `DIR/inflamap.db`, one row an image.
+
+The states, and all ways between them:
+
+    (not known) ──arrived──► waiting ──finished──► scored | withheld
+                             ▲ ▲ ▲ │                        │
+               failed ──due──┘ │ │ └──failed──► failed      │
+                               │ │                          │
+                               │ └─────arrived, retried─────┘
+                               └──postponed, recovered (from waiting itself)
+
+- *arrived*: the file has come to rest with a size and time of change that the row does not hold yet.
+- *taken*: the image is in hand. That is no state: `begun` is set, and a row that still has it when a watch starts was
+  interrupted. It is taken again after all others; one that interrupts again and again is given up as failed, for it
+  may be what ends the program.
+- *finished*: score.json, overlay and map are on the disk. Never set before they are.
+- *failed*: the file cannot be read or its result cannot be written; it becomes due again by itself, after ever longer
+  pauses, because most of what fails heals (a lock, a copy that goes on, a share that comes back).
+- *postponed*: the content changed while the image was in hand; nothing was written, it has to come to rest again.
+- *retried*: a person wants it scored anew, whatever its record says.
+
+Times are Unix seconds. An image's identity is its path below the watched folder, as bytes: names need not be UTF-8.
+"""
+
+from runtime.ledger.ledger import Ledger, open_ledger
+from runtime.ledger.row import ImageRow, State
+
+__all__ = ["ImageRow", "Ledger", "State", "open_ledger"]

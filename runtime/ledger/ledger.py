@@ -1,0 +1,361 @@
+"""The table behind `inflamap.db`, and every change of a row's state."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePath
+from typing import Any
+
+from runtime.disk import is_network_folder
+from runtime.errors import InflamapError
+from runtime.file_state import FileState
+from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
+from runtime.result import Result
+
+LEDGER_FILE = "inflamap.db"
+# raised when a column or its meaning changes
+LEDGER_VERSION = 1
+# for UPDATE ... RETURNING
+OLDEST_SQLITE = (3, 35, 0)
+_APPLICATION_ID = int.from_bytes(b"infl")
+
+# `status`, `results` and `retry` take the file for milliseconds
+BUSY_S = 30.0
+FIRST_PAUSE_S = 10.0
+LONGEST_PAUSE_S = 3600.0
+# a kill may hit the same image twice or thrice by chance; one that ends the program every time is found by this
+MOST_INTERRUPTIONS = 5
+
+_OUTCOME = tuple(field.name for field in fields(Outcome))
+# file names, which need not be UTF-8
+_NAMES = frozenset({"score_file", "overlay_file", "map_file"})
+_ROW = "path, state, reason, attempts, redo, arrived, finished, " + ", ".join(_OUTCOME)
+_SCHEMA = f"""
+CREATE TABLE images (
+    path BLOB PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state}'" for state in State)})),
+    reason TEXT NOT NULL DEFAULT '',
+    -- of the content that arrived
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    arrived REAL NOT NULL,
+    -- when it may be taken; NULL: not at all
+    due REAL,
+    -- set while it is in hand
+    begun REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    interruptions INTEGER NOT NULL DEFAULT 0,
+    redo INTEGER NOT NULL DEFAULT 0,
+    finished REAL,
+    sha256 TEXT, um_per_px REAL,
+    score REAL, grade INTEGER, withheld_fraction REAL, area_fraction TEXT,
+    model TEXT, model_sha256 TEXT, engine TEXT, precision TEXT, synthetic INTEGER,
+    read_ms REAL, infer_ms REAL, write_ms REAL, total_ms REAL,
+    score_file BLOB, overlay_file BLOB, map_file BLOB
+) WITHOUT ROWID;
+CREATE INDEX images_in_turn ON images (interruptions, arrived, path) WHERE due IS NOT NULL;
+CREATE INDEX images_due ON images (due) WHERE due IS NOT NULL;
+CREATE INDEX images_finished ON images (finished);
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class ModelShare:
+    """How many of the results stem from one model."""
+
+    model: str
+    sha256: str
+    images: int
+
+
+@contextmanager
+def open_ledger(out: Path, *, create: bool = False) -> Iterator["Ledger"]:
+    """The ledger of an output folder.
+
+    WAL lets `status` read while the watch writes, but does not work on network folders; those get SQLite's
+    older journal.
+
+    Args:
+        out: the output folder.
+        create: make the ledger where there is none; for the holder of the folder's lock only.
+
+    Raises:
+        InflamapError: there is none, it is damaged or of a newer inflamap, or it cannot be opened.
+    """
+    path = out / LEDGER_FILE
+    if not create and not path.is_file():
+        raise _no_ledger(path)
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise InflamapError(
+            "the SQLite of this Python is too old for the ledger",
+            seen=sqlite3.sqlite_version,
+            wanted=".".join(map(str, OLDEST_SQLITE)),
+            next_step="use the Python of python.org, or of a newer system",
+        )
+    with _said_plainly(path), closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as database:
+        fresh = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
+        if fresh and not create:
+            raise _no_ledger(path)
+        if not fresh:
+            # before anything is changed: it may be another program's
+            _check_version(database, path)
+        if create:
+            _prepare(database, fresh=fresh, wal=not is_network_folder(out))
+        yield Ledger(database)
+
+
+class Ledger:
+    """Every image's state; see `runtime.ledger` for the ways between the states.
+
+    Each change is one transaction. Its methods raise sqlite3.Error, which `open_ledger` turns into a plain line.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def known(self) -> Iterator[tuple[Path, FileState]]:
+        """Every image, and the content of it that the row is about."""
+        for key, size, mtime_ns in self._database.execute("SELECT path, size, mtime_ns FROM images"):
+            yield from_key(key), FileState(size, mtime_ns)
+
+    def arrived(self, relative: PurePath, file: FileState, now: float) -> None:
+        """New content has come to rest under this path. An image in hand stays in hand: that its content changed is
+        found when it is hashed again."""
+        self._database.execute(
+            "INSERT INTO images (path, state, size, mtime_ns, arrived, due) VALUES (?, 'waiting', ?, ?, ?, 0)"
+            " ON CONFLICT (path) DO UPDATE SET state = 'waiting', reason = '', size = excluded.size,"
+            " mtime_ns = excluded.mtime_ns, arrived = excluded.arrived, due = 0, attempts = 0, interruptions = 0",
+            (to_key(relative), file.size, file.mtime_ns, now),
+        )
+
+    def take(self, now: float, *, beside: bool = False) -> ImageRow | None:
+        """The image to be scored next, now in hand; None when none is due.
+
+        Those that interrupted least come first, then those that wait longest.
+
+        Args:
+            now: Unix seconds.
+            beside: whether another image is in hand. One that interrupted before is only taken alone, so that none is
+                blamed for what its neighbour does.
+        """
+        # found by an index, so that a watch with nothing to do asks ten times a second for next to nothing
+        soonest, latest = self._database.execute(
+            "SELECT (SELECT min(due) FROM images WHERE due IS NOT NULL),"
+            " (SELECT max(due) FROM images WHERE due IS NOT NULL)"
+        ).fetchone()
+        # a time further ahead than any pause comes from a clock that was set back
+        if soonest is None or (soonest > now and latest <= now + LONGEST_PAUSE_S):
+            return None
+        rows = self._database.execute(
+            "UPDATE images SET begun = :now, attempts = attempts + 1 WHERE path = ("
+            " SELECT path FROM images WHERE due IS NOT NULL AND begun IS NULL"
+            " AND (due <= :now OR due > :now + :longest) AND (interruptions = 0 OR NOT :beside)"
+            f" ORDER BY interruptions, arrived, path LIMIT 1) RETURNING {_ROW}",
+            {"now": now, "longest": LONGEST_PAUSE_S, "beside": beside},
+        ).fetchall()
+        return _to_row(rows[0]) if rows else None
+
+    def finished(self, row: ImageRow, result: Result, now: float) -> None:
+        """The result of the image in hand is on the disk.
+
+        It waits again if new content arrived, or a retry was asked for, while it was in hand.
+        """
+        outcome = Outcome.of(row.path, result)
+        columns = ", ".join(f"{name} = ?" for name in _OUTCOME)
+        self._database.execute(
+            "UPDATE images SET state = iif(arrived = ?1, ?2, 'waiting'), due = iif(arrived = ?1, NULL, 0),"
+            " redo = redo AND arrived != ?1, reason = ?3, finished = ?4, begun = NULL, interruptions = 0,"
+            f" {columns} WHERE path = ?",
+            (
+                row.arrived,
+                result.status,
+                "; ".join(result.reasons),
+                now,
+                *(_to_column(name, getattr(outcome, name)) for name in _OUTCOME),
+                to_key(row.path),
+            ),
+        )
+
+    def failed(self, row: ImageRow, reason: str, now: float) -> None:
+        """The image in hand could not be done; it is due again after a pause, twice as long each time.
+
+        It waits, and is due at once, if new content arrived, or a retry was asked for, while it was in hand.
+        """
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(row.attempts - 1, 30))
+        self._database.execute(
+            "UPDATE images SET state = iif(arrived = ?1, 'failed', 'waiting'), reason = iif(arrived = ?1, ?2, ''),"
+            " due = iif(arrived = ?1, ?3, 0), begun = NULL, interruptions = 0, finished = ?4 WHERE path = ?5",
+            (row.arrived, reason, now + pause_s, now, to_key(row.path)),
+        )
+
+    def postponed(self, relative: PurePath, until: float) -> None:
+        """The content changed while the image was in hand."""
+        self._database.execute(
+            "UPDATE images SET state = 'waiting', reason = '', due = ?, begun = NULL, attempts = max(0, attempts - 1)"
+            " WHERE path = ?",
+            (until, to_key(relative)),
+        )
+
+    def recover(self) -> list[Path]:
+        """At a start: release what an earlier run was killed with in hand, and let what failed be tried at once.
+
+        Returns:
+            the images given up just now, because they were in hand whenever the program was ended.
+        """
+        self._database.execute(
+            "UPDATE images SET begun = NULL, interruptions = interruptions + 1 WHERE begun IS NOT NULL"
+        )
+        self._database.execute("UPDATE images SET due = 0 WHERE due IS NOT NULL")
+        given_up = self._database.execute(
+            "UPDATE images SET state = 'failed', due = NULL, interruptions = 0, reason = ?"
+            " WHERE due IS NOT NULL AND interruptions >= ? RETURNING path",
+            (
+                f"the program was ended {MOST_INTERRUPTIONS} times while this image was in hand; it may be the image "
+                "that ends it; next: inflamap retry",
+                MOST_INTERRUPTIONS,
+            ),
+        )
+        return [from_key(key) for (key,) in given_up.fetchall()]
+
+    def retry(self, images: Iterable[PurePath], now: float) -> None:
+        """Let a person's images be scored anew, whatever their records say."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(
+                "UPDATE images SET state = 'waiting', reason = '', arrived = ?, due = 0, attempts = 0,"
+                " interruptions = 0, redo = 1 WHERE path = ?",
+                ((now, to_key(relative)) for relative in images),
+            )
+
+    def retry_without_scale(self, now: float) -> int:
+        """Let images that were withheld for want of a scale be scored, now that somebody gives it; their number."""
+        return self._database.execute(
+            "UPDATE images SET state = 'waiting', reason = '', arrived = ?, due = 0, attempts = 0"
+            " WHERE state = 'withheld' AND um_per_px IS NULL",
+            (now,),
+        ).rowcount
+
+    def waits(self) -> bool:
+        """Whether any image is waiting, due or not, or a failed one is due now."""
+        query = "SELECT 1 FROM images WHERE due IS NOT NULL AND (state = 'waiting' OR due = 0) LIMIT 1"
+        return self._database.execute(query).fetchone() is not None
+
+    def counts(self) -> dict[State, int]:
+        """Number of images in each state."""
+        found = dict(self._database.execute("SELECT state, COUNT(*) FROM images GROUP BY state"))
+        return {state: found.get(state, 0) for state in State}
+
+    def oldest_waiting(self) -> float | None:
+        """When the image that waits longest arrived; None when none waits."""
+        (arrived,) = self._database.execute("SELECT MIN(arrived) FROM images WHERE state = 'waiting'").fetchone()
+        return None if arrived is None else float(arrived)
+
+    def finished_between(self, since: float, until: float) -> tuple[int, float | None]:
+        """Number of results of that time, and when the first of them was finished."""
+        count, first = self._database.execute(
+            "SELECT COUNT(*), MIN(finished) FROM images WHERE finished BETWEEN ? AND ?"
+            " AND state IN ('scored', 'withheld')",
+            (since, until),
+        ).fetchone()
+        return int(count), first
+
+    def models(self) -> list[ModelShare]:
+        """The models behind the results, the commonest first."""
+        found = self._database.execute(
+            "SELECT model, model_sha256, COUNT(*) AS images FROM images WHERE state IN ('scored', 'withheld')"
+            " GROUP BY model, model_sha256 ORDER BY images DESC, model_sha256"
+        )
+        return [ModelShare(*share) for share in found]
+
+    def at_other_scale(self, um_per_px: float) -> int:
+        """Number of results for which another scale was taken."""
+        query = "SELECT COUNT(*) FROM images WHERE state IN ('scored', 'withheld') AND um_per_px != ?"
+        return int(self._database.execute(query, (um_per_px,)).fetchone()[0])
+
+    def rows(self, state: State | None = None) -> Iterator[ImageRow]:
+        """All images, or those in one state, by path."""
+        where = "" if state is None else "WHERE state = ?"
+        found = self._database.execute(
+            f"SELECT {_ROW} FROM images {where} ORDER BY path", () if state is None else (state,)
+        )
+        yield from map(_to_row, found)
+
+    def note(self, name: str, value: object) -> None:
+        """Keep a value about the watch itself, as JSON."""
+        self._database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
+
+    def noted(self, name: str) -> Any:
+        """What `note` kept; None when there is nothing."""
+        found = self._database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+
+def _no_ledger(path: Path) -> InflamapError:
+    return InflamapError(
+        f"{path}: no such ledger",
+        wanted="the folder that was given to `inflamap watch` as --out",
+        next_step="check --out",
+    )
+
+
+def _prepare(database: sqlite3.Connection, *, fresh: bool, wal: bool) -> None:
+    database.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+    # a kill loses nothing; when the power fails, WAL may lose the last rows, which are then taken over from score.json
+    database.execute("PRAGMA synchronous = NORMAL")
+    if fresh:
+        database.executescript(
+            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID};"
+            f" PRAGMA user_version = {LEDGER_VERSION}; COMMIT;"
+        )
+
+
+def _check_version(database: sqlite3.Connection, path: Path) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    ours = database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
+    if not ours or version != LEDGER_VERSION:
+        raise InflamapError(
+            f"{path}: not a ledger of this inflamap",
+            seen=f"version {version}" if ours else "another program's database",
+            wanted=f"version {LEDGER_VERSION}",
+            next_step="use the inflamap that wrote it, or choose another --out",
+        )
+
+
+def _to_column(name: str, value: object) -> object:
+    return os.fsencode(value) if name in _NAMES and isinstance(value, str) else value
+
+
+def _to_row(values: tuple[Any, ...]) -> ImageRow:
+    key, state, reason, attempts, redo, arrived, finished, *outcome = values
+    named = dict(zip(_OUTCOME, outcome, strict=True))
+    for name in _NAMES:
+        named[name] = None if named[name] is None else os.fsdecode(named[name])
+    named["synthetic"] = None if named["synthetic"] is None else bool(named["synthetic"])
+    return ImageRow(from_key(key), State(state), reason, attempts, bool(redo), arrived, finished, Outcome(**named))
+
+
+@contextmanager
+def _said_plainly(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one line with the next step."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise InflamapError(
+            f"{path}: the ledger cannot be read or written",
+            seen=error,
+            next_step="check the disk and this user's rights on it, and start again",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            # a statement of ours is wrong, not the file
+            raise
+        raise InflamapError(
+            f"{path}: the ledger is damaged",
+            seen=error,
+            next_step="stop the watch and move this file away; the next watch takes the results over from their "
+            "score.json without scoring again",
+        ) from error

@@ -1,0 +1,119 @@
+"""One image's row."""
+
+import json
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePath
+
+from runtime.outputs import result_files
+from runtime.result import Result
+
+
+class State(StrEnum):
+    """What has become of an image; the ways between the states are drawn in `runtime.ledger`."""
+
+    WAITING = "waiting"
+    """It has come to rest and is to be scored, or is being scored."""
+    SCORED = "scored"
+    """Its result is on the disk, with a score."""
+    WITHHELD = "withheld"
+    """Its result is on the disk; the score was withheld, for the row's reason."""
+    FAILED = "failed"
+    """It could not be read, or its result could not be written, for the row's reason."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the ledger keeps of a result. All is None for an image that never had one.
+
+    Attributes:
+        sha256: of the image's content.
+        um_per_px: its sampling, None when unknown.
+        score: mean expected grade, None when withheld.
+        grade: the score rounded.
+        withheld_fraction: share of the cells left out, None when withheld.
+        area_fraction: JSON of {grade's name: share of the valid cells}, None when withheld.
+        model, model_sha256, engine, precision, synthetic: what scored it.
+        read_ms, infer_ms, write_ms, total_ms: milliseconds, as in the record.
+        score_file, overlay_file, map_file: relative to the output folder; `map_file` None when withheld.
+    """
+
+    sha256: str | None = None
+    um_per_px: float | None = None
+    score: float | None = None
+    grade: int | None = None
+    withheld_fraction: float | None = None
+    area_fraction: str | None = None
+    model: str | None = None
+    model_sha256: str | None = None
+    engine: str | None = None
+    precision: str | None = None
+    synthetic: bool | None = None
+    read_ms: float | None = None
+    infer_ms: float | None = None
+    write_ms: float | None = None
+    total_ms: float | None = None
+    score_file: str | None = None
+    overlay_file: str | None = None
+    map_file: str | None = None
+
+    @staticmethod
+    def of(relative: PurePath, result: Result) -> "Outcome":
+        """What the ledger keeps of an image's result."""
+        files, score, timing = result_files(relative), result.score, result.timing_ms
+        return Outcome(
+            sha256=result.image.sha256,
+            um_per_px=result.image.um_per_px,
+            score=None if score is None else score.mean,
+            grade=None if score is None else score.grade,
+            withheld_fraction=None if score is None else score.withheld_fraction,
+            area_fraction=None if score is None else json.dumps(score.area_fraction),
+            model=result.model.name,
+            model_sha256=result.model.sha256,
+            engine=result.model.engine,
+            precision=result.model.precision,
+            synthetic=result.model.synthetic,
+            read_ms=timing.read,
+            infer_ms=timing.infer,
+            write_ms=timing.write,
+            total_ms=timing.total,
+            score_file=files.score.as_posix(),
+            overlay_file=files.overlay.as_posix(),
+            map_file=None if result.map is None else files.map.as_posix(),
+        )
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One image.
+
+    Attributes:
+        path: below the watched folder.
+        state: what has become of it.
+        reason: why it was withheld or failed, or why some of its cells were left out; empty otherwise.
+        attempts: how often it was taken since it arrived.
+        redo: a person asked for it to be scored anew.
+        arrived: when it came to rest, Unix seconds.
+        finished: when its latest result, or failure, was on the disk; None before.
+        outcome: of its latest result.
+    """
+
+    path: PurePath
+    state: State
+    reason: str
+    attempts: int
+    redo: bool
+    arrived: float
+    finished: float | None
+    outcome: Outcome
+
+
+def to_key(relative: PurePath) -> bytes:
+    """The path as the ledger stores it: the same bytes on every system."""
+    return os.fsencode(relative.as_posix())
+
+
+def from_key(key: bytes) -> Path:
+    """The path that `to_key` was given."""
+    return Path(os.fsdecode(key))

@@ -1,0 +1,72 @@
+"""An output folder holds the results of one folder."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InflamapError
+from runtime.ledger import Ledger, open_ledger
+from runtime.ledger.binding import FOLDER_NOTE, bind_folder
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in").mkdir()
+    with open_ledger(tmp_path / "out", create=True) as opened:
+        bind_folder(opened, tmp_path / "in", tmp_path / "out")
+        yield opened
+
+
+def test_same_folder_is_accepted_however_it_is_written(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / "in", Path("in"), tmp_path / "out" / ".." / "in"):
+        bind_folder(ledger, folder, tmp_path / "out")
+    assert ledger.noted(FOLDER_NOTE) == str((tmp_path / "in").resolve())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_same_folder_behind_a_link_is_accepted(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    bind_folder(ledger, tmp_path / "link", tmp_path / "out")
+    assert ledger.noted(FOLDER_NOTE) == str((tmp_path / "in").resolve())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_folder_whose_earlier_place_now_leads_to_it_is_accepted(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "in").rename(tmp_path / "moved")
+    (tmp_path / "in").symlink_to(tmp_path / "moved")
+    bind_folder(ledger, tmp_path / "moved", tmp_path / "out")
+
+
+def test_another_folder_is_refused_and_the_first_stays_noted(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with pytest.raises(
+        InflamapError, match=r"holds results of another folder; seen: .*in; wanted: .*other; next: "
+    ) as error:
+        bind_folder(ledger, tmp_path / "other", tmp_path / "out")
+    assert str(tmp_path / "out") in str(error.value)
+    assert ledger.noted(FOLDER_NOTE) == str((tmp_path / "in").resolve())
+
+
+def test_moved_folder_is_accepted_and_the_new_place_is_the_one(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "in").rename(tmp_path / "moved")
+    bind_folder(ledger, tmp_path / "moved", tmp_path / "out")
+    (tmp_path / "third").mkdir()
+    with pytest.raises(InflamapError, match="another folder"):
+        bind_folder(ledger, tmp_path / "third", tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
+def test_folder_whose_name_is_no_utf8_is_known_again(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"b\xff")
+    folder.mkdir()
+    for _ in range(2):
+        with open_ledger(tmp_path, create=True) as ledger:
+            bind_folder(ledger, folder, tmp_path)
+            assert Path(ledger.noted(FOLDER_NOTE)) == folder.resolve()
