@@ -1,0 +1,36 @@
+"""`inflamap results`."""
+
+from pathlib import Path
+
+import click
+
+from runtime.commands.results_folder import results_folder_option
+from runtime.console import print_result, reporter
+from runtime.errors import InflamapError
+from runtime.ledger import open_ledger
+from runtime.ledger.binding import FOLDER_NOTE
+from runtime.ledger.ledger import LEDGER_FILE
+from runtime.outputs import check_output_folder, write_atomically
+from runtime.result_table import to_csv, to_lines
+
+
+@click.command()
+@results_folder_option
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the whole table to this file.")
+def results(out: Path, csv_file: Path | None) -> None:
+    """List every image with its score, or the reason why it has none."""
+    with open_ledger(out) as ledger:
+        rows = list(ledger.rows())
+        watched = ledger.noted(FOLDER_NOTE)
+    if csv_file is None:
+        print_result("\n".join(to_lines(rows)) if rows else "no images yet")
+        return
+    if csv_file.is_dir():
+        raise InflamapError(f"--csv {csv_file}: this is a folder", wanted="the name of a file")
+    # the watched folder is only read
+    check_output_folder(csv_file.parent, [Path(watched)] if watched else [], option="--csv")
+    if csv_file.resolve().parent == out.resolve() and csv_file.name.lower().startswith(LEDGER_FILE):
+        raise InflamapError(f"--csv {csv_file}: this is the ledger itself", next_step="choose another name")
+    write_atomically(csv_file, to_csv(rows))
+    with reporter() as report:
+        report.say(f"{len(rows)} images in {csv_file}")

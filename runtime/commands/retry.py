@@ -1,0 +1,69 @@
+"""`inflamap retry`."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+
+import click
+
+from runtime.commands.results_folder import results_folder_option
+from runtime.console import reporter
+from runtime.errors import InflamapError
+from runtime.ledger import Ledger, State, open_ledger
+from runtime.ledger.binding import FOLDER_NOTE
+from runtime.output_lock import is_held
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH...]")
+@results_folder_option
+@click.option("--all", "everything", is_flag=True, help="All images, those that were scored too.")
+def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
+    """Have images scored anew: those that failed, the images or folders at PATH, or --all.
+
+    PATH is as `inflamap results` shows it, or where the image lies. A running watch takes them up at once.
+    """
+    if paths and everything:
+        raise InflamapError("retry: both PATH and --all", wanted="one of them")
+    with open_ledger(out) as ledger:
+        chosen = _chosen(ledger, paths, everything)
+        ledger.retry(chosen, time.time())
+    running = is_held(out)
+    with reporter() as report:
+        report.say(
+            f"{len(chosen)} image{'s' * (len(chosen) != 1)} to be scored anew"
+            + ("" if running or not chosen else f"; next: inflamap watch FOLDER --out {out}, for none is running")
+        )
+
+
+def _chosen(ledger: Ledger, paths: Sequence[Path], everything: bool) -> list[PurePath]:
+    if not paths:
+        return [row.path for row in ledger.rows(None if everything else State.FAILED)]
+    below: dict[PurePath, list[PurePath]] = {}
+    for row in ledger.rows():
+        for place in (row.path, *row.path.parents):
+            below.setdefault(PurePath(place), []).append(row.path)
+    watched = Path(ledger.noted(FOLDER_NOTE) or ".")
+    chosen: dict[PurePath, None] = {}
+    for path in paths:
+        # as shown comes first: the user may stand anywhere, in the watched folder too
+        found = next((below[place] for place in _places(watched, path) if place in below), None)
+        if found is None:
+            raise InflamapError(
+                f"{path}: no such image among the results",
+                wanted="a path as `inflamap results` shows it, or one of the watched folder",
+                next_step="check the path; nothing was changed",
+            )
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
+def _places(watched: Path, path: Path) -> Iterator[PurePath]:
+    """The path as the ledger may know it: as it stands, or from where it lies in the watched folder."""
+    # an empty argument, as of a variable that is not set, is no request for all images
+    if path.parts:
+        yield PurePath(path)
+    # the image itself may be a link, which the ledger knows by its own name
+    place = path.parent.resolve() / path.name if path.name else path.resolve()
+    if place.is_relative_to(watched):
+        yield PurePath(place.relative_to(watched))

@@ -1,0 +1,63 @@
+"""`inflamap status`."""
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from runtime.commands.results_folder import results_folder_option
+from runtime.console import print_result
+from runtime.errors import one_line
+from runtime.ledger import ImageRow, State, open_ledger
+from runtime.output_lock import is_held
+from runtime.status import Status, status_of
+
+MOST_FAILED_SHOWN = 10
+
+
+@click.command()
+@results_folder_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def status(out: Path, as_json: bool) -> None:
+    """Tell how a watch stands: what waits, what is done, what failed and why."""
+    with open_ledger(out) as ledger:
+        found = status_of(ledger, running=is_held(out), now=time.time())
+    print_result(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(_lines(found, out)))
+
+
+def _lines(found: Status, out: Path) -> list[str]:
+    """What a person reads."""
+    watch = f"running, process {found.process}" if found.running else "not running"
+    entries = [
+        ("watch", f"paused: {found.paused}" if found.paused else watch),
+        ("folder", found.folder or "none yet"),
+        ("results", str(out)),
+        ("model", f"{found.model} on {found.engine}" if found.model else "none yet"),
+        ("speed", f"{found.images_per_second:.1f} images/s over the last minute"),
+        *((str(state), _count(found, state)) for state in State),
+    ]
+    lines = [f"{name:<9} {one_line(text)}" for name, text in entries]
+    if found.mixed_models:
+        lines += ["", "results of several models, not to be compared with each other:"]
+        lines += [f"  {share.images:>6}  {one_line(share.model)} ({share.sha256[:8]})" for share in found.models]
+        lines += [f"  next: inflamap retry --all --out {out} has all scored by the model of the running watch"]
+    if found.failed:
+        lines += ["", "failed; what may heal is tried again from time to time:"]
+        lines += [f"  {_why(row)}" for row in found.failed[:MOST_FAILED_SHOWN]]
+        if more := len(found.failed) - MOST_FAILED_SHOWN:
+            lines += [f"  and {more} more: inflamap results --out {out}"] if more > 0 else []
+    return lines
+
+
+def _why(row: ImageRow) -> str:
+    """An image that failed, which most reasons name themselves."""
+    name = "" if row.path.name in row.reason else f"{row.path.as_posix()}: "
+    return one_line(f"{name}{row.reason} ({row.attempts} attempt{'s' * (row.attempts != 1)})")
+
+
+def _count(found: Status, state: State) -> str:
+    count = f"{found.counts[state]:>6}"
+    if state is State.WAITING and found.oldest_waiting_s is not None:
+        return f"{count}  the oldest for {found.oldest_waiting_s:.1f} s"
+    return count

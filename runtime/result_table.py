@@ -1,0 +1,80 @@
+"""All images of a ledger as a table: for a spreadsheet, and for a person at a terminal."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from runtime.errors import one_line
+from runtime.ledger import ImageRow, State
+
+_DONE = (State.SCORED, State.WITHHELD)
+
+
+def to_csv(rows: Sequence[ImageRow]) -> bytes:
+    """One line an image, with a header; UTF-8.
+
+    The columns: `path`, `status`, `score` (mean expected grade), `grade`, `area_<grade>` (share of the valid cells, one
+    column a grade), `withheld_fraction`, `reason`, `um_per_px`, `image_sha256`, `model`, `model_sha256`, `engine`,
+    `precision`, `synthetic`, `attempts`, `arrived` and `finished` (UTC, ISO 8601), `read_ms`, `infer_ms`, `write_ms`,
+    `total_ms`, and `score_file`, `overlay_file`, `map_file` below the output folder. What describes a result is empty
+    for an image that waits or failed: an earlier result of it is of another content.
+    Bytes of names that are no UTF-8 are escaped as \\udcXX.
+    """
+    grades = list(dict.fromkeys(grade for row in rows for grade in _areas(row)))
+    lines = [_record(row, grades) for row in rows]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(_record(None, grades)), lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue().encode("utf-8", errors="backslashreplace")
+
+
+def to_lines(rows: Iterable[ImageRow]) -> Iterator[str]:
+    """The same for a person: score, state and path, with the reason where there is one."""
+    for row in rows:
+        score = f"{row.outcome.score:5.2f}" if row.state is State.SCORED else "    -"
+        reason = f"  {one_line(row.reason)}" if row.reason else ""
+        yield f"{score}  {row.state:<8}  {one_line(row.path.as_posix())}{reason}"
+
+
+def _areas(row: ImageRow) -> dict[str, float]:
+    found: dict[str, float] = json.loads(row.outcome.area_fraction or "{}") if row.state is State.SCORED else {}
+    return found
+
+
+def _record(row: ImageRow | None, grades: Sequence[str]) -> dict[str, object]:
+    """A line's columns; those of no image tell the header."""
+    outcome = row.outcome if row is not None and row.state in _DONE else None
+    areas = {} if row is None else _areas(row)
+    return {
+        "path": row and row.path.as_posix(),
+        "status": row and row.state,
+        "score": outcome and outcome.score,
+        "grade": outcome and outcome.grade,
+        **{f"area_{grade}": areas.get(grade) for grade in grades},
+        "withheld_fraction": outcome and outcome.withheld_fraction,
+        "reason": row and row.reason,
+        "um_per_px": outcome and outcome.um_per_px,
+        "image_sha256": outcome and outcome.sha256,
+        "model": outcome and outcome.model,
+        "model_sha256": outcome and outcome.model_sha256,
+        "engine": outcome and outcome.engine,
+        "precision": outcome and outcome.precision,
+        "synthetic": outcome and outcome.synthetic,
+        "attempts": row and row.attempts,
+        "arrived": row and _utc(row.arrived),
+        "finished": row and _utc(row.finished),
+        "read_ms": outcome and outcome.read_ms,
+        "infer_ms": outcome and outcome.infer_ms,
+        "write_ms": outcome and outcome.write_ms,
+        "total_ms": outcome and outcome.total_ms,
+        "score_file": outcome and outcome.score_file,
+        "overlay_file": outcome and outcome.overlay_file,
+        "map_file": outcome and outcome.map_file,
+    }
+
+
+def _utc(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,104 @@
+"""How a watch stands, as its ledger tells."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.ledger import ImageRow, Ledger, State
+from runtime.ledger.binding import FOLDER_NOTE
+from runtime.ledger.ledger import ModelShare
+from runtime.version import NOTICE, __version__
+
+# the rate is told over the last minute
+RATE_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a watch stands.
+
+    Attributes:
+        running: whether a watch writes to this output folder now.
+        process: of the latest watch.
+        paused: why scoring pauses now, None when it does not.
+        folder: what is watched.
+        engine, model, model_sha256: of the latest watch; None before the first.
+        counts: images in each state.
+        oldest_waiting_s: seconds since the image that waits longest came to rest; None when none waits.
+        images_per_second: results of the last minute, from the first of them until now; 0 when there was none.
+        models: which models the results stem from.
+        failed: images that failed, with the reason.
+    """
+
+    running: bool
+    process: int | None
+    paused: str | None
+    folder: str | None
+    engine: str | None
+    model: str | None
+    model_sha256: str | None
+    counts: dict[State, int]
+    oldest_waiting_s: float | None
+    images_per_second: float
+    models: tuple[ModelShare, ...]
+    failed: tuple[ImageRow, ...]
+
+    @property
+    def mixed_models(self) -> bool:
+        """Whether the results stem from several models, and so must not be compared with each other."""
+        return len(self.models) > 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `inflamap status --json`."""
+        return {
+            "counts": {str(state): count for state, count in self.counts.items()},
+            "oldest_waiting_s": self.oldest_waiting_s,
+            "engine": self.engine,
+            "images_per_second": self.images_per_second,
+            "running": self.running,
+            "process": self.process,
+            "paused": self.paused,
+            "folder": self.folder,
+            "model": None if self.model is None else {"name": self.model, "sha256": self.model_sha256},
+            "models": [vars(share) for share in self.models],
+            "mixed_models": self.mixed_models,
+            "failed": [
+                {"path": row.path.as_posix(), "reason": row.reason, "attempts": row.attempts} for row in self.failed
+            ],
+            "version": __version__,
+            "notice": NOTICE,
+        }
+
+
+def status_of(ledger: Ledger, *, running: bool, now: float) -> Status:
+    """Read it from the ledger.
+
+    Args:
+        ledger: of the output folder.
+        running: whether a watch holds that folder.
+        now: Unix seconds.
+    """
+    oldest = ledger.oldest_waiting()
+    model = ledger.noted("model") or {}
+    return Status(
+        running=running,
+        process=ledger.noted("process"),
+        # what a killed watch noted holds no more
+        paused=ledger.noted("paused") if running else None,
+        folder=ledger.noted(FOLDER_NOTE),
+        engine=ledger.noted("engine"),
+        model=model.get("name"),
+        model_sha256=model.get("sha256"),
+        counts=ledger.counts(),
+        oldest_waiting_s=None if oldest is None else max(0.0, now - oldest),
+        images_per_second=_rate(ledger, now),
+        models=tuple(ledger.models()),
+        failed=tuple(ledger.rows(State.FAILED)),
+    )
+
+
+def _rate(ledger: Ledger, now: float) -> float:
+    count, first = ledger.finished_between(now - RATE_WINDOW_S, now)
+    if first is None:
+        return 0.0
+    # a single result a moment ago is no rate of a thousand a second
+    return count / max(1.0, now - first)

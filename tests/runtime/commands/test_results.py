@@ -1,0 +1,165 @@
+"""`inflamap results` as a user meets it."""
+
+import csv
+import io
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up import result_of
+
+from runtime.cli import main
+from runtime.file_state import FileState
+from runtime.ledger import ImageRow, Ledger, State, open_ledger
+from runtime.ledger.binding import bind_folder
+from runtime.output_lock import held
+
+
+def take(ledger: Ledger, name: str) -> ImageRow:
+    ledger.arrived(Path(name), FileState(1, 1), time.time())
+    row = ledger.take(time.time())
+    assert row is not None
+    return row
+
+
+def finish(ledger: Ledger, name: str, **record: Any) -> None:
+    ledger.finished(take(ledger, name), result_of(Path(name), **record), time.time())
+
+
+def fail(ledger: Ledger, name: str) -> None:
+    ledger.failed(take(ledger, name), f"{name}: locked", time.time())
+
+
+def results(out: Path, *more: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["results", "--out", str(out), *map(str, more)])
+    return int(stop.value.code or 0)
+
+
+def parsed(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8"), newline="")))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Results of `in`: one scored, one failed, one failed after it had been scored, one waiting."""
+    (tmp_path / "in").mkdir()
+    with open_ledger(tmp_path, create=True) as ledger:
+        bind_folder(ledger, tmp_path / "in", tmp_path)
+        finish(ledger, 'Site #1/a, "b".bmp')
+        fail(ledger, "f.bmp")
+        finish(ledger, "g.bmp")
+        fail(ledger, "g.bmp")
+        ledger.arrived(Path("w.bmp"), FileState(1, 1), time.time())
+        assert ledger.counts()[State.WAITING] == 1
+    return tmp_path
+
+
+def test_every_image_is_a_line_with_score_or_reason(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert results(out) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines() == [
+        ' 2.25  scored    Site #1/a, "b".bmp',
+        "    -  failed    f.bmp  f.bmp: locked",
+        "    -  failed    g.bmp  g.bmp: locked",
+        "    -  waiting   w.bmp",
+    ]
+
+
+def test_folder_without_images_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True):
+        pass
+    assert results(tmp_path) == 0
+    assert capsys.readouterr().out == "no images yet\n"
+
+
+def test_table_is_written_whole_and_is_told_on_stderr(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = out / "new folder" / "table.csv"
+    for _ in range(2):
+        assert results(out, "--csv", file) == 0
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err == f"4 images in {file}\n"
+    lines = parsed(file)
+    assert [(line["path"], line["status"], line["score"], line["reason"]) for line in lines] == [
+        ('Site #1/a, "b".bmp', "scored", "2.25", ""),
+        ("f.bmp", "failed", "", "f.bmp: locked"),
+        ("g.bmp", "failed", "", "g.bmp: locked"),
+        ("w.bmp", "waiting", "", ""),
+    ]
+    assert lines[2]["image_sha256"] == lines[2]["area_mild"] == ""
+    assert (out / lines[0]["overlay_file"]).name == 'a, "b".bmp.overlay.jpg'
+    assert [path.name for path in file.parent.iterdir()] == ["table.csv"]
+
+
+def test_table_beside_the_caller(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (out / "elsewhere").mkdir()
+    monkeypatch.chdir(out / "elsewhere")
+    assert results(out, "--csv", "table.csv") == 0
+    assert len(parsed(out / "elsewhere" / "table.csv")) == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names are none there")
+def test_odd_names_are_told_and_come_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["a,b.bmp", 'c"d.bmp', "e\nf.bmp", "h;i\t.bmp", "ä.bmp", os.fsdecode(b"j\xff.bmp")]
+    with open_ledger(tmp_path, create=True) as ledger:
+        for name in names:
+            finish(ledger, name)
+    assert results(tmp_path) == 0
+    assert capsys.readouterr().out.count("\n") == len(names)
+    assert results(tmp_path, "--csv", tmp_path / "table.csv") == 0
+    found = {line["path"]: line["overlay_file"] for line in parsed(tmp_path / "table.csv")}
+    told = [name.encode(errors="backslashreplace").decode() for name in names]
+    assert found == {name: f"{name}.overlay.jpg" for name in told}
+
+
+@pytest.mark.parametrize("place", ["in/table.csv", "in/new/table.csv", "new/../in/table.csv"])
+def test_table_in_the_watched_folder_is_refused_and_nothing_written_there(
+    out: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert results(out, "--csv", out / place) == 2
+    assert list((out / "in").iterdir()) == []
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert str(out / "in") in captured.err
+    assert "only read" in captured.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_table_in_the_watched_folder_behind_a_link_is_refused(out: Path) -> None:
+    (out / "link").symlink_to(out / "in")
+    assert results(out, "--csv", out / "link" / "table.csv") == 2
+    assert list((out / "in").iterdir()) == []
+
+
+def test_table_that_is_a_folder_is_refused(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "there").mkdir()
+    assert results(out, "--csv", out / "there") == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "this is a folder; wanted: the name of a file" in captured.err
+
+
+def test_table_in_the_ledgers_place_is_refused(out: Path) -> None:
+    assert results(out, "--csv", out / "inflamap.db") == 2
+    with open_ledger(out) as ledger:
+        assert len(list(ledger.rows())) == 4
+
+
+def test_results_are_told_while_a_watch_runs(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with held(out), open_ledger(out, create=True) as ledger:
+        take(ledger, "new.bmp")
+        assert results(out) == 0
+    assert "waiting   new.bmp" in capsys.readouterr().out
+
+
+def test_folder_without_a_ledger_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert results(tmp_path, "--csv", tmp_path / "table.csv") == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "next: check --out" in captured.err
+    assert list(tmp_path.iterdir()) == []

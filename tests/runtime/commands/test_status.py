@@ -1,0 +1,160 @@
+"""`inflamap status` as a user meets it."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up import result_of
+
+from runtime.cli import main
+from runtime.file_state import FileState
+from runtime.ledger import ImageRow, Ledger, State, open_ledger
+from runtime.ledger.binding import bind_folder
+from runtime.output_lock import held
+
+
+def take(ledger: Ledger, name: str) -> ImageRow:
+    ledger.arrived(Path(name), FileState(1, 1), time.time())
+    row = ledger.take(time.time())
+    assert row is not None
+    return row
+
+
+def finish(ledger: Ledger, name: str, **record: Any) -> None:
+    ledger.finished(take(ledger, name), result_of(Path(name), **record), time.time())
+
+
+def fail(ledger: Ledger, name: str) -> None:
+    ledger.failed(take(ledger, name), f"{name}: locked", time.time())
+
+
+def status(out: Path, *more: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(["status", "--out", str(out), *more])
+    return int(stop.value.code or 0)
+
+
+def test_json_is_one_document_with_the_contracts_keys(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        ledger.note("engine", "onnxruntime-fp32")
+        finish(ledger, "a.bmp")
+        fail(ledger, "f.bmp")
+        ledger.arrived(Path("w.bmp"), FileState(1, 1), time.time() - 60)
+    assert status(tmp_path, "--json") == 0
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    document = json.loads(captured.out)
+    assert list(document)[:4] == ["counts", "oldest_waiting_s", "engine", "images_per_second"]
+    assert set(document) == {
+        *("counts", "oldest_waiting_s", "engine", "images_per_second", "running", "process", "paused", "folder"),
+        *("model", "models", "mixed_models", "failed", "version", "notice"),
+    }
+    assert document["counts"] == {"waiting": 1, "scored": 1, "withheld": 0, "failed": 1}
+    assert document["engine"] == "onnxruntime-fp32"
+    assert 60 <= document["oldest_waiting_s"] < 120
+    assert 0 < document["images_per_second"] <= 1
+    assert document["running"] is False
+    assert document["failed"] == [{"path": "f.bmp", "reason": "f.bmp: locked", "attempts": 1}]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
+def test_json_holds_any_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"a\xff\n\x1b.bmp")
+    with open_ledger(tmp_path, create=True) as ledger:
+        ledger.failed(take(ledger, name), "locked", time.time())
+    assert status(tmp_path, "--json") == 0
+    assert json.loads(capfd.readouterr().out)["failed"][0]["path"] == name
+
+
+def test_running_watch_is_told_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with held(tmp_path), open_ledger(tmp_path, create=True) as ledger:
+        bind_folder(ledger, tmp_path / "in", tmp_path)
+        ledger.note("process", 4711)
+        assert status(tmp_path) == 0
+        assert "running, process 4711" in capsys.readouterr().out
+        ledger.note("paused", "1.0 GB free")
+        assert status(tmp_path) == 0
+        assert "paused: 1.0 GB free" in capsys.readouterr().out
+    assert status(tmp_path) == 0
+    text = capsys.readouterr().out
+    assert "not running" in text
+    assert "paused" not in text
+    assert str(tmp_path / "in") in text
+
+
+@pytest.mark.parametrize(("failed", "shown", "more"), [(1, 1, None), (10, 10, None), (13, 10, "and 3 more: inflamap")])
+def test_reasons_of_failed_images_are_shown_ten_at_most(
+    failed: int, shown: int, more: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(failed):
+            fail(ledger, f"v{number:02}.bmp")
+    assert status(tmp_path) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert captured.err == ""
+    assert [f"  v{number:02}.bmp: locked (1 attempt)" for number in range(shown)] == [
+        line for line in lines if "locked" in line
+    ]
+    assert [line.strip().startswith(more or "") for line in lines if " more: " in line] == [True] * bool(more)
+    assert any(line.split() == ["failed", str(failed)] for line in lines)
+
+
+def test_image_that_was_given_up_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        take(ledger, "site 1/v0000007.bmp")
+        while not ledger.recover():
+            ledger.take(time.time())
+    assert status(tmp_path) == 0
+    text = capsys.readouterr().out
+    assert "ended 5 times" in text
+    assert "v0000007.bmp" in text
+
+
+def test_results_of_several_models_are_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        finish(ledger, "a.bmp")
+        finish(ledger, "b.bmp")
+        assert status(tmp_path) == 0
+        assert "several models" not in capsys.readouterr().out
+        finish(ledger, "c.bmp", model="other")
+    assert status(tmp_path) == 0
+    text = capsys.readouterr().out
+    assert "results of several models, not to be compared with each other" in text
+    assert "2  tiny (tttttttt)" in text
+    assert "1  other (oooooooo)" in text
+    assert f"inflamap retry --all --out {tmp_path}" in text
+
+
+def test_how_long_the_oldest_waits_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        ledger.arrived(Path("a.bmp"), FileState(1, 1), time.time() - 100)
+        assert ledger.counts()[State.WAITING] == 1
+    assert status(tmp_path) == 0
+    assert "the oldest for 10" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_folder_without_a_ledger_is_refused_in_one_line(
+    tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in (tmp_path, tmp_path / "not there"):
+        assert status(out, *more) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        assert str(out) in captured.err
+        assert "next: check --out" in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_ledger_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "inflamap.db").write_bytes(b"no database at all" * 100)
+    assert status(tmp_path) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "damaged" in captured.err
