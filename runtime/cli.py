@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # which extra brings what a command imports
 EXTRAS = {"train": "train", "evaluate": "train", "export": "export"}
+_OUR_PACKAGES = frozenset({"runtime", "trainer", "export", "benchmarks"})
 
 
 class CommandsByName(click.Group):
@@ -34,7 +35,7 @@ class CommandsByName(click.Group):
         except ModuleNotFoundError as error:
             missing = error.name
             extra = EXTRAS.get(name)
-            if extra is None or missing is None or missing.partition(".")[0] in {"runtime", "trainer", "export"}:
+            if extra is None or missing is None or missing.partition(".")[0] in _OUR_PACKAGES:
                 raise
             return _command_without(name, missing, extra)
         return command

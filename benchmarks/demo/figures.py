@@ -1,0 +1,100 @@
+"""What the demo found, as lines that its terminal summary and its page both show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.demo.truth import AgainstTruth
+from benchmarks.rehearsal import Rehearsal
+
+
+@dataclass(frozen=True)
+class DemoFigures:
+    """What the demo found.
+
+    Attributes:
+        evaluation: the document of `inflamap evaluate --json`.
+        bench: the document of `inflamap bench --json`.
+        rehearsal: of the watch.
+        truths: the frames' maps against their true severity.
+        seconds: that all of it took.
+    """
+
+    evaluation: dict[str, Any]
+    bench: dict[str, Any]
+    rehearsal: Rehearsal
+    truths: Sequence[AgainstTruth]
+    seconds: float
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(name, sentence) of each figure."""
+        return [
+            ("agreement", agreement(self.evaluation)),
+            ("maps", self._maps()),
+            ("engine", engine(self.bench)),
+            ("a frame", frame_time(self.bench)),
+            ("watch", latency(self.rehearsal)),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures for a program."""
+        return {
+            "synthetic": True,
+            "seconds": round(self.seconds, 1),
+            "evaluation": self.evaluation,
+            "maps": {
+                "mean_difference_grades": self._mean_difference(),
+                "frames": {truth.name: truth.difference for truth in self.truths},
+            },
+            "bench": self.bench,
+            "watch": self.rehearsal.to_json(),
+        }
+
+    def _mean_difference(self) -> float | None:
+        known = [truth.difference for truth in self.truths if truth.difference is not None]
+        return sum(known) / len(known) if known else None
+
+    def _maps(self) -> str:
+        difference = self._mean_difference()
+        if difference is None:
+            return "no frame was scored"
+        scored = sum(truth.difference is not None for truth in self.truths)
+        return f"{difference:.2f} grades from the true severity, mean over the cells of {scored} frames"
+
+
+def agreement(evaluation: dict[str, Any]) -> str:
+    """From the document of `inflamap evaluate --json`."""
+    accuracy, mad = evaluation["accuracy"], evaluation["mad"]
+    low, high = accuracy["ci95"]
+    return (
+        f"accuracy {accuracy['value']:.2f} ({low:.2f} to {high:.2f}), mean absolute deviation {mad['value']:.2f} "
+        "grades from the raters, on patches it never saw"
+    )
+
+
+def engine(bench: dict[str, Any]) -> str:
+    """From the document of `inflamap bench --json`."""
+    timed = bench["engines"][0]
+    golden = timed["golden"]
+    return (
+        f"{timed['engine']} reproduces the golden frames: difference {golden['difference']:.0e}, "
+        f"tolerance {golden['tolerance']:.0e}"
+    )
+
+
+def frame_time(bench: dict[str, Any]) -> str:
+    """From the document of `inflamap bench --json`."""
+    timed = bench["engines"][0]
+    frame = timed["frame_ms"]
+    return (
+        f"file to results on disk: p50 {frame['p50']:.0f} ms, p95 {frame['p95']:.0f} ms, "
+        f"{timed['frames_per_second']:.1f} frames/s one after another"
+    )
+
+
+def latency(found: Rehearsal) -> str:
+    """Of the watch."""
+    return (
+        f"{found.saved} frames saved at {found.per_second:g}/s, {found.recorded} recorded; from close to record "
+        f"p50 {found.latency(50):.2f} s, p95 {found.latency(95):.2f} s, of which a file rests {found.settle_s:g} s"
+    )

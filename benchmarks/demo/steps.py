@@ -1,0 +1,71 @@
+"""The demo's steps: each is an `inflamap` command, shown as a user would type it, and run."""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import CheckFailed
+from runtime.outputs import write_atomically
+
+
+class Steps:
+    """Says what is being done, runs it, and keeps the commands.
+
+    Attributes:
+        commands: those run so far, as a user would type them.
+    """
+
+    def __init__(self, total: int, say: Callable[[str], None]) -> None:
+        self._total, self._say = total, say
+        self._done = 0
+        self._started = self._step_started = time.monotonic()
+        self.commands: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the first step."""
+        return time.monotonic() - self._started
+
+    def begin(self, title: str) -> None:
+        """The next step begins."""
+        self._done += 1
+        self._step_started = time.monotonic()
+        self._say("")
+        self._say(f"{self._done}/{self._total}  {title}")
+
+    def end(self, found: str = "") -> None:
+        """The step is done; `found` is what came of it."""
+        took = f"done in {time.monotonic() - self._step_started:.0f} s"
+        self._say(f"{found}; {took}" if found else took)
+
+    def show(self, command: str) -> None:
+        """Show a command, and keep it."""
+        self.commands.append(command)
+        self._say(f"$ {command}")
+
+    def inflamap(self, *arguments: Any, into: Path | None = None) -> bytes:
+        """Run a command, its messages on this terminal; what it printed.
+
+        Args:
+            arguments: after `inflamap`.
+            into: file that keeps what it prints.
+
+        Raises:
+            CheckFailed: it failed; it said why.
+        """
+        words = [str(argument) for argument in arguments]
+        self.show(shlex.join(["inflamap", *words]) + (f" > {shlex.quote(str(into))}" if into else ""))
+        done = subprocess.run([sys.executable, "-m", "runtime.cli", *words], stdout=subprocess.PIPE, check=False)
+        if done.returncode != 0:
+            raise CheckFailed(
+                f"inflamap {words[0]} failed in the demo",
+                seen=f"exit code {done.returncode}",
+                next_step="see its message above",
+            )
+        if into is not None:
+            write_atomically(into, done.stdout)
+        return done.stdout
