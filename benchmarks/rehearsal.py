@@ -16,7 +16,7 @@ import psutil
 from benchmarks.microscope import Microscope
 from runtime.errors import CheckFailed
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.ledger import LEDGER_FILE
+from runtime.ledger.database import LEDGER_FILE
 
 # a watch that does nothing for so long has stopped
 PATIENCE_S = 60.0

@@ -68,7 +68,7 @@ def agreement(evaluation: dict[str, Any]) -> str:
     low, high = accuracy["ci95"]
     return (
         f"accuracy {accuracy['value']:.2f} ({low:.2f} to {high:.2f}), mean absolute deviation {mad['value']:.2f} "
-        "grades from the raters, on patches it never saw"
+        "grades, on held-out patches"
     )
 
 
@@ -95,6 +95,6 @@ def frame_time(bench: dict[str, Any]) -> str:
 def latency(found: Rehearsal) -> str:
     """Of the watch."""
     return (
-        f"{found.saved} frames saved at {found.per_second:g}/s, {found.recorded} recorded; from close to record "
-        f"p50 {found.latency(50):.2f} s, p95 {found.latency(95):.2f} s, of which a file rests {found.settle_s:g} s"
+        f"{found.saved} frames saved at {found.per_second:g}/s, {found.recorded} recorded; close to record "
+        f"p50 {found.latency(50):.2f} s, p95 {found.latency(95):.2f} s, {found.settle_s:g} s of it at rest"
     )

@@ -39,8 +39,9 @@ class Steps:
 
     def end(self, found: str = "") -> None:
         """The step is done; `found` is what came of it."""
-        took = f"done in {time.monotonic() - self._step_started:.0f} s"
-        self._say(f"{found}; {took}" if found else took)
+        if found:
+            self._say(found)
+        self._say(f"done in {time.monotonic() - self._step_started:.0f} s")
 
     def show(self, command: str) -> None:
         """Show a command, and keep it."""

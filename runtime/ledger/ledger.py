@@ -1,29 +1,19 @@
-"""The table behind `inflamap.db`, and every change of a row's state."""
+"""Every change of a row's state, and every question about the rows."""
 
 import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any
 
-from runtime.disk import is_network_folder
-from runtime.errors import InflamapError
 from runtime.file_state import FileState
+from runtime.ledger.database import open_database
 from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
 from runtime.result import Result
 
-LEDGER_FILE = "inflamap.db"
-# raised when a column or its meaning changes
-LEDGER_VERSION = 1
-# for UPDATE ... RETURNING
-OLDEST_SQLITE = (3, 35, 0)
-_APPLICATION_ID = int.from_bytes(b"infl")
-
-# `status`, `results` and `retry` take the file for milliseconds
-BUSY_S = 30.0
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 3600.0
 # a kill may hit the same image twice or thrice by chance; one that ends the program every time is found by this
@@ -33,34 +23,6 @@ _OUTCOME = tuple(field.name for field in fields(Outcome))
 # file names, which need not be UTF-8
 _NAMES = frozenset({"score_file", "overlay_file", "map_file"})
 _ROW = "path, state, reason, attempts, redo, arrived, finished, " + ", ".join(_OUTCOME)
-_SCHEMA = f"""
-CREATE TABLE images (
-    path BLOB PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state}'" for state in State)})),
-    reason TEXT NOT NULL DEFAULT '',
-    -- of the content that arrived
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    arrived REAL NOT NULL,
-    -- when it may be taken; NULL: not at all
-    due REAL,
-    -- set while it is in hand
-    begun REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    interruptions INTEGER NOT NULL DEFAULT 0,
-    redo INTEGER NOT NULL DEFAULT 0,
-    finished REAL,
-    sha256 TEXT, um_per_px REAL,
-    score REAL, grade INTEGER, withheld_fraction REAL, area_fraction TEXT,
-    model TEXT, model_sha256 TEXT, engine TEXT, precision TEXT, synthetic INTEGER,
-    read_ms REAL, infer_ms REAL, write_ms REAL, total_ms REAL,
-    score_file BLOB, overlay_file BLOB, map_file BLOB
-) WITHOUT ROWID;
-CREATE INDEX images_in_turn ON images (interruptions, arrived, path) WHERE due IS NOT NULL;
-CREATE INDEX images_due ON images (due) WHERE due IS NOT NULL;
-CREATE INDEX images_finished ON images (finished);
-CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
 
 
 @dataclass(frozen=True)
@@ -74,37 +36,8 @@ class ModelShare:
 
 @contextmanager
 def open_ledger(out: Path, *, create: bool = False) -> Iterator["Ledger"]:
-    """The ledger of an output folder.
-
-    WAL lets `status` read while the watch writes, but does not work on network folders; those get SQLite's
-    older journal.
-
-    Args:
-        out: the output folder.
-        create: make the ledger where there is none; for the holder of the folder's lock only.
-
-    Raises:
-        InflamapError: there is none, it is damaged or of a newer inflamap, or it cannot be opened.
-    """
-    path = out / LEDGER_FILE
-    if not create and not path.is_file():
-        raise _no_ledger(path)
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise InflamapError(
-            "the SQLite of this Python is too old for the ledger",
-            seen=sqlite3.sqlite_version,
-            wanted=".".join(map(str, OLDEST_SQLITE)),
-            next_step="use the Python of python.org, or of a newer system",
-        )
-    with _said_plainly(path), closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as database:
-        fresh = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
-        if fresh and not create:
-            raise _no_ledger(path)
-        if not fresh:
-            # before anything is changed: it may be another program's
-            _check_version(database, path)
-        if create:
-            _prepare(database, fresh=fresh, wal=not is_network_folder(out))
+    """The ledger of an output folder; the arguments and errors of `open_database`."""
+    with open_database(out, create=create) as database:
         yield Ledger(database)
 
 
@@ -294,37 +227,6 @@ class Ledger:
         return None if found is None else json.loads(found[0])
 
 
-def _no_ledger(path: Path) -> InflamapError:
-    return InflamapError(
-        f"{path}: no such ledger",
-        wanted="the folder that was given to `inflamap watch` as --out",
-        next_step="check --out",
-    )
-
-
-def _prepare(database: sqlite3.Connection, *, fresh: bool, wal: bool) -> None:
-    database.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
-    # a kill loses nothing; when the power fails, WAL may lose the last rows, which are then taken over from score.json
-    database.execute("PRAGMA synchronous = NORMAL")
-    if fresh:
-        database.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID};"
-            f" PRAGMA user_version = {LEDGER_VERSION}; COMMIT;"
-        )
-
-
-def _check_version(database: sqlite3.Connection, path: Path) -> None:
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    ours = database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
-    if not ours or version != LEDGER_VERSION:
-        raise InflamapError(
-            f"{path}: not a ledger of this inflamap",
-            seen=f"version {version}" if ours else "another program's database",
-            wanted=f"version {LEDGER_VERSION}",
-            next_step="use the inflamap that wrote it, or choose another --out",
-        )
-
-
 def _to_column(name: str, value: object) -> object:
     return os.fsencode(value) if name in _NAMES and isinstance(value, str) else value
 
@@ -336,26 +238,3 @@ def _to_row(values: tuple[Any, ...]) -> ImageRow:
         named[name] = None if named[name] is None else os.fsdecode(named[name])
     named["synthetic"] = None if named["synthetic"] is None else bool(named["synthetic"])
     return ImageRow(from_key(key), State(state), reason, attempts, bool(redo), arrived, finished, Outcome(**named))
-
-
-@contextmanager
-def _said_plainly(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line with the next step."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise InflamapError(
-            f"{path}: the ledger cannot be read or written",
-            seen=error,
-            next_step="check the disk and this user's rights on it, and start again",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
-            # a statement of ours is wrong, not the file
-            raise
-        raise InflamapError(
-            f"{path}: the ledger is damaged",
-            seen=error,
-            next_step="stop the watch and move this file away; the next watch takes the results over from their "
-            "score.json without scoring again",
-        ) from error

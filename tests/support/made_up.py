@@ -1,7 +1,11 @@
-"""Results that tests make up, for what does not depend on how they came about."""
+"""Results and ledger rows that tests make up, for what does not depend on how they came about."""
 
+import time
 from pathlib import Path, PurePath
+from typing import Any
 
+from runtime.file_state import FileState
+from runtime.ledger import ImageRow, Ledger
 from runtime.outputs import result_files
 from runtime.result import ImageRecord, MapRecord, ModelRecord, Result, Score, Timing
 
@@ -29,3 +33,21 @@ def result_of(
         files.overlay.name,
         Timing(1.0, 2.0, 3.0, 6.0),
     )
+
+
+def take(ledger: Ledger, name: str) -> ImageRow:
+    """An image that arrives now and is taken in hand."""
+    ledger.arrived(Path(name), FileState(1, 1), time.time())
+    row = ledger.take(time.time())
+    assert row is not None
+    return row
+
+
+def finish(ledger: Ledger, name: str, **result: Any) -> None:
+    """An image that arrives now and is done; `result` as for `result_of`."""
+    ledger.finished(take(ledger, name), result_of(Path(name), **result), time.time())
+
+
+def fail(ledger: Ledger, name: str) -> None:
+    """An image that arrives now and cannot be read."""
+    ledger.failed(take(ledger, name), f"{name}: locked", time.time())

@@ -20,7 +20,8 @@ def test_commands_are_shown_run_and_kept(tmp_path: Path) -> None:
     assert said[1] == "1/2  Look"
     assert said[2] == f"$ inflamap --version > '{kept}'"
     assert steps.commands == [said[2].removeprefix("$ ")]
-    assert said[3].startswith("found it; done in ")
+    assert said[3] == "found it"
+    assert said[4].startswith("done in ")
 
 
 def test_a_command_that_fails_stops_the_demo() -> None:

@@ -5,31 +5,15 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from made_up import result_of
+from made_up import fail, finish, take
 
 from runtime.cli import main
 from runtime.file_state import FileState
-from runtime.ledger import ImageRow, Ledger, State, open_ledger
+from runtime.ledger import State, open_ledger
 from runtime.ledger.binding import bind_folder
 from runtime.output_lock import held
-
-
-def take(ledger: Ledger, name: str) -> ImageRow:
-    ledger.arrived(Path(name), FileState(1, 1), time.time())
-    row = ledger.take(time.time())
-    assert row is not None
-    return row
-
-
-def finish(ledger: Ledger, name: str, **record: Any) -> None:
-    ledger.finished(take(ledger, name), result_of(Path(name), **record), time.time())
-
-
-def fail(ledger: Ledger, name: str) -> None:
-    ledger.failed(take(ledger, name), f"{name}: locked", time.time())
 
 
 def status(out: Path, *more: str) -> int:
