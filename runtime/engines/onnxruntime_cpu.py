@@ -8,6 +8,8 @@ from runtime.engines.protocol import EngineOutput
 from runtime.errors import BundleError, CheckFailed
 
 PROVIDER = "CPUExecutionProvider"
+# what `runtime` sets for other systems has no part in Windows' tracing
+onnxruntime.disable_telemetry_events()
 
 
 class OnnxRuntimeEngine:
