@@ -15,22 +15,39 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 CONTENT_EVENTS = frozenset({EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED, EVENT_TYPE_CLOSED})
 
 
+class FolderHints:
+    """Hints about one folder.
+
+    Attributes:
+        paths: files below the folder that were created, written to, or moved there.
+    """
+
+    def __init__(self, folder: Path, observer: BaseObserver) -> None:
+        self.paths: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._folder, self._observer, self._identity = folder, observer, _identity(folder)
+
+    def tell_of_it(self) -> bool:
+        """Whether they still tell of the folder: one that was moved away, deleted or mounted anew is another."""
+        return _identity(self._folder) == self._identity and all(part.is_alive() for part in self._observer.emitters)
+
+
 @contextmanager
-def folder_hints(folder: Path) -> Iterator["queue.SimpleQueue[Path]"]:
-    """A queue of files below `folder` that were created, written to, or moved there; for as long as it is entered.
+def folder_hints(folder: Path) -> Iterator[FolderHints]:
+    """Observe `folder` for as long as it is entered.
 
     Raises:
         OSError: the system gives no events, for this folder or any more.
     """
-    hints: queue.SimpleQueue[Path] = queue.SimpleQueue()
     # the system tells nothing of what is behind a link, so the folder behind it is observed
     real = folder.resolve()
     observer = Observer()
-    observer.schedule(_Hints(hints, real, folder), str(real), recursive=True)
+    hints = FolderHints(folder, observer)
+    observer.schedule(_Handler(hints.paths, real, folder), str(real), recursive=True)
     observer.start()
     try:
         yield hints
@@ -39,7 +56,16 @@ def folder_hints(folder: Path) -> Iterator["queue.SimpleQueue[Path]"]:
         observer.join()
 
 
-class _Hints(FileSystemEventHandler):
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What a folder of the same name elsewhere does not share; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _Handler(FileSystemEventHandler):
     """Passes the paths of events to the watching thread and does nothing else in watchdog's."""
 
     def __init__(self, paths: "queue.SimpleQueue[Path]", real: Path, folder: Path) -> None:

@@ -4,18 +4,23 @@ The file system's events are hints that come late, twice or never (watchdog issu
 they missed, and what was saved while nobody watched.
 """
 
-import queue
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.images import find_images, looks_like_image, unlistable
 
+if TYPE_CHECKING:
+    from runtime.folder_hints import FolderHints
+
 LONGEST_SETTLE_S = 86_400
+# a listing that takes a second is not begun again within twenty
+LISTING_SHARE = 20.0
 
 
 @dataclass(frozen=True)
@@ -95,15 +100,15 @@ class FolderWatch:
         folder: Path,
         settings: WatchSettings,
         settling: Settling,
-        hints: "queue.SimpleQueue[Path]",
+        hints: "_Hints | None",
         *,
-        rescans: bool,
         clock: Callable[[], float],
         warn: Callable[[str], None],
     ) -> None:
         self._folder, self._settings, self._settling, self._hints = folder, settings, settling, hints
-        self._rescans, self._clock, self._warn = rescans, clock, warn
+        self._clock, self._warn = clock, warn
         self._first = True
+        self._fault: str | None = None
         self._next_scan = clock()
 
     @property
@@ -111,19 +116,34 @@ class FolderWatch:
         """Number of files seen that have not come to rest."""
         return len(self._settling)
 
+    @property
+    def fault(self) -> str | None:
+        """Why the folder could not be listed the last time; None when it could."""
+        return self._fault
+
     def poll(self) -> list[tuple[Path, FileState]]:
         """What has come to rest since the last call, never waiting for anything."""
         first, self._first = self._first, False
         seen = self._settling.waiting()
         if self._clock() >= self._next_scan:
-            seen += _images_below(self._folder, self._warn)
-            self._next_scan = self._clock() + self._settings.rescan_s if self._rescans else float("inf")
-        # no more than there are now, so that a flood of events cannot keep it from all else
-        hinted = {self._hints.get() for _ in range(self._hints.qsize())}
-        seen += filter(looks_like_image, hinted)
+            seen += self._rescan()
+        if self._hints is not None:
+            seen += filter(looks_like_image, self._hints.take())
         for path in seen:
             self.look(path, trust_age=first)
         return self._settling.take(self._clock())
+
+    def _rescan(self) -> list[Path]:
+        started = self._clock()
+        if self._hints is not None:
+            self._hints.renew()
+        found, self._fault = _images_below(self._folder, self._warn)
+        took = self._clock() - started
+        # on a slow share, or in a folder of many thousands, listing must not be most of what is done
+        pause = max(self._settings.rescan_s, LISTING_SHARE * took)
+        # without hints it is a watch that does what is there and ends
+        self._next_scan = float("inf") if self._hints is None else self._clock() + pause
+        return found
 
     def look(self, path: Path, *, trust_age: bool = False) -> None:
         """Look at one file now.
@@ -169,16 +189,9 @@ def watch_folder(
             told.add(line)
             warn(line)
 
-    with _hints_of(folder, wanted=not once, warn=warn_once) as hints:
-        yield FolderWatch(
-            folder,
-            settings,
-            Settling(settings.settle_s, known),
-            hints,
-            rescans=not once,
-            clock=clock,
-            warn=warn_once,
-        )
+    with ExitStack() as stack:
+        hints = None if once else stack.enter_context(_Hints(folder, warn_once))
+        yield FolderWatch(folder, settings, Settling(settings.settle_s, known), hints, clock=clock, warn=warn_once)
 
 
 def require_folder(folder: Path) -> None:
@@ -189,26 +202,49 @@ def require_folder(folder: Path) -> None:
         )
 
 
-def _images_below(folder: Path, warn: Callable[[str], None]) -> list[Path]:
-    """What a rescan finds. A share that is gone for a while is no end: the next rescan looks again."""
+def _images_below(folder: Path, warn: Callable[[str], None]) -> tuple[list[Path], str | None]:
+    """What a rescan finds, or why not. A share that is gone for a while is no end: the next rescan looks again."""
     try:
-        return list(find_images(folder, on_error=lambda error: warn(str(unlistable(error)))))
+        return list(find_images(folder, on_error=lambda error: warn(str(unlistable(error))))), None
     except InflamapError as error:
         warn(str(error))
-        return []
+        return [], str(error)
 
 
-@contextmanager
-def _hints_of(folder: Path, *, wanted: bool, warn: Callable[[str], None]) -> Iterator["queue.SimpleQueue[Path]"]:
-    """A queue that the file system's events fill; it stays empty where none are wanted, or none are to be had."""
-    hints: queue.SimpleQueue[Path] = queue.SimpleQueue()
-    with ExitStack() as stack:
-        if wanted:
-            # only a watch that waits for events pays for their library's import
-            from runtime.folder_hints import folder_hints
+class _Hints:
+    """The file system's hints about a folder, taken anew when the folder is replaced; none where none are to be had."""
 
-            try:
-                hints = stack.enter_context(folder_hints(folder))
-            except OSError as error:
-                warn(f"{folder}: no events ({error.strerror}); new images are found when the folder is listed again")
-        yield hints
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        self._folder, self._warn = folder, warn
+        self._entered = ExitStack()
+        self._hints: FolderHints | None = None
+
+    def __enter__(self) -> Self:
+        self._observe()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._entered.close()
+
+    def take(self) -> set[Path]:
+        """Files hinted at since the last call; no more than there are now, so that a flood of events ends."""
+        paths = None if self._hints is None else self._hints.paths
+        return set() if paths is None else {paths.get() for _ in range(paths.qsize())}
+
+    def renew(self) -> None:
+        """Observe the folder that is there now, if it is another one."""
+        if self._hints is None or not self._hints.tell_of_it():
+            self._entered.close()
+            self._observe()
+
+    def _observe(self) -> None:
+        # only a watch that waits for events pays for their library's import
+        from runtime.folder_hints import folder_hints
+
+        self._hints = None
+        try:
+            self._hints = self._entered.enter_context(folder_hints(self._folder))
+        except OSError as error:
+            self._warn(
+                f"{self._folder}: no events ({error.strerror}); new images are found when the folder is listed again"
+            )

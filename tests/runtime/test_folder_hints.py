@@ -29,7 +29,7 @@ def test_new_written_and_moved_files_are_hinted_at(tmp_path: Path) -> None:
         (tmp_path / "site #1" / "new.bmp").write_bytes(b"1")
         (tmp_path / "old.bmp").rename(tmp_path / "moved.bmp")
         wanted = {tmp_path / "site #1" / "new.bmp", tmp_path / "moved.bmp"}
-        assert wanted <= drained(hints, wanted)
+        assert wanted <= drained(hints.paths, wanted)
 
 
 def test_reading_and_deleting_are_no_hints(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_reading_and_deleting_are_no_hints(tmp_path: Path) -> None:
         (tmp_path / "old.bmp").read_bytes()
         (tmp_path / "gone.bmp").unlink()
         (tmp_path / "last.bmp").write_bytes(b"1")
-        assert drained(hints, {tmp_path / "last.bmp"}) == {tmp_path / "last.bmp"}
+        assert drained(hints.paths, {tmp_path / "last.bmp"}) == {tmp_path / "last.bmp"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -49,7 +49,7 @@ def test_folder_behind_a_link_is_hinted_at_under_the_links_name(tmp_path: Path) 
     link.symlink_to(tmp_path / "disk")
     with folder_hints(link) as hints:
         (tmp_path / "disk" / "new.bmp").write_bytes(b"1")
-        assert drained(hints, {link / "new.bmp"}) == {link / "new.bmp"}
+        assert drained(hints.paths, {link / "new.bmp"}) == {link / "new.bmp"}
 
 
 def test_what_is_moved_out_of_the_folder_is_no_hint(tmp_path: Path) -> None:
@@ -58,5 +58,5 @@ def test_what_is_moved_out_of_the_folder_is_no_hint(tmp_path: Path) -> None:
     with folder_hints(tmp_path / "in") as hints:
         (tmp_path / "in" / "a.bmp").rename(tmp_path / "a.bmp")
         (tmp_path / "in" / "last.bmp").write_bytes(b"1")
-        found = drained(hints, {tmp_path / "in" / "last.bmp"})
+        found = drained(hints.paths, {tmp_path / "in" / "last.bmp"})
     assert all(path.is_relative_to(tmp_path / "in") for path in found)

@@ -1,6 +1,7 @@
 """A file is given once for each content, and only when it rests."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ def test_rescan_finds_what_no_event_told(
     save_image: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtime.folder_hints._Hints.on_any_event", lambda *_: None)
+    monkeypatch.setattr("runtime.folder_hints._Handler.on_any_event", lambda *_: None)
     given = watched(WatchSettings(settle_s=0.1, rescan_s=0.3))
     save_image(tmp_path / "quiet.png", GREY)
     wait_for(lambda: given == [tmp_path / "quiet.png"])
@@ -377,7 +378,7 @@ def test_folder_that_is_gone_for_a_while_is_watched_again(
         return find(folder, **keywords)
 
     monkeypatch.setattr(folder_watch, "find_images", share)
-    monkeypatch.setattr("runtime.folder_hints._Hints.on_any_event", lambda *_: None)
+    monkeypatch.setattr("runtime.folder_hints._Handler.on_any_event", lambda *_: None)
     gone.set()
     given = watched(WatchSettings(settle_s=0.1, rescan_s=0.1))
     wait_for(lambda: len(warned) == 1)
@@ -401,3 +402,42 @@ def test_subfolder_that_cannot_be_listed_is_told(
         found.poll()
     assert len(warned) == 1
     assert "locked: this folder cannot be listed; seen: Permission denied" in warned[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is observed cannot be moved there")
+@pytest.mark.parametrize("leave", ["moved away", "deleted"])
+def test_events_are_heard_again_once_the_folder_was_replaced(
+    tmp_path: Path, clock: Clock, warned: list[str], leave: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    settings = WatchSettings(settle_s=0.0, rescan_s=30.0)
+    with watch_folder(folder, settings, clock=clock, warn=warned.append) as found:
+        found.poll()
+        folder.rename(tmp_path / "old") if leave == "moved away" else folder.rmdir()
+        folder.mkdir()
+        # the system's own thread hears of it after this one
+        time.sleep(0.5)
+        clock.now += 30.0
+        found.poll()
+        (folder / "a.bmp").write_bytes(b"1")
+        # the clock stands, so that it is no rescan that finds it
+        wait_for(lambda: names(found.poll()) == ["a.bmp"])
+
+
+def test_listing_a_folder_that_takes_long_is_not_most_of_what_is_done(
+    tmp_path: Path, clock: Clock, warned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[float] = []
+
+    def slow(_folder: Path, **_keywords: object) -> list[Path]:
+        listed.append(clock.now)
+        clock.now += 5.0
+        return []
+
+    monkeypatch.setattr("runtime.folder_watch.find_images", slow)
+    with watch_folder(tmp_path, WatchSettings(rescan_s=1.0), clock=clock, warn=warned.append) as found:
+        for _ in range(300):
+            found.poll()
+            clock.now += 1.0
+    assert 300 / 110 <= len(listed) <= 1 + 300 / 95
