@@ -13,6 +13,20 @@ _NETWORK_TYPES = frozenset(
 )
 
 
+BYTES_PER_GB = 1_000_000_000
+
+
+def shortage(folder: Path, min_free_gb: float) -> str | None:
+    """Why nothing more should be written to the disk of `folder`; None when it has `min_free_gb` (10^9 bytes) left."""
+    try:
+        free = free_bytes(folder) / BYTES_PER_GB
+    except OSError as error:
+        return f"{folder}: the disk cannot be asked for its free space ({error.strerror})"
+    if free >= min_free_gb:
+        return None
+    return f"{folder}: {free:.1f} GB free, wanted {min_free_gb:g} GB, because the microscope may write to that disk too"
+
+
 def free_bytes(folder: Path) -> int:
     """Bytes that this user can still write on the disk that holds `folder`, or will hold it.
 

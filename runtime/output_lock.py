@@ -41,8 +41,8 @@ def held(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def is_held(out: Path) -> bool:
-    """Whether a watch runs on this output folder now. No where the lock cannot be asked."""
+def is_held(out: Path) -> bool | None:
+    """Whether a watch runs on this output folder now; None where this user may not ask."""
     from filelock import FileLock, Timeout
 
     path = out / LOCK_FILE
@@ -54,4 +54,4 @@ def is_held(out: Path) -> bool:
     except Timeout:
         return True
     except OSError:
-        return False
+        return None

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path, PurePath
@@ -102,6 +103,19 @@ def write_result(
                 _sync_folder(score.parent)
             _replace(temporary, path)
         _sync_folder(score.parent)
+
+
+def remove_result(out: Path, relative: PurePath) -> None:
+    """Remove the files of one result, score.json first.
+
+    Raises:
+        InflamapError: one cannot be removed.
+    """
+    files = result_files(relative)
+    for file in (files.score, files.overlay, files.map):
+        path = out / file
+        with said_plainly(path):
+            _patiently(partial(path.unlink, missing_ok=True))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -5,26 +5,32 @@ comes, a thread of its own reads and scores it, and this loop writes the result 
 the thread is busy with the next image already. Only this loop touches the ledger and the outputs.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePath
+from typing import TypeVar
 
-from runtime.disk import free_bytes
-from runtime.errors import InflamapError
+from runtime.disk import shortage
+from runtime.earlier_result import earlier_result, withdraw_stale_result
+from runtime.errors import InflamapError, one_line
+from runtime.file_state import FileState
 from runtime.folder_watch import FolderWatch, WatchSettings, watch_folder
-from runtime.images import file_sha256
 from runtime.ledger import ImageRow, Ledger
 from runtime.ledger.ledger import LONGEST_PAUSE_S
-from runtime.outputs import read_record, result_files
 from runtime.result import Result, summary_line
 from runtime.scoring import ChangedMeanwhile, Examined, Model, examine, write_examined
 
-BYTES_PER_GB = 1_000_000_000
 # how often the disk is asked, and how often a pause looks whether it may end
 DISK_CHECK_S = 1.0
+GONE = "the file is gone; next: put it back if it is to be scored"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Tally:
     Attributes:
         done: results written.
         kept: images whose earlier result was found to be about the same content.
-        failed: attempts that failed, and folders that cannot be listed.
+        failed: images that could not be done and are still there, and folders that cannot be listed.
     """
 
     done: int = 0
@@ -102,9 +108,15 @@ def watch(
         watch_folder(folder, settings.watch, known=known, once=settings.once, warn=warn) as found,
         ThreadPoolExecutor(1, "scoring") as thread,
     ):
-        service = _Service(folder, out, ledger, model, settings, found, thread, tally, say)
-        service.start()
-        service.run(stop)
+        try:
+            service = _Service(folder, out, ledger, model, settings, found, thread, stop, tally, say)
+            service.start()
+            service.run()
+        except Exception:
+            # an end that is said is no interruption by an image
+            with suppress(sqlite3.Error):
+                ledger.release()
+            raise
     return tally
 
 
@@ -120,21 +132,24 @@ class _Service:
         settings: ServiceSettings,
         found: FolderWatch,
         thread: ThreadPoolExecutor,
+        stop: threading.Event,
         tally: Tally,
         say: Callable[[str], None],
     ) -> None:
         self._folder, self._out, self._ledger, self._model, self._settings = folder, out, ledger, model, settings
-        self._found, self._thread, self._tally, self._say = found, thread, tally, say
+        self._found, self._thread, self._stop, self._tally, self._say = found, thread, stop, tally, say
+        self._real_folder, self._real_out = folder.resolve(), out.resolve()
         self._paused: str | None = None
         self._next_disk_check = 0.0
-        self._told: dict[PurePath, str] = {}
+        self._folder_fault: str | None = None
+        self._failing: dict[PurePath, str] = {}
 
     def start(self) -> None:
         """Take up what an earlier run left, and say what it left that is not as it would be made now."""
         now = time.time()
         for path in self._ledger.recover():
             self._tally.failed += 1
-            self._fail_line(f"{self._folder / path}: given up, see `inflamap status --out {self._out}`")
+            self._say_failed(path, f"given up, see `inflamap status --out {self._out}`")
         um_per_px = self._settings.um_per_px
         if um_per_px is not None:
             self._ledger.retry_without_scale(now)
@@ -143,15 +158,15 @@ class _Service:
         if other := sum(share.images for share in self._ledger.models() if share.sha256 != self._model.sha256):
             self._say(f"{other} earlier results are of another model; {self._retry_hint()}")
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self) -> None:
         """The loop itself."""
         hand: _InHand | None = None
         while True:
             self._discover()
-            if hand is None and not stop.is_set():
+            if hand is None and not self._stop.is_set():
                 hand = self._begin_next()
             if hand is None:
-                if stop.is_set() or (self._settings.once and self._nothing_left()):
+                if self._stop.is_set() or (self._settings.once and self._nothing_left()):
                     return
                 if self._settings.once and self._paused is not None:
                     raise InflamapError(self._paused, next_step="free space there, or give a smaller --min-free")
@@ -161,109 +176,129 @@ class _Service:
             # a large image takes long, and the folder is looked at meanwhile
             if not wait([hand.found], self._settings.watch.poll_s).done:
                 continue
-            # whatever an image does to its decoder or the engine, it must not stop the others
-            error = hand.found.exception()
-            following = None if stop.is_set() else self._begin_next(beside=True)
-            self._conclude(hand, error)
+            following = None if self._stop.is_set() else self._begin_next(beside=True)
+            self._conclude(hand)
             hand = following
 
     def _discover(self) -> None:
         for path, file in self._found.poll():
-            self._ledger.arrived(path.relative_to(self._folder), file, time.time())
+            self._surely(partial(self._ledger.arrived, path.relative_to(self._folder), file, time.time()))
+        if self._found.fault != self._folder_fault:
+            self._folder_fault = self._found.fault
+            self._surely(partial(self._ledger.note, "folder_fault", self._folder_fault))
 
     def _begin_next(self, *, beside: bool = False) -> _InHand | None:
         if self._pauses():
             return None
-        row = self._ledger.take(time.time(), beside=beside)
-        return None if row is None else _InHand(row, self._thread.submit(self._find_or_examine, row))
+        while (row := self._surely(partial(self._ledger.take, time.time(), beside=beside))) is not None:
+            # an image that is due for another reason than its arrival may be being written right now
+            if FileState.of(self._folder / row.path) in (None, row.file):
+                return _InHand(row, self._thread.submit(self._find_or_examine, row))
+            self._postpone(row)
+        return None
 
     def _nothing_left(self) -> bool:
         return not self._found.unsettled and not self._ledger.waits()
 
     def _find_or_examine(self, row: ImageRow) -> Result | Examined:
-        """In the scoring thread: the image's earlier result where it still holds, else a new score."""
+        """In the scoring thread: the image's earlier result where it still holds, else a new one."""
         path = self._folder / row.path
-        earlier = None if row.redo else _earlier_result(path, row.path, self._out, self._settings.um_per_px)
-        return earlier or examine(path, self._model, um_per_px=self._settings.um_per_px)
+        if (self._real_out / row.path).is_relative_to(self._real_folder):
+            raise InflamapError(
+                f"{path}: its results would lie in the watched folder, which is only read",
+                next_step="choose an --out that does not hold the watched folder",
+            )
+        gone = self._is_gone(path)
+        if gone or not row.redo:
+            earlier = earlier_result(path, row.path, self._out, self._settings.um_per_px, gone=gone)
+            if earlier is not None:
+                return earlier
+        return examine(path, self._model, um_per_px=self._settings.um_per_px)
 
-    def _conclude(self, hand: _InHand, error: BaseException | None) -> None:
+    def _is_gone(self, path: Path) -> bool:
+        """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
+        return FileState.of(path) is None and self._folder.is_dir()
+
+    def _conclude(self, hand: _InHand) -> None:
         """Write the result, tell the ledger, say the line."""
         row, path = hand.row, self._folder / hand.row.path
+        # whatever an image does to its decoder or the engine, it must not stop the others
         try:
-            if error is not None:
-                raise error
             found = hand.found.result()
             result = write_examined(found, row.path, self._out, self._model) if isinstance(found, Examined) else found
         except ChangedMeanwhile:
-            self._ledger.postponed(row.path, time.time() + min(self._settings.watch.settle_s, LONGEST_PAUSE_S))
-            self._found.look(path)
+            self._postpone(row)
         except InflamapError as problem:
             self._fail(row, str(problem))
         except Exception as problem:
             self._fail(row, str(InflamapError(f"{path}: unexpected {type(problem).__name__}", seen=problem)))
         else:
-            self._ledger.finished(row, result, time.time())
+            self._surely(partial(self._ledger.finished, row, result, time.time()))
+            if self._failing.pop(row.path, None) is not None:
+                self._tally.failed -= 1
             if result is found:
-                self._tally.kept += 1
+                self._keep(row)
             else:
                 self._tally.done += 1
                 self._say(summary_line(result))
 
-    def _fail(self, row: ImageRow, reason: str) -> None:
-        self._ledger.failed(row, reason, time.time())
-        # an image that is gone is to be noticed when it comes back
+    def _postpone(self, row: ImageRow) -> None:
+        """The image has to come to rest again; if no event tells of that, it is looked at when it is due."""
+        pause_s = min(self._settings.watch.settle_s, LONGEST_PAUSE_S)
+        self._surely(partial(self._ledger.postponed, row.path, time.time() + pause_s))
         self._found.look(self._folder / row.path)
-        self._tally.failed += 1
-        # one that fails again and again is told of once
-        if self._told.get(row.path) != reason:
-            self._told[row.path] = reason
-            self._fail_line(reason)
 
-    def _fail_line(self, reason: str) -> None:
-        self._say(f"inflamap: {reason}")
+    def _keep(self, row: ImageRow) -> None:
+        self._tally.kept += 1
+        if self._is_gone(self._folder / row.path):
+            self._say(f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays")
+
+    def _fail(self, row: ImageRow, problem: str) -> None:
+        path = self._folder / row.path
+        gone = self._is_gone(path)
+        reason = GONE if gone else problem.removeprefix(f"{one_line(str(path))}: ")
+        if not gone:
+            withdraw_stale_result(path, row.path, self._out)
+        self._surely(partial(self._ledger.failed, row, reason, time.time(), heals=not gone))
+        # an image that is gone is to be noticed when it comes back
+        self._found.look(path)
+        # one that fails again and again is told of once; one that somebody took away is no failure of ours
+        if row.path not in self._failing and not gone:
+            self._tally.failed += 1
+        if self._failing.get(row.path) != reason:
+            self._say_failed(row.path, reason)
+        if not gone:
+            self._failing[row.path] = reason
+        elif self._failing.pop(row.path, None) is not None:
+            self._tally.failed -= 1
+
+    def _say_failed(self, relative: PurePath, reason: str) -> None:
+        self._say(f"inflamap: {one_line(relative.as_posix())}: {reason}")
+
+    def _surely(self, act: Callable[[], T]) -> T:
+        """Change the ledger; one that cannot be written (a full disk, a lock, a share that is gone) is waited for."""
+        said = False
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                if self._settings.once or self._stop.is_set():
+                    raise
+                if not said:
+                    self._say(f"inflamap: waiting, because the ledger in {self._out} cannot be written: {error}")
+                said = True
+                time.sleep(DISK_CHECK_S)
 
     def _pauses(self) -> bool:
         """Whether the disk has too little room to go on; the start and the end of a pause are said and noted."""
         if time.monotonic() < self._next_disk_check:
             return self._paused is not None
         self._next_disk_check = time.monotonic() + DISK_CHECK_S
-        was, self._paused = self._paused, self._shortage()
-        if (was is None) != (self._paused is None):
-            self._ledger.note("paused", self._paused)
-            self._say("scoring goes on" if self._paused is None else f"inflamap: paused: {self._paused}")
+        was, self._paused = self._paused, shortage(self._out, self._settings.min_free_gb)
+        if (was is None) != (self._paused is None) and not self._settings.once:
+            self._surely(partial(self._ledger.note, "paused", self._paused))
+            self._say(f"inflamap: paused: {self._paused}; it goes on by itself" if self._paused else "scoring goes on")
         return self._paused is not None
-
-    def _shortage(self) -> str | None:
-        wanted = self._settings.min_free_gb
-        try:
-            free = free_bytes(self._out) / BYTES_PER_GB
-        except OSError as error:
-            return f"{self._out}: the disk cannot be asked for its free space ({error.strerror})"
-        if free >= wanted:
-            return None
-        return (
-            f"{self._out}: {free:.1f} GB free, wanted {wanted:g} GB, because the microscope writes there too; "
-            "scoring goes on by itself once there is room"
-        )
 
     def _retry_hint(self) -> str:
         return f"`inflamap retry --all --out {self._out}` has them scored anew"
-
-
-def _earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float | None) -> Result | None:
-    """The image's earlier result, if it is about this very content and its files are there.
-
-    So it is after a kill between the record and the ledger's row, when the ledger was lost, and when a file was only
-    touched. The model may be another: that is flagged, and never silently rescored.
-    """
-    record, files = read_record(out, relative), result_files(relative)
-    try:
-        result = Result.from_json(record)
-    except ValueError:
-        # none, or of another make: it is made anew
-        return None
-    # an image withheld for want of a scale is scored once somebody gives it
-    scale_came = result.image.um_per_px is None and um_per_px is not None
-    wanted = [files.overlay] if result.map is None else [files.overlay, files.map]
-    whole = not scale_came and all((out / file).is_file() for file in wanted)
-    return result if whole and result.image.sha256 == file_sha256(path) else None

@@ -15,8 +15,10 @@ The states, and all ways between them:
   may be what ends the program.
 - *finished*: score.json, overlay and map are on the disk. Never set before they are.
 - *failed*: the file cannot be read or its result cannot be written; it becomes due again by itself, after ever longer
-  pauses, because most of what fails heals (a lock, a copy that goes on, a share that comes back).
-- *postponed*: the content changed while the image was in hand; nothing was written, it has to come to rest again.
+  pauses, because most of what fails heals (a lock, a copy that goes on, a share that comes back). A file that is gone
+  is not waited for: it arrives when it comes back.
+- *postponed*: the content is not the one that arrived any more, or changed while the image was in hand; nothing was
+  written, it has to come to rest again.
 - *retried*: a person wants it scored anew, whatever its record says.
 
 Times are Unix seconds. An image's identity is its path below the watched folder, as bytes: names need not be UTF-8.

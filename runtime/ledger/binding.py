@@ -1,9 +1,11 @@
 """One watched folder an output folder: images are known by their path below it."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
-from runtime.ledger.ledger import Ledger
+from runtime.file_state import FileState
+from runtime.ledger.database import LEDGER_FILE
+from runtime.ledger.ledger import Ledger, open_ledger
 
 FOLDER_NOTE = "folder"
 
@@ -11,15 +13,15 @@ FOLDER_NOTE = "folder"
 def bind_folder(ledger: Ledger, folder: Path, out: Path) -> None:
     """Note which folder the results in `out` are of.
 
-    A second folder would have its `v0000000.bmp` taken for a new content of the first one's. Where the first is gone,
-    it was moved or mounted elsewhere, and the new place is noted.
+    A second folder would have its `v0000000.bmp` taken for a new content of the first one's. Where the first is gone
+    and its images are found here, it was moved or mounted elsewhere, and the new place is noted.
 
     Raises:
-        InflamapError: they are of another folder, which is still there.
+        InflamapError: they are of another folder.
     """
     absolute = str(folder.resolve())
     earlier = ledger.noted(FOLDER_NOTE)
-    if earlier not in (None, absolute) and _is_another(Path(earlier), folder):
+    if earlier not in (None, absolute) and _is_another(Path(earlier), folder, ledger):
         raise InflamapError(
             f"output folder {out} holds results of another folder",
             seen=earlier,
@@ -29,8 +31,21 @@ def bind_folder(ledger: Ledger, folder: Path, out: Path) -> None:
     ledger.note(FOLDER_NOTE, absolute)
 
 
-def _is_another(earlier: Path, folder: Path) -> bool:
-    try:
+def watched_images(out: Path) -> frozenset[PurePath]:
+    """Images whose results in `out` a watch keeps account of; none where there is no ledger.
+
+    Raises:
+        InflamapError: there is one that cannot be read.
+    """
+    if not (out / LEDGER_FILE).exists():
+        return frozenset()
+    with open_ledger(out) as ledger:
+        return frozenset(relative for relative, _file in ledger.known())
+
+
+def _is_another(earlier: Path, folder: Path, ledger: Ledger) -> bool:
+    if earlier.exists():
         return not earlier.samefile(folder)
-    except OSError:
-        return False
+    known = list(ledger.known())
+    # one is enough: size and time of change to the nanosecond are no coincidence, and others may have been archived
+    return bool(known) and not any(FileState.of(folder / relative) == file for relative, file in known)

@@ -41,7 +41,7 @@ CREATE TABLE images (
     read_ms REAL, infer_ms REAL, write_ms REAL, total_ms REAL,
     score_file BLOB, overlay_file BLOB, map_file BLOB
 ) WITHOUT ROWID;
-CREATE INDEX images_in_turn ON images (interruptions, arrived, path) WHERE due IS NOT NULL;
+CREATE INDEX images_in_turn ON images (interruptions, redo, arrived, path) WHERE due IS NOT NULL;
 CREATE INDEX images_due ON images (due) WHERE due IS NOT NULL;
 CREATE INDEX images_finished ON images (finished);
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -79,6 +79,12 @@ def open_database(out: Path, *, create: bool) -> Iterator[sqlite3.Connection]:
         if not fresh:
             # before anything is changed: it may be another program's
             _check_version(database, path)
+        if not create and is_network_folder(out) and _journal(database) == "wal":
+            raise InflamapError(
+                f"{path}: in use by a watch on another machine, which SQLite cannot share over a network",
+                wanted="the machine on whose disk it lies",
+                next_step="run this command there",
+            )
         if create:
             _prepare(database, fresh=fresh, wal=not is_network_folder(out))
         yield database
@@ -90,6 +96,10 @@ def _no_ledger(path: Path) -> InflamapError:
         wanted="the folder that was given to `inflamap watch` as --out",
         next_step="check --out",
     )
+
+
+def _journal(database: sqlite3.Connection) -> str:
+    return str(database.execute("PRAGMA journal_mode").fetchone()[0])
 
 
 def _prepare(database: sqlite3.Connection, *, fresh: bool, wal: bool) -> None:

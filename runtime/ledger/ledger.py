@@ -22,7 +22,7 @@ MOST_INTERRUPTIONS = 5
 _OUTCOME = tuple(field.name for field in fields(Outcome))
 # file names, which need not be UTF-8
 _NAMES = frozenset({"score_file", "overlay_file", "map_file"})
-_ROW = "path, state, reason, attempts, redo, arrived, finished, " + ", ".join(_OUTCOME)
+_ROW = "path, state, reason, attempts, redo, size, mtime_ns, arrived, finished, " + ", ".join(_OUTCOME)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Ledger:
     def take(self, now: float, *, beside: bool = False) -> ImageRow | None:
         """The image to be scored next, now in hand; None when none is due.
 
-        Those that interrupted least come first, then those that wait longest.
+        Those that interrupted least come first, then those that were never scored, then those that wait longest.
 
         Args:
             now: Unix seconds.
@@ -87,7 +87,7 @@ class Ledger:
             "UPDATE images SET begun = :now, attempts = attempts + 1 WHERE path = ("
             " SELECT path FROM images WHERE due IS NOT NULL AND begun IS NULL"
             " AND (due <= :now OR due > :now + :longest) AND (interruptions = 0 OR NOT :beside)"
-            f" ORDER BY interruptions, arrived, path LIMIT 1) RETURNING {_ROW}",
+            f" ORDER BY interruptions, redo, arrived, path LIMIT 1) RETURNING {_ROW}",
             {"now": now, "longest": LONGEST_PAUSE_S, "beside": beside},
         ).fetchall()
         return _to_row(rows[0]) if rows else None
@@ -113,20 +113,27 @@ class Ledger:
             ),
         )
 
-    def failed(self, row: ImageRow, reason: str, now: float) -> None:
+    def failed(self, row: ImageRow, reason: str, now: float, *, heals: bool = True) -> None:
         """The image in hand could not be done; it is due again after a pause, twice as long each time.
 
         It waits, and is due at once, if new content arrived, or a retry was asked for, while it was in hand.
+
+        Args:
+            row: the image, as it was taken.
+            reason: for a person.
+            now: Unix seconds.
+            heals: whether trying again is of any use before new content arrives.
         """
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(row.attempts - 1, 30))
+        due = now + pause_s if heals else None
         self._database.execute(
             "UPDATE images SET state = iif(arrived = ?1, 'failed', 'waiting'), reason = iif(arrived = ?1, ?2, ''),"
             " due = iif(arrived = ?1, ?3, 0), begun = NULL, interruptions = 0, finished = ?4 WHERE path = ?5",
-            (row.arrived, reason, now + pause_s, now, to_key(row.path)),
+            (row.arrived, reason, due, now, to_key(row.path)),
         )
 
     def postponed(self, relative: PurePath, until: float) -> None:
-        """The content changed while the image was in hand."""
+        """The content of the image in hand is changing; nothing was written."""
         self._database.execute(
             "UPDATE images SET state = 'waiting', reason = '', due = ?, begun = NULL, attempts = max(0, attempts - 1)"
             " WHERE path = ?",
@@ -153,6 +160,10 @@ class Ledger:
             ),
         )
         return [from_key(key) for (key,) in given_up.fetchall()]
+
+    def release(self) -> None:
+        """At an orderly end: what is in hand is let go, and interrupted nothing."""
+        self._database.execute("UPDATE images SET begun = NULL WHERE begun IS NOT NULL")
 
     def retry(self, images: Iterable[PurePath], now: float) -> None:
         """Let a person's images be scored anew, whatever their records say."""
@@ -232,9 +243,19 @@ def _to_column(name: str, value: object) -> object:
 
 
 def _to_row(values: tuple[Any, ...]) -> ImageRow:
-    key, state, reason, attempts, redo, arrived, finished, *outcome = values
+    key, state, reason, attempts, redo, size, mtime_ns, arrived, finished, *outcome = values
     named = dict(zip(_OUTCOME, outcome, strict=True))
     for name in _NAMES:
         named[name] = None if named[name] is None else os.fsdecode(named[name])
     named["synthetic"] = None if named["synthetic"] is None else bool(named["synthetic"])
-    return ImageRow(from_key(key), State(state), reason, attempts, bool(redo), arrived, finished, Outcome(**named))
+    return ImageRow(
+        from_key(key),
+        State(state),
+        reason,
+        attempts,
+        bool(redo),
+        FileState(size, mtime_ns),
+        arrived,
+        finished,
+        Outcome(**named),
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
 
+from runtime.file_state import FileState
 from runtime.outputs import result_files
 from runtime.result import Result
 
@@ -94,6 +95,7 @@ class ImageRow:
         reason: why it was withheld or failed, or why some of its cells were left out; empty otherwise.
         attempts: how often it was taken since it arrived.
         redo: a person asked for it to be scored anew.
+        file: the content that arrived.
         arrived: when it came to rest, Unix seconds.
         finished: when its latest result, or failure, was on the disk; None before.
         outcome: of its latest result.
@@ -104,6 +106,7 @@ class ImageRow:
     reason: str
     attempts: int
     redo: bool
+    file: FileState
     arrived: float
     finished: float | None
     outcome: Outcome

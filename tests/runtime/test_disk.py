@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.disk import free_bytes, is_network_folder
+from runtime.disk import free_bytes, is_network_folder, shortage
 
 
 @dataclass(frozen=True)
@@ -148,3 +148,14 @@ def test_drive_that_windows_calls_remote_is_a_network_folder(
 
 def test_this_machine_answers(tmp_path: Path) -> None:
     assert is_network_folder(tmp_path) in {True, False}
+
+
+@pytest.mark.parametrize(("free_gb", "short"), [(9.9, True), (10.0, False), (10.1, False)])
+def test_shortage_is_told_with_what_is_there_and_what_is_wanted(
+    tmp_path: Path, free_gb: float, short: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.disk.free_bytes", lambda _folder: int(free_gb * 1e9))
+    told = shortage(tmp_path, 10.0)
+    assert (told is not None) == short
+    if told is not None:
+        assert "9.9 GB free, wanted 10 GB" in told

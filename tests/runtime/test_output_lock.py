@@ -135,3 +135,12 @@ def test_lock_file_that_cannot_be_one_is_told_and_not_taken_for_a_watch(tmp_path
     assert not is_held(tmp_path)
     with pytest.raises(InflamapError, match=r"cannot be written; seen: .*next: "), held(tmp_path):
         pass
+
+
+def test_lock_that_may_not_be_asked_is_neither_held_nor_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_keywords: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / LOCK_FILE).touch()
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    assert is_held(tmp_path) is None

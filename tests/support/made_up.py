@@ -50,4 +50,4 @@ def finish(ledger: Ledger, name: str, **result: Any) -> None:
 
 def fail(ledger: Ledger, name: str) -> None:
     """An image that arrives now and cannot be read."""
-    ledger.failed(take(ledger, name), f"{name}: locked", time.time())
+    ledger.failed(take(ledger, name), "locked", time.time())

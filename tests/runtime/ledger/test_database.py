@@ -167,3 +167,24 @@ def test_kill_loses_nothing_that_was_told_to_the_ledger(tmp_path: Path) -> None:
         assert ledger.counts()[State.WAITING] == 3
         assert ledger.recover() == []
         assert [take(ledger).path.name for _ in range(3)] == ["b", "c", "a"]
+
+
+def test_ledger_of_a_watch_on_another_machine_is_not_read_over_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        ledger.arrived(ONE, FILE, NOW)
+    monkeypatch.setattr("runtime.ledger.database.is_network_folder", lambda _out: True)
+    with pytest.raises(InflamapError, match=r"in use by a watch on another machine.*next: run this command there"):
+        read_all(tmp_path, create=False)
+
+
+def test_too_old_a_sqlite_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    with pytest.raises(InflamapError, match=r"too old.*wanted: 3\.35\.0"):
+        read_all(tmp_path, create=True)
+
+
+def test_mistake_in_a_statement_is_not_told_as_damage(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.IntegrityError), open_ledger(tmp_path, create=True):
+        raise sqlite3.IntegrityError("CHECK constraint failed")

@@ -265,3 +265,39 @@ def test_notes_are_kept_and_replaced(tmp_path: Path) -> None:
         for value in ("first", {"name": "m\udcff"}, None, os.fsdecode(b"/a\xff") if os.name != "nt" else "x"):
             ledger.note("folder", value)
             assert ledger.noted("folder") == value
+
+
+def test_image_that_interrupted_is_not_taken_beside_another(ledger: Ledger) -> None:
+    for name in ("deadly.bmp", "other.bmp"):
+        ledger.arrived(Path(name), FILE, NOW)
+    assert take(ledger).path.name == "deadly.bmp"
+    ledger.recover()
+    assert take(ledger).path.name == "other.bmp"
+    assert ledger.take(NOW, beside=True) is None
+    assert ledger.take(NOW) is not None
+
+
+def test_orderly_end_with_an_image_in_hand_is_no_interruption(ledger: Ledger) -> None:
+    ledger.arrived(ONE, FILE, NOW)
+    for _ in range(2 * MOST_INTERRUPTIONS):
+        take(ledger)
+        ledger.release()
+        assert ledger.recover() == []
+
+
+def test_new_images_come_before_those_asked_for_again(ledger: Ledger) -> None:
+    for number in range(3):
+        ledger.arrived(Path(f"old {number}.bmp"), FILE, NOW + number)
+        ledger.finished(take(ledger, NOW + number), result_of(), NOW + number)
+    ledger.retry([row.path for row in ledger.rows()], NOW + 10)
+    ledger.arrived(Path("new.bmp"), FILE, NOW + 20)
+    assert take(ledger, NOW + 30).path.name == "new.bmp"
+
+
+def test_failure_that_cannot_heal_waits_for_new_content(ledger: Ledger) -> None:
+    ledger.arrived(ONE, FILE, NOW)
+    ledger.failed(take(ledger), "the file is gone", NOW, heals=False)
+    assert ledger.recover() == []
+    assert ledger.take(NOW + 1e6) is None
+    ledger.arrived(ONE, FILE, NOW + 1e6)
+    assert ledger.take(NOW + 1e6) is not None

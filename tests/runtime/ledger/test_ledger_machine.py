@@ -34,6 +34,7 @@ class Account:
     attempts: int = 0
     interruptions: int = 0
     without_scale: bool = False
+    redo: bool = False
     # since it was taken
     asked_again: bool = False
     arrived_again: bool = False
@@ -78,7 +79,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def take(self, beside: bool) -> None:
         row = self.ledger.take(self.tick(), beside=beside)
         able = {
-            path: (account.interruptions, account.arrived)
+            path: (account.interruptions, account.redo, account.arrived)
             for path, account in self.accounts.items()
             if not account.in_hand and account.due is not None and account.due <= self.now
             # one that interrupted before is taken alone
@@ -108,6 +109,7 @@ class LedgerMachine(RuleBasedStateMachine):
             # its content is hashed again after it was scored, so that both are right: done, and once more
             again = self.state_of(path) == "waiting"
         account.state, account.due = ("waiting", 0.0) if again else (status, None)
+        account.redo &= again
         account.without_scale = status == "withheld" and um_per_px is None
         account.interruptions = 0
         account.let_go()
@@ -141,6 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.retry(images, self.tick())
         for path in images & self.accounts.keys():
             self.accounts[path].ask(self.now)
+            self.accounts[path].redo = True
 
     @rule()
     def scale_is_given(self) -> None:

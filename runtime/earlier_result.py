@@ -1,0 +1,41 @@
+"""What an earlier run left of an image: to be taken over, or to be taken away."""
+
+from pathlib import Path, PurePath
+
+from runtime.errors import InflamapError
+from runtime.images import file_sha256
+from runtime.outputs import read_record, remove_result, result_files
+from runtime.result import Result
+
+
+def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float | None, *, gone: bool) -> Result | None:
+    """The image's earlier result, if it is about this very content and its files are there.
+
+    So it is after a kill between the record and the ledger's row, when the ledger was lost, and when a file was only
+    touched. The model may be another: that is flagged, and never silently rescored. An image that is gone keeps the
+    result it has, for there will be no other.
+    """
+    files = result_files(relative)
+    try:
+        result = Result.from_json(read_record(out, relative))
+    except ValueError:
+        # none, or of another make: it is made anew
+        return None
+    wanted = [files.overlay] if result.map is None else [files.overlay, files.map]
+    if not all((out / file).is_file() for file in wanted):
+        return None
+    if gone:
+        return result
+    # an image withheld for want of a scale is scored once somebody gives it
+    scale_came = result.image.um_per_px is None and um_per_px is not None
+    return result if not scale_came and result.image.sha256 == file_sha256(path) else None
+
+
+def withdraw_stale_result(path: Path, relative: PurePath, out: Path) -> None:
+    """Remove the earlier result of an image that holds something else now, lest an overlay be taken for its own."""
+    try:
+        if Result.from_json(read_record(out, relative)).image.sha256 != file_sha256(path):
+            remove_result(out, relative)
+    except (ValueError, InflamapError):
+        # there is none; or nobody can tell what the file holds now, so that it may well be the same
+        return
