@@ -127,7 +127,7 @@ def open_bundle(folder: Path) -> Bundle:
             f"{path}: cannot be read",
             seen=error.strerror,
             wanted="the folder that `inflamap export` wrote",
-            next_step="check --bundle",
+            next_step="check the path; without one the bundle that ships is taken",
         ) from error
     # a command that opens no bundle does not wait for the validation's library
     from runtime.manifest import decode_manifest

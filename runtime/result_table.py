@@ -19,7 +19,7 @@ def to_csv(rows: Sequence[ImageRow]) -> bytes:
     column a grade), `withheld_fraction`, `reason`, `um_per_px`, `image_sha256`, `model`, `model_sha256`, `engine`,
     `precision`, `synthetic`, `attempts`, `arrived` and `finished` (UTC, ISO 8601), `read_ms`, `infer_ms`, `write_ms`,
     `total_ms`, and `score_file`, `overlay_file`, `map_file` below the output folder. What describes a result is empty
-    for an image that waits or failed: an earlier result of it is of another content.
+    for an image that waits or failed: an earlier result of it may be of another content.
     Bytes of names that are no UTF-8 are escaped as \\udcXX.
     """
     grades = list(dict.fromkeys(grade for row in rows for grade in _areas(row)))
@@ -33,10 +33,19 @@ def to_csv(rows: Sequence[ImageRow]) -> bytes:
 
 def to_lines(rows: Iterable[ImageRow]) -> Iterator[str]:
     """The same for a person: score, state and path, with the reason where there is one."""
+    yield "score  state     image"
     for row in rows:
         score = f"{row.outcome.score:5.2f}" if row.state is State.SCORED else "    -"
-        reason = f"  {one_line(row.reason)}" if row.reason else ""
-        yield f"{score}  {row.state:<8}  {one_line(row.path.as_posix())}{reason}"
+        yield f"{score}  {row.state:<8}  {one_line(row.path.as_posix())}{_remark(row)}"
+
+
+def _remark(row: ImageRow) -> str:
+    """Why there is no score; for a scored image, what was left out of it."""
+    if not row.reason:
+        return ""
+    share = row.outcome.withheld_fraction or 0.0
+    left_out = f"{'under 1%' if share < 0.01 else f'{share:.0%}'} of the cells left out: "
+    return f"  ({left_out if row.state is State.SCORED else ''}{one_line(row.reason)})"
 
 
 def _areas(row: ImageRow) -> dict[str, float]:
@@ -65,7 +74,7 @@ def _record(row: ImageRow | None, grades: Sequence[str]) -> dict[str, object]:
         "synthetic": outcome and outcome.synthetic,
         "attempts": row and row.attempts,
         "arrived": row and _utc(row.arrived),
-        "finished": row and _utc(row.finished),
+        "finished": row and (None if row.state is State.WAITING else _utc(row.finished)),
         "read_ms": outcome and outcome.read_ms,
         "infer_ms": outcome and outcome.infer_ms,
         "write_ms": outcome and outcome.write_ms,

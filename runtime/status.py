@@ -17,11 +17,12 @@ class Status:
     """How a watch stands.
 
     Attributes:
-        running: whether a watch writes to this output folder now.
+        running: whether a watch writes to this output folder now; None when this user may not know.
         process: of the latest watch.
         paused: why scoring pauses now, None when it does not.
         folder: what is watched.
-        engine, model, model_sha256: of the latest watch; None before the first.
+        folder_fault: why it could not be listed the last time, None when it could.
+        engine, model, model_sha256, synthetic: of the latest watch; None before the first.
         counts: images in each state.
         oldest_waiting_s: seconds since the image that waits longest came to rest; None when none waits.
         images_per_second: results of the last minute, from the first of them until now; 0 when there was none.
@@ -29,13 +30,15 @@ class Status:
         failed: images that failed, with the reason.
     """
 
-    running: bool
+    running: bool | None
     process: int | None
     paused: str | None
     folder: str | None
+    folder_fault: str | None
     engine: str | None
     model: str | None
     model_sha256: str | None
+    synthetic: bool | None
     counts: dict[State, int]
     oldest_waiting_s: float | None
     images_per_second: float
@@ -58,7 +61,10 @@ class Status:
             "process": self.process,
             "paused": self.paused,
             "folder": self.folder,
-            "model": None if self.model is None else {"name": self.model, "sha256": self.model_sha256},
+            "folder_fault": self.folder_fault,
+            "model": None
+            if self.model is None
+            else {"name": self.model, "sha256": self.model_sha256, "synthetic": self.synthetic},
             "models": [vars(share) for share in self.models],
             "mixed_models": self.mixed_models,
             "failed": [
@@ -69,12 +75,12 @@ class Status:
         }
 
 
-def status_of(ledger: Ledger, *, running: bool, now: float) -> Status:
+def status_of(ledger: Ledger, *, running: bool | None, now: float) -> Status:
     """Read it from the ledger.
 
     Args:
         ledger: of the output folder.
-        running: whether a watch holds that folder.
+        running: whether a watch holds that folder; None when that is not known.
         now: Unix seconds.
     """
     oldest = ledger.oldest_waiting()
@@ -83,11 +89,13 @@ def status_of(ledger: Ledger, *, running: bool, now: float) -> Status:
         running=running,
         process=ledger.noted("process"),
         # what a killed watch noted holds no more
-        paused=ledger.noted("paused") if running else None,
+        paused=None if running is False else ledger.noted("paused"),
         folder=ledger.noted(FOLDER_NOTE),
+        folder_fault=None if running is False else ledger.noted("folder_fault"),
         engine=ledger.noted("engine"),
         model=model.get("name"),
         model_sha256=model.get("sha256"),
+        synthetic=model.get("synthetic"),
         counts=ledger.counts(),
         oldest_waiting_s=None if oldest is None else max(0.0, now - oldest),
         images_per_second=_rate(ledger, now),

@@ -1,6 +1,7 @@
 """Options that commands share."""
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,16 @@ import click
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.engines.registry import AUTO, ENGINE_NAMES
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; a NaN is in every range of click's, and infinity in most."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number", param, ctx)
+        return number
 
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +34,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results."),
         click.option("--engine", default=AUTO, show_default=True, help=f"auto or one of {', '.join(ENGINE_NAMES)}."),
-        click.option("--um-per-px", type=click.FloatRange(min=0, min_open=True), help="Sampling of the images."),
+        click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of the images."),
         click.option("--threads", type=click.IntRange(min=1), help="Cores to use at most. Default: half, 4 at most."),
     ]
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)

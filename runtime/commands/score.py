@@ -11,6 +11,7 @@ from runtime.commands.options import scoring_options
 from runtime.console import print_result, reporter
 from runtime.errors import InflamapError
 from runtime.inputs import gather_inputs
+from runtime.ledger.binding import watched_images
 from runtime.outputs import check_output_folder
 from runtime.result import Result, summary_line
 from runtime.scoring import Model, score_file
@@ -45,8 +46,14 @@ def score(
 
         for path, fault in inputs.faults:
             fail(path, fault)
+        watched = watched_images(out)
         for done, image in enumerate(inputs.images, 1):
             try:
+                if image.relative in watched:
+                    raise InflamapError(
+                        f"{image.path}: its result in {out} belongs to a watch",
+                        next_step=f"choose another --out, or `inflamap retry --out {out} {image.relative}`",
+                    )
                 results.append(score_file(image.path, image.relative, out, model, um_per_px=um_per_px))
                 if not as_json:
                     print_result(summary_line(results[-1]))

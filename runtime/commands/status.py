@@ -1,6 +1,7 @@
 """`inflamap status`."""
 
 import json
+import shlex
 import time
 from pathlib import Path
 
@@ -28,22 +29,31 @@ def status(out: Path, as_json: bool) -> None:
 
 def _lines(found: Status, out: Path) -> list[str]:
     """What a person reads."""
-    watch = f"running, process {found.process}" if found.running else "not running"
+    watch = {
+        True: f"running, process {found.process}",
+        False: "not running",
+        None: "not known: its lock may not be asked by this user",
+    }[found.running]
+    if found.paused or found.folder_fault:
+        watch = f"{watch}; {'paused: ' + found.paused if found.paused else found.folder_fault}"
+    model = f"{found.model} on {found.engine}{', trained on synthetic images' if found.synthetic else ''}"
     entries = [
-        ("watch", f"paused: {found.paused}" if found.paused else watch),
+        ("watch", watch),
         ("folder", found.folder or "none yet"),
-        ("results", str(out)),
-        ("model", f"{found.model} on {found.engine}" if found.model else "none yet"),
-        ("speed", f"{found.images_per_second:.1f} images/s over the last minute"),
+        ("results", str(out.resolve())),
+        ("model", model if found.model else "none yet"),
+        *([("speed", f"{found.images_per_second:.1f} images/s over the last minute")] if found.running else []),
         *((str(state), _count(found, state)) for state in State),
     ]
     lines = [f"{name:<9} {one_line(text)}" for name, text in entries]
+    if found.running is False and found.counts[State.WAITING]:
+        lines += ["", f"next: inflamap watch {shlex.quote(found.folder or 'FOLDER')} --out {shlex.quote(str(out))}"]
     if found.mixed_models:
         lines += ["", "results of several models, not to be compared with each other:"]
         lines += [f"  {share.images:>6}  {one_line(share.model)} ({share.sha256[:8]})" for share in found.models]
         lines += [f"  next: inflamap retry --all --out {out} has all scored by the model of the running watch"]
     if found.failed:
-        lines += ["", "failed; what may heal is tried again from time to time:"]
+        lines += ["", "failed; a watch tries again from time to time what may heal:"]
         lines += [f"  {_why(row)}" for row in found.failed[:MOST_FAILED_SHOWN]]
         if more := len(found.failed) - MOST_FAILED_SHOWN:
             lines += [f"  and {more} more: inflamap results --out {out}"] if more > 0 else []
@@ -51,9 +61,7 @@ def _lines(found: Status, out: Path) -> list[str]:
 
 
 def _why(row: ImageRow) -> str:
-    """An image that failed, which most reasons name themselves."""
-    name = "" if row.path.name in row.reason else f"{row.path.as_posix()}: "
-    return one_line(f"{name}{row.reason} ({row.attempts} attempt{'s' * (row.attempts != 1)})")
+    return one_line(f"{row.path.as_posix()}: {row.reason} ({row.attempts} attempt{'s' * (row.attempts != 1)})")
 
 
 def _count(found: Status, state: State) -> str:

@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from runtime.bundle import open_bundle
-from runtime.commands.options import scoring_options
+from runtime.commands.options import FiniteRange, scoring_options
 from runtime.console import reporter
 from runtime.folder_watch import WatchSettings, require_folder
 from runtime.ledger import Ledger, open_ledger
@@ -36,7 +37,7 @@ from runtime.service import watch as watch_and_score
 @click.option(
     "--min-free",
     "min_free_gb",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=ServiceSettings.min_free_gb,
     show_default=True,
     help="GB that stay free on the results' disk: scoring pauses below.",
@@ -66,7 +67,7 @@ def watch(
         stop = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda _number, _frame: stop.set())
-        _note_start(ledger, model)
+        _note_start(ledger, model, um_per_px, report.say)
         report.say(
             f"watching {folder}; model {bundle.manifest.name} on {model.engine.name}; results in {out}"
             + ("; trained on synthetic images" if bundle.manifest.synthetic else "")
@@ -79,10 +80,16 @@ def watch(
         context.exit(2)
 
 
-def _note_start(ledger: Ledger, model: Model) -> None:
-    """What `inflamap status` tells of the watch."""
+def _note_start(ledger: Ledger, model: Model, um_per_px: float | None, say: Callable[[str], None]) -> None:
+    """What `inflamap status` tells of the watch; and a line where it was started otherwise the last time."""
+    earlier = ledger.noted("um_per_px")
+    if earlier is not None and um_per_px is None:
+        say(f"the last watch took --um-per-px {earlier:g}; this one takes the scale each file tells")
+    ledger.note("um_per_px", um_per_px)
+    ledger.note("folder_fault", None)
     ledger.note("engine", model.engine.name)
-    ledger.note("model", {"name": model.bundle.manifest.name, "sha256": model.sha256})
+    manifest = model.bundle.manifest
+    ledger.note("model", {"name": manifest.name, "sha256": model.sha256, "synthetic": manifest.synthetic})
     ledger.note("process", os.getpid())
     ledger.note("started", time.time())
     ledger.note("paused", None)

@@ -21,6 +21,11 @@ def default_threads() -> int:
     return max(1, min(4, (os.cpu_count() or 2) // 2))
 
 
+def engine_called(name: str) -> str:
+    """The engine that `auto` stands for, else the name itself."""
+    return ENGINE_NAMES[0] if name == AUTO else name
+
+
 def open_engine(bundle: Bundle, name: str = AUTO, *, threads: int) -> Engine:
     """Load a model and prove it on the golden frames.
 
@@ -34,7 +39,7 @@ def open_engine(bundle: Bundle, name: str = AUTO, *, threads: int) -> Engine:
         BundleError: a file of the bundle is missing or was changed.
         CheckFailed: the engine does not reproduce the golden frames on this machine.
     """
-    name = ENGINE_NAMES[0] if name == AUTO else name
+    name = engine_called(name)
     if name not in MODEL_FILES:
         raise InflamapError("no such engine", seen=name, wanted=f"auto or one of {', '.join(ENGINE_NAMES)}")
     model_file = MODEL_FILES[name]

@@ -250,7 +250,7 @@ def test_file_that_fails_leaves_no_result_and_is_said_once(outcome: Outcome, nam
     assert not any((outcome.out / file).exists() for file in (files.score, files.overlay, files.map))
     # a name is said on one line, whatever it holds
     printed = ascii(name.replace("\n", " "))[1:-1]
-    lines = [line for line in outcome.stderr.splitlines() if f"{os.sep}{printed}: " in line]
+    lines = [line for line in outcome.stderr.splitlines() if line.startswith(f"inflamap: {printed}: ")]
     assert len(lines) == 1
     assert lines[0].startswith("inflamap: ")
 

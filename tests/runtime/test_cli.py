@@ -1,7 +1,10 @@
 """The command: found by name, one line an error, the exit codes of the contract."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,8 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         (["score"], "PATH"),
         (["score", "x.png"], "--out"),
         (["score", "x.png", "--out", "o", "--um-per-px", "0"], "--um-per-px"),
+        (["score", "x.png", "--out", "o", "--um-per-px", "nan"], "--um-per-px"),
+        (["watch", "x", "--out", "o", "--min-free", "inf"], "--min-free"),
         (["score", "x.png", "--out", "o", "--frobnicate"], "--frobnicate"),
     ],
 )
@@ -77,3 +82,17 @@ def test_score_and_watch_load_neither_torch_nor_the_trainer() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers no SIGTERM to a process")
+def test_command_that_is_asked_to_end_leaves_no_temporary_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "runtime.cli", "bench", "--frames", "10000", "--threads", "1"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("inflamap-bench-*/results")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []

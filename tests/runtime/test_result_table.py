@@ -64,7 +64,7 @@ def take(ledger: Ledger, name: str = "a.bmp") -> ImageRow:
 
 
 def row_of(name: str, state: State = State.FAILED, reason: str = "") -> ImageRow:
-    return ImageRow(Path(name), state, reason, 1, False, NOW, None, Outcome())
+    return ImageRow(Path(name), state, reason, 1, False, FileState(1, 1), NOW, None, Outcome())
 
 
 def parsed(data: bytes) -> list[dict[str, str]]:
@@ -173,24 +173,25 @@ def test_any_name_and_reason_comes_back_from_the_table(cells: list[tuple[str, st
 def test_name_that_is_no_utf8_is_escaped() -> None:
     row = row_of(os.fsdecode(b'a\xff, "b".bmp'))
     assert parsed(to_csv([row]))[0]["path"] == 'a\\udcff, "b".bmp'
-    (line,) = to_lines([row])
+    _header, line = to_lines([row])
     assert line.encode().endswith(b'a\\udcff, "b".bmp')
 
 
 def test_lines_have_score_state_path_and_reason(ledger: Ledger) -> None:
     ledger.finished(take(ledger, "a.bmp"), result_of(Path("a.bmp")), NOW)
     ledger.finished(take(ledger, "b.bmp"), result_of(Path("b.bmp"), status="withheld"), NOW)
-    ledger.failed(take(ledger, "c.bmp"), "c.bmp: locked", NOW)
+    ledger.failed(take(ledger, "c.bmp"), "locked", NOW)
     ledger.arrived(Path("d.bmp"), FileState(1, 1), NOW)
     assert list(to_lines(ledger.rows())) == [
+        "score  state     image",
         " 2.25  scored    a.bmp",
-        "    -  withheld  b.bmp  too dark, too small",
-        "    -  failed    c.bmp  c.bmp: locked",
+        "    -  withheld  b.bmp  (too dark, too small)",
+        "    -  failed    c.bmp  (locked)",
         "    -  waiting   d.bmp",
     ]
 
 
 def test_name_with_control_characters_stays_one_line_without_them() -> None:
-    (line,) = to_lines([row_of("a\n\x1b[2Jb.bmp", reason="two\nlines")])
+    _header, line = to_lines([row_of("a\n\x1b[2Jb.bmp", reason="two\nlines")])
     assert "\x1b" not in line
     assert "\n" not in line

@@ -44,6 +44,7 @@ def test_before_the_first_watch_there_is_nothing_to_tell(ledger: Ledger) -> None
         "process": None,
         "paused": None,
         "folder": None,
+        "folder_fault": None,
         "model": None,
         "models": [],
         "mixed_models": False,
@@ -56,7 +57,8 @@ def test_before_the_first_watch_there_is_nothing_to_tell(ledger: Ledger) -> None
 def test_everything_is_told(ledger: Ledger) -> None:
     for name, value in {
         "engine": "onnxruntime-fp32",
-        "model": {"name": "tiny", "sha256": "t" * 64},
+        "model": {"name": "tiny", "sha256": "t" * 64, "synthetic": True},
+        "folder_fault": "cannot be listed",
         "process": 77,
         "paused": "disk full",
         "folder": "/data/in",
@@ -68,7 +70,7 @@ def test_everything_is_told(ledger: Ledger) -> None:
     arrive(ledger, "site 1/f.bmp", NOW + 20)
     row = ledger.take(NOW + 20)
     assert row is not None
-    ledger.failed(row, "f.bmp: locked", NOW + 20)
+    ledger.failed(row, "locked", NOW + 20)
     arrive(ledger, "w.bmp", NOW + 25)
     arrive(ledger, "v.bmp", NOW + 22)
     # in hand it still waits for its result
@@ -83,13 +85,14 @@ def test_everything_is_told(ledger: Ledger) -> None:
         "process": 77,
         "paused": "disk full",
         "folder": "/data/in",
-        "model": {"name": "tiny", "sha256": "t" * 64},
+        "folder_fault": "cannot be listed",
+        "model": {"name": "tiny", "sha256": "t" * 64, "synthetic": True},
         "models": [
             {"model": "tiny", "sha256": "t" * 64, "images": 2},
             {"model": "other", "sha256": "o" * 64, "images": 1},
         ],
         "mixed_models": True,
-        "failed": [{"path": "site 1/f.bmp", "reason": "f.bmp: locked", "attempts": 1}],
+        "failed": [{"path": "site 1/f.bmp", "reason": "locked", "attempts": 1}],
         "version": __version__,
         "notice": NOTICE,
     }

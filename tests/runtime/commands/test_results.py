@@ -47,9 +47,10 @@ def test_every_image_is_a_line_with_score_or_reason(out: Path, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.splitlines() == [
+        "score  state     image",
         ' 2.25  scored    Site #1/a, "b".bmp',
-        "    -  failed    f.bmp  f.bmp: locked",
-        "    -  failed    g.bmp  g.bmp: locked",
+        "    -  failed    f.bmp  (locked)",
+        "    -  failed    g.bmp  (locked)",
         "    -  waiting   w.bmp",
     ]
 
@@ -71,8 +72,8 @@ def test_table_is_written_whole_and_is_told_on_stderr(out: Path, capsys: pytest.
     lines = parsed(file)
     assert [(line["path"], line["status"], line["score"], line["reason"]) for line in lines] == [
         ('Site #1/a, "b".bmp', "scored", "2.25", ""),
-        ("f.bmp", "failed", "", "f.bmp: locked"),
-        ("g.bmp", "failed", "", "g.bmp: locked"),
+        ("f.bmp", "failed", "", "locked"),
+        ("g.bmp", "failed", "", "locked"),
         ("w.bmp", "waiting", "", ""),
     ]
     assert lines[2]["image_sha256"] == lines[2]["area_mild"] == ""
@@ -94,7 +95,7 @@ def test_odd_names_are_told_and_come_back(tmp_path: Path, capsys: pytest.Capture
         for name in names:
             finish(ledger, name)
     assert results(tmp_path) == 0
-    assert capsys.readouterr().out.count("\n") == len(names)
+    assert capsys.readouterr().out.count("\n") == 1 + len(names)
     assert results(tmp_path, "--csv", tmp_path / "table.csv") == 0
     found = {line["path"]: line["overlay_file"] for line in parsed(tmp_path / "table.csv")}
     told = [name.encode(errors="backslashreplace").decode() for name in names]
@@ -147,3 +148,22 @@ def test_folder_without_a_ledger_is_refused_in_one_line(tmp_path: Path, capsys: 
     assert captured.err.count("\n") == 1
     assert "next: check --out" in captured.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_several_models_are_flagged(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(out) as ledger:
+        finish(ledger, "o.bmp", model="other")
+    assert results(out) == 0
+    assert "results of 2 models, not to be compared" in capsys.readouterr().err
+
+
+def test_table_on_stdout(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert results(out, "--csv", "-") == 0
+    captured = capsys.readouterr()
+    assert [line["path"] for line in csv.DictReader(io.StringIO(captured.out))] == [
+        'Site #1/a, "b".bmp',
+        "f.bmp",
+        "g.bmp",
+        "w.bmp",
+    ]
+    assert captured.err == ""

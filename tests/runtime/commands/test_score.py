@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from made_up import finish
 
 from runtime.bundle import DEFAULT_BUNDLE, Bundle
 from runtime.cli import main
+from runtime.ledger import open_ledger
 
 
 def score(*arguments: object) -> int:
@@ -170,3 +172,19 @@ def test_real_frames_each_have_a_record(
         assert result["status"] in {"scored", "withheld"}
         assert bool(result["reasons"]) or result["status"] == "scored"
         assert (tmp_path / f"{result['image']['path']}.score.json").exists()
+
+
+def test_result_of_a_watch_is_not_replaced_behind_its_ledger(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("watched.bmp", "other.bmp"):
+        save_image(tmp_path / "in" / name, skin)
+    (tmp_path / "out").mkdir()
+    with open_ledger(tmp_path / "out", create=True) as ledger:
+        finish(ledger, "watched.bmp")
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.5") == 2
+    captured = capsys.readouterr()
+    assert "watched.bmp: its result in" in captured.err
+    assert "inflamap retry" in captured.err
+    assert not (tmp_path / "out" / "watched.bmp.score.json").exists()
+    assert (tmp_path / "out" / "other.bmp.score.json").exists()

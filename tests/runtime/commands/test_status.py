@@ -35,14 +35,14 @@ def test_json_is_one_document_with_the_contracts_keys(tmp_path: Path, capfd: pyt
     assert list(document)[:4] == ["counts", "oldest_waiting_s", "engine", "images_per_second"]
     assert set(document) == {
         *("counts", "oldest_waiting_s", "engine", "images_per_second", "running", "process", "paused", "folder"),
-        *("model", "models", "mixed_models", "failed", "version", "notice"),
+        *("folder_fault", "model", "models", "mixed_models", "failed", "version", "notice"),
     }
     assert document["counts"] == {"waiting": 1, "scored": 1, "withheld": 0, "failed": 1}
     assert document["engine"] == "onnxruntime-fp32"
     assert 60 <= document["oldest_waiting_s"] < 120
     assert 0 < document["images_per_second"] <= 1
     assert document["running"] is False
-    assert document["failed"] == [{"path": "f.bmp", "reason": "f.bmp: locked", "attempts": 1}]
+    assert document["failed"] == [{"path": "f.bmp", "reason": "locked", "attempts": 1}]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
@@ -142,3 +142,29 @@ def test_damaged_ledger_is_told_in_one_line(tmp_path: Path, capsys: pytest.Captu
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert "damaged" in captured.err
+
+
+def test_what_waits_for_a_watch_that_does_not_run_has_a_next_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        bind_folder(ledger, tmp_path / "in #1", tmp_path)
+        finish(ledger, "a.bmp")
+        assert status(tmp_path) == 0
+        assert "next: inflamap watch" not in capsys.readouterr().out
+        ledger.arrived(Path("w.bmp"), FileState(1, 1), time.time())
+    assert status(tmp_path) == 0
+    text = capsys.readouterr().out
+    assert f"next: inflamap watch '{tmp_path / 'in #1'}' --out {tmp_path}" in text
+    assert "images/s" not in text
+
+
+def test_folder_that_cannot_be_listed_is_told_beside_a_running_watch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with held(tmp_path), open_ledger(tmp_path, create=True) as ledger:
+        ledger.note("folder_fault", "/in: the folder cannot be listed")
+        assert status(tmp_path) == 0
+    text = capsys.readouterr().out
+    assert "running, process" in text
+    assert "/in: the folder cannot be listed" in text
