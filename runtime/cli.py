@@ -4,7 +4,9 @@ Each package declares its commands as entry points (`inflamap.commands`); one is
 that `inflamap score` never touches torch and `inflamap --version` touches nothing.
 """
 
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,7 +56,7 @@ def _command_without(name: str, missing: str, extra: str) -> click.Command:
 
     @click.command(
         name,
-        short_help=f"(needs the extra: pip install 'inflamap[{extra}]')",
+        help=f"(needs the extra: pip install 'inflamap[{extra}]')",
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
     def stand_in() -> None:
@@ -65,6 +67,12 @@ def _command_without(name: str, missing: str, extra: str) -> click.Command:
         )
 
     return stand_in
+
+
+def _end_by_sigterm() -> None:
+    """Have SIGTERM end a command as an error does: temporary folders go, and other processes it started end with it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 @click.group(
@@ -89,6 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    _end_by_sigterm()
     try:
         exit_code = inflamap(arguments, standalone_mode=False)
         sys.exit(exit_code if isinstance(exit_code, int) else 0)
@@ -100,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except click.ClickException as error:
         hint = f"; next: {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-        click.echo(f"inflamap: {error.format_message()}{hint}", err=True)
+        click.echo(f"inflamap: {error.format_message().rstrip('.')}{hint}", err=True)
         sys.exit(2)
     except InflamapError as error:
         if debug:
