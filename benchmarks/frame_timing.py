@@ -85,9 +85,11 @@ class FrameTiming:
 
     Attributes:
         timed: number of frames timed, the warm-up not counted.
-        frame_ms: from opening the file to map, overlay and score.json durably on the disk.
-        map_ms: bringing the frame to the model's scale, mapping and judging it: `timing_ms.infer` of the record.
-        frames_per_second: frames done one after another, over the seconds they took.
+        frame_ms: from opening the file to map, overlay and score.json durably on the disk; of the frames that were
+            mapped, or of all where none was.
+        map_ms: of the same frames, bringing the frame to the model's scale, mapping and judging it: `timing_ms.infer`
+            of the record.
+        frames_per_second: the same frames done one after another, over the seconds they took.
         withheld: number of timed frames that got no score.
         unmapped: number of those that were withheld before a map was computed; their time says little.
         withheld_reason: why the first of the withheld frames was withheld, None when none was.
@@ -265,14 +267,19 @@ def _time(models: Sequence[Model], frames: Frames, scratch: Path, count: int, pr
             if number >= 0:
                 milliseconds[place].append(spent)
                 results[place].append(result)
+    # a frame withheld before it was mapped takes next to no time, and would flatter the others
+    mapped = [[number for number in range(count) if findings[number % len(paths)].mapped] for findings in found]
+    counted = [numbers or list(range(count)) for numbers in mapped]
     return [
         FrameTiming(
             timed=count,
-            frame_ms=Spread.of(milliseconds[place]),
-            map_ms=Spread.of([result.timing_ms.infer for result in results[place]]),
-            frames_per_second=round(1000 * count / sum(milliseconds[place]), 2),
+            frame_ms=Spread.of([milliseconds[place][number] for number in counted[place]]),
+            map_ms=Spread.of([results[place][number].timing_ms.infer for number in counted[place]]),
+            frames_per_second=round(
+                1000 * len(counted[place]) / sum(milliseconds[place][number] for number in counted[place]), 2
+            ),
             withheld=sum(result.score is None for result in results[place]),
-            unmapped=sum(not found[place][number % len(paths)].mapped for number in range(count)),
+            unmapped=count - len(mapped[place]),
             withheld_reason=next(("; ".join(result.reasons) for result in results[place] if not result.score), None),
             repeatable=again[place],
             score_difference=_difference(found[place], found[0]) if place else None,

@@ -26,14 +26,22 @@ class Microscope(threading.Thread):
 
     Attributes:
         saved: what was saved so far.
+        error: why no more is saved; None as long as all goes well.
     """
 
     def __init__(self, sources: Sequence[bytes], folder: Path, *, per_second: float, count: int) -> None:
         super().__init__(name="microscope", daemon=True)
         self._sources, self._folder, self._per_second, self._count = sources, folder, per_second, count
         self.saved: list[Saved] = []
+        self.error: OSError | None = None
 
     def run(self) -> None:
+        try:
+            self._save_all()
+        except OSError as error:
+            self.error = error
+
+    def _save_all(self) -> None:
         (self._folder / STACK).mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         for number in range(self._count):

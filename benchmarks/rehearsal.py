@@ -136,7 +136,7 @@ def _running(arguments: Sequence[str], said: Any) -> Iterator["subprocess.Popen[
 
 def _wait_until_watching(process: "subprocess.Popen[bytes]", out: Path, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not ((out / LEDGER_FILE).exists() and log.read_bytes().startswith(b"watching ")):
+    while not ((out / LEDGER_FILE).exists() and b"watching " in log.read_bytes()):
         _require_alive(process, deadline, log)
         time.sleep(0.05)
 
@@ -158,6 +158,8 @@ def _wait_until_done(
         if done > last:
             last, deadline = done, time.monotonic() + PATIENCE_S
         progress("recorded", done, count)
+        if microscope.error is not None:
+            raise microscope.error
         _require_alive(process, deadline, log)
         time.sleep(LOOK_S)
     return most

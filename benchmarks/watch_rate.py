@@ -8,6 +8,7 @@ when the watch falls behind: the last tenth of the frames waits longer than the 
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--per-second", type=float, default=FRAMES_PER_SECOND)
     chosen = parser.parse_args()
+    # so that the watch ends with it
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory() as name, reporter() as report:
         folder = Path(name)
         found = rehearse(

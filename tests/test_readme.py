@@ -60,5 +60,9 @@ def test_main_job_runs_as_written(tmp_path: Path) -> None:
     assert found["evaluation"]["accuracy"]["value"] > 0.6
     assert found["maps"]["mean_difference_grades"] < 0.6
     # what the summary tells to look at is there
-    for name in re.findall(r"inflamap-demo/\S.*$", done.stdout, flags=re.MULTILINE):
-        assert list(tmp_path.glob(name)), name
+    look_at = done.stdout.partition("Look at")[2]
+    places = [word for word in shlex.split(look_at) if word.startswith("inflamap-demo/")]
+    assert len(places) == 4
+    assert all((tmp_path / place).exists() for place in places)
+    results = folder / "results" / "case 1" / "VivaStack #1"
+    assert {path.name for path in results.glob("*.score.json")} == {f"v{i:07d}.bmp.score.json" for i in range(90)}

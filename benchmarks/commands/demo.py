@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shlex
 import shutil
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import click
 from benchmarks.demo.steps import Steps
 from runtime.console import print_result, reporter
 from runtime.errors import CheckFailed, InflamapError
+from runtime.output_lock import is_held
 from runtime.outputs import check_output_folder, said_plainly, write_atomically
 from runtime.version import NOTICE
 
@@ -59,12 +61,6 @@ def demo(folder: Path) -> None:
     evaluation, bench = _learn(steps, folder)
     rehearsal = _watch(steps, folder)
     _show(steps, folder, evaluation, bench, rehearsal)
-    if rehearsal.recorded != rehearsal.saved:
-        raise CheckFailed(
-            f"{folder}: not every frame has its record",
-            seen=f"{rehearsal.recorded} of {rehearsal.saved}",
-            next_step=f"inflamap status --out {folder / 'results'}",
-        )
 
 
 def _learn(steps: Steps, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -117,6 +113,12 @@ def _watch(steps: Steps, folder: Path) -> "Rehearsal":
             show=steps.show,
             progress=report.progress,
         )
+    if rehearsal.recorded != rehearsal.saved:
+        raise CheckFailed(
+            f"{folder}: not every frame has its record",
+            seen=f"{rehearsal.recorded} of {rehearsal.saved}",
+            next_step=f"inflamap status --out {results}, and read {folder / 'watch.log'}",
+        )
     steps.inflamap("results", "--out", results, "--csv", folder / TABLE_FILE)
     steps.end(latency(rehearsal))
     return rehearsal
@@ -135,14 +137,13 @@ def _show(
     results, bundle = folder / "results", open_bundle(folder / "bundle")
     truths = [against_truth(frame, results, STACK / frame.name, bundle) for frame in _frames(folder)]
     found = DemoFigures(evaluation, bench, rehearsal, truths, steps.seconds)
-    places = [
-        ("report", str(folder / REPORT_FILE)),
-        ("overlays", str(results / STACK / "*.overlay.jpg")),
-        ("maps", str(results / STACK / "*.map.ome.tif")),
-        ("records", str(results / STACK / "*.score.json")),
-        ("all scores", str(folder / TABLE_FILE)),
-        ("the model", str(bundle.folder)),
+    left = [
+        ("report", folder / REPORT_FILE, "to open in a browser"),
+        ("results", results / STACK, "overlay, map and record of each frame"),
+        ("all scores", folder / TABLE_FILE, "a table"),
+        ("the model", bundle.folder, "a bundle, for --bundle"),
     ]
+    places = [(name, f"{shlex.quote(str(place))}   {what}") for name, place, what in left]
     write_atomically(folder / REPORT_FILE, demo_page(found, places, steps.commands))
     write_atomically(folder / SUMMARY_FILE, (json.dumps(found.to_json(), indent=2) + "\n").encode())
     print_result("\n".join(_summary(found, places)))
@@ -165,7 +166,7 @@ def _summary(found: "DemoFigures", places: Sequence[tuple[str, str]]) -> list[st
 
 
 def _entries(lines: Sequence[tuple[str, str]]) -> list[str]:
-    """Name and text, wrapped and aligned; a path stays whole, to be copied."""
+    """Name and text, wrapped and aligned."""
     indent = " " * 13
     return [
         line
@@ -200,6 +201,11 @@ def _clear(folder: Path) -> None:
                 f"{folder} is not empty and holds no earlier demo",
                 wanted="a new or empty folder",
                 next_step="choose another --out",
+            )
+        if is_held(folder / "results"):
+            raise InflamapError(
+                f"{folder}: an earlier demo's watch still runs there",
+                next_step=f"stop it (`inflamap status --out {folder / 'results'}` names its process)",
             )
         # from here on it is a demo's, finished or not
         write_atomically(folder / SUMMARY_FILE, b"{}\n")

@@ -68,7 +68,7 @@ def demo_page(found: DemoFigures, places: Sequence[tuple[str, str]], commands: S
 
     Args:
         found: the figures and pictures.
-        places: (name, path) of what the demo left.
+        places: (name, where and what) of what the demo left.
         commands: as a user would type them.
     """
     frames = "\n".join(_frame(truth) for truth in found.truths[:MOST_FRAMES_SHOWN])

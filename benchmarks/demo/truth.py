@@ -61,7 +61,8 @@ def against_truth(frame_file: Path, out: Path, relative: PurePath, bundle: Bundl
         difference,
         np.dstack([pixels] * 3),
         draw_overlay(pixels, geometry.um_per_px, bundle.manifest.grades, true_cells, geometry, text),
-        np.asarray(cv2.imread(str(out / files.overlay), cv2.IMREAD_COLOR), np.uint8),
+        # not cv2.imread, which on Windows opens no name beyond its code page
+        np.asarray(cv2.imdecode(np.fromfile(out / files.overlay, np.uint8), cv2.IMREAD_COLOR), np.uint8),
     )
 
 

@@ -158,7 +158,7 @@ def test_failed_golden_check_ends_with_1_after_the_results(
     code, line = run(strict, "--images", images, "--um-per-px", 0.5, "--json")
     document = json.loads(capsys.readouterr().out)
     assert code == 1
-    assert line.startswith("golden frames; seen: failed by auto;")
+    assert line.startswith("golden frames; seen: failed by onnxruntime-fp32;")
     assert document["passed"] is False
     assert document["engines"][0]["golden"]["passed"] is False
     assert run(strict, "--images", images)[0] == 1
