@@ -1,6 +1,7 @@
 """`inflamap score`."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,10 @@ def score(
         for done, image in enumerate(inputs.images, 1):
             try:
                 if image.relative in watched:
+                    retry = f"inflamap retry --out {out} {shlex.quote(str(image.relative))}"
                     raise InflamapError(
                         f"{image.path}: its result in {out} belongs to a watch",
-                        next_step=f"choose another --out, or `inflamap retry --out {out} {image.relative}`",
+                        next_step=f"choose another --out, or `{retry}`",
                     )
                 results.append(score_file(image.path, image.relative, out, model, um_per_px=um_per_px))
                 if not as_json:

@@ -204,6 +204,20 @@ def test_withheld_frames_are_counted_and_those_without_a_map_apart(
     assert "--um-per-px" in (report.timing.withheld_reason or "")
 
 
+def test_frames_that_were_not_mapped_do_not_flatter_those_that_were(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "images" / "a.png", skin)
+    for number in range(9):
+        save_image(tmp_path / "images" / f"small {number}.png", np.zeros((20, 20), np.uint8))
+    (report,) = timed(tmp_path / "images", tmp_path / "out", count=10)
+    assert report.timing is not None
+    assert report.timing.unmapped == 9
+    # of the one frame that was mapped: the others are scaled in a fraction of a millisecond
+    assert report.timing.map_ms.p50 == report.timing.map_ms.p95 > 2
+    assert report.timing.frames_per_second == pytest.approx(1000 / report.timing.frame_ms.p50, rel=0.01)
+
+
 def test_unreadable_images_are_left_out_each_with_a_line(images: Path) -> None:
     (images / "0 empty.bmp").write_bytes(b"")
     (images / "b2.png").write_bytes(b"words")

@@ -141,6 +141,12 @@ def test_budget_is_held_against_p95_of_the_slowest_engine(
     assert ("seen: slow 20.0 ms; wanted: at most 15 ms" in line) == (code == 1)
 
 
+def test_engine_named_twice_is_timed_once(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--images", images, "--frames", 1, "--json", "--engines", "auto,onnxruntime-fp32")[0] == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [found["engine"] for found in document["engines"]] == ["onnxruntime-fp32"]
+
+
 def test_budget_is_no_budget_where_nothing_was_mapped(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, line = run("--images", images, "--frames", 2, "--budget-ms", 100_000)
     assert code == 1
