@@ -122,7 +122,7 @@ def rehearse(
 
 @contextmanager
 def _running(arguments: Sequence[str], said: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """An `inflamap` command in the background; asked to stop, and stopped, at the end."""
+    """An `inflamap` command in the background; stopped at the end, on Windows without being asked."""
     with subprocess.Popen([sys.executable, "-m", "runtime.cli", *arguments], stderr=said) as process:
         try:
             yield process
@@ -159,7 +159,7 @@ def _wait_until_done(
             last, deadline = done, time.monotonic() + PATIENCE_S
         progress("recorded", done, count)
         if microscope.error is not None:
-            raise microscope.error
+            raise CheckFailed("the frames cannot be saved", seen=microscope.error) from microscope.error
         _require_alive(process, deadline, log)
         time.sleep(LOOK_S)
     return most

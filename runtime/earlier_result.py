@@ -34,8 +34,11 @@ def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float |
 def withdraw_stale_result(path: Path, relative: PurePath, out: Path) -> None:
     """Remove the earlier result of an image that holds something else now, lest an overlay be taken for its own."""
     try:
-        if Result.from_json(read_record(out, relative)).image.sha256 != file_sha256(path):
+        record = read_record(out, relative)
+        now = file_sha256(path)
+        # an overlay without a record is what an earlier removal could not finish
+        if now is not None and (record is None or Result.from_json(record).image.sha256 != now):
             remove_result(out, relative)
     except (ValueError, InflamapError):
-        # there is none; or nobody can tell what the file holds now, so that it may well be the same
+        # of another make; or nobody can tell what the file holds now, so that it may well be the same
         return

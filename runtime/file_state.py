@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+_FARTHEST_NS = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class FileState:
@@ -18,4 +20,16 @@ class FileState:
             status = path.stat()
         except OSError:
             return None
-        return FileState(status.st_size, status.st_mtime_ns)
+        # a time beyond the year 2262 fits no database; it still differs from any other
+        return FileState(status.st_size, max(-_FARTHEST_NS, min(status.st_mtime_ns, _FARTHEST_NS)))
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is no such file; not when it cannot be looked at, which says nothing."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -47,13 +47,15 @@ def folder_hints(folder: Path) -> Iterator[FolderHints]:
     real = folder.resolve()
     observer = Observer()
     hints = FolderHints(folder, observer)
-    observer.schedule(_Handler(hints.paths, real, folder), str(real), recursive=True)
-    observer.start()
+    # what cannot be started holds system resources all the same
     try:
+        observer.schedule(_Handler(hints.paths, real, folder), str(real), recursive=True)
+        observer.start()
         yield hints
     finally:
         observer.stop()
-        observer.join()
+        if observer.is_alive():
+            observer.join()
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LONGEST_SETTLE_S = 86_400
 # a listing that takes a second is not begun again within twenty
 LISTING_SHARE = 20.0
+LONGEST_RESCAN_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class FolderWatch:
         self._clock, self._warn = clock, warn
         self._first = True
         self._fault: str | None = None
+        self._unlisted: frozenset[str] = frozenset()
         self._next_scan = clock()
 
     @property
@@ -133,16 +135,39 @@ class FolderWatch:
             self.look(path, trust_age=first)
         return self._settling.take(self._clock())
 
+    def list_again(self) -> None:
+        """List the folder at the next `poll`, whenever that was due."""
+        self._next_scan = self._clock()
+
+    def forget(self, path: Path) -> None:
+        """Give the file when it is seen again, though it be as it was."""
+        self._settling.see(path, None, self._clock())
+
     def _rescan(self) -> list[Path]:
-        started = self._clock()
         if self._hints is not None:
             self._hints.renew()
-        found, self._fault = _images_below(self._folder, self._warn)
-        took = self._clock() - started
-        # on a slow share, or in a folder of many thousands, listing must not be most of what is done
-        pause = max(self._settings.rescan_s, LISTING_SHARE * took)
+        started = self._clock()
+        found = self._list()
+        # in a folder of many thousands, listing must not be most of what is done
+        pause = min(LISTING_SHARE * (self._clock() - started), LONGEST_RESCAN_S) if self._fault is None else 0.0
         # without hints it is a watch that does what is there and ends
-        self._next_scan = float("inf") if self._hints is None else self._clock() + pause
+        self._next_scan = float("inf") if self._hints is None else self._clock() + max(self._settings.rescan_s, pause)
+        return found
+
+    def _list(self) -> list[Path]:
+        """What is there. A share that is gone for a while is no end: the next listing looks again."""
+        unlisted: list[str] = []
+        try:
+            found = list(find_images(self._folder, on_error=lambda error: unlisted.append(str(unlistable(error)))))
+            self._fault = None
+        except InflamapError as error:
+            found, self._fault = [], str(error)
+            unlisted.append(self._fault)
+        # each is told when it begins, not at every listing
+        for line in unlisted:
+            if line not in self._unlisted:
+                self._warn(line)
+        self._unlisted = frozenset(unlisted)
         return found
 
     def look(self, path: Path, *, trust_age: bool = False) -> None:
@@ -176,22 +201,15 @@ def watch_folder(
         known: files with the content that was taken by an earlier watch.
         once: list the folder once, and hear no events.
         clock: seconds on a steady clock.
-        warn: told once of each folder that cannot be listed, and when no events come.
+        warn: told of each folder that cannot be listed, and of events that do not come, when that begins.
 
     Raises:
         InflamapError: there is no such folder.
     """
     require_folder(folder)
-    told: set[str] = set()
-
-    def warn_once(line: str) -> None:
-        if line not in told:
-            told.add(line)
-            warn(line)
-
     with ExitStack() as stack:
-        hints = None if once else stack.enter_context(_Hints(folder, warn_once))
-        yield FolderWatch(folder, settings, Settling(settings.settle_s, known), hints, clock=clock, warn=warn_once)
+        hints = None if once else stack.enter_context(_Hints(folder, warn))
+        yield FolderWatch(folder, settings, Settling(settings.settle_s, known), hints, clock=clock, warn=warn)
 
 
 def require_folder(folder: Path) -> None:
@@ -202,15 +220,6 @@ def require_folder(folder: Path) -> None:
         )
 
 
-def _images_below(folder: Path, warn: Callable[[str], None]) -> tuple[list[Path], str | None]:
-    """What a rescan finds, or why not. A share that is gone for a while is no end: the next rescan looks again."""
-    try:
-        return list(find_images(folder, on_error=lambda error: warn(str(unlistable(error))))), None
-    except InflamapError as error:
-        warn(str(error))
-        return [], str(error)
-
-
 class _Hints:
     """The file system's hints about a folder, taken anew when the folder is replaced; none where none are to be had."""
 
@@ -218,6 +227,7 @@ class _Hints:
         self._folder, self._warn = folder, warn
         self._entered = ExitStack()
         self._hints: FolderHints | None = None
+        self._told = False
 
     def __enter__(self) -> Self:
         self._observe()
@@ -244,7 +254,10 @@ class _Hints:
         self._hints = None
         try:
             self._hints = self._entered.enter_context(folder_hints(self._folder))
+            self._told = False
         except OSError as error:
-            self._warn(
-                f"{self._folder}: no events ({error.strerror}); new images are found when the folder is listed again"
-            )
+            if not self._told:
+                self._warn(
+                    f"{self._folder}: no events ({error.strerror}); new images are found when it is listed again"
+                )
+            self._told = True

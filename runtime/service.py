@@ -5,6 +5,7 @@ comes, a thread of its own reads and scores it, and this loop writes the result 
 the thread is busy with the next image already. Only this loop touches the ledger and the outputs.
 """
 
+import shlex
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import TypeVar
 from runtime.disk import shortage
 from runtime.earlier_result import earlier_result, withdraw_stale_result
 from runtime.errors import InflamapError, one_line
-from runtime.file_state import FileState
+from runtime.file_state import FileState, is_missing
 from runtime.folder_watch import FolderWatch, WatchSettings, watch_folder
 from runtime.ledger import ImageRow, Ledger
 from runtime.ledger.ledger import LONGEST_PAUSE_S
@@ -28,6 +29,10 @@ from runtime.scoring import ChangedMeanwhile, Examined, Model, examine, write_ex
 
 # how often the disk is asked, and how often a pause looks whether it may end
 DISK_CHECK_S = 1.0
+# a flood of files that are being written must not keep the loop from looking at the folder
+MOST_POSTPONED = 100
+# somebody who waits for `--once` should know for what
+SILENCE_S = 10.0
 GONE = "the file is gone; next: put it back if it is to be scored"
 
 T = TypeVar("T")
@@ -70,7 +75,15 @@ class _InHand:
     """An image taken from the ledger, and what the scoring thread makes of it: its earlier result, or a new one."""
 
     row: ImageRow
-    found: "Future[Result | Examined]"
+    found: "Future[_Earlier | Examined]"
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """An image's earlier result that still holds; `gone`: because the image itself is there no more."""
+
+    result: Result
+    gone: bool
 
 
 def watch(
@@ -143,13 +156,16 @@ class _Service:
         self._next_disk_check = 0.0
         self._folder_fault: str | None = None
         self._failing: dict[PurePath, str] = {}
+        self._listed_again = False
+        self._say_unsettled_at = time.monotonic() + settings.watch.settle_s + SILENCE_S
 
     def start(self) -> None:
         """Take up what an earlier run left, and say what it left that is not as it would be made now."""
         now = time.time()
         for path in self._ledger.recover():
             self._tally.failed += 1
-            self._say_failed(path, f"given up, see `inflamap status --out {self._out}`")
+            self._failing[path] = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
+            self._say_failed(path, self._failing[path])
         um_per_px = self._settings.um_per_px
         if um_per_px is not None:
             self._ledger.retry_without_scale(now)
@@ -168,7 +184,7 @@ class _Service:
             if hand is None:
                 if self._stop.is_set() or (self._settings.once and self._nothing_left()):
                     return
-                if self._settings.once and self._paused is not None:
+                if self._settings.once and self._paused is not None and self._ledger.waits():
                     raise InflamapError(self._paused, next_step="free space there, or give a smaller --min-free")
                 # not stop.wait: the signal that sets `stop` may come while this thread holds its lock
                 time.sleep(self._settings.watch.poll_s)
@@ -190,7 +206,11 @@ class _Service:
     def _begin_next(self, *, beside: bool = False) -> _InHand | None:
         if self._pauses():
             return None
-        while (row := self._surely(partial(self._ledger.take, time.time(), beside=beside))) is not None:
+        now = time.time()
+        for _ in range(MOST_POSTPONED):
+            row = self._surely(partial(self._ledger.take, now, beside=beside))
+            if row is None:
+                break
             # an image that is due for another reason than its arrival may be being written right now
             if FileState.of(self._folder / row.path) in (None, row.file):
                 return _InHand(row, self._thread.submit(self._find_or_examine, row))
@@ -198,12 +218,21 @@ class _Service:
         return None
 
     def _nothing_left(self) -> bool:
-        return not self._found.unsettled and not self._ledger.waits()
+        if self._found.unsettled or self._ledger.waits():
+            if self._found.unsettled and time.monotonic() > self._say_unsettled_at:
+                self._say_unsettled_at = float("inf")
+                self._say(f"waiting for {self._found.unsettled} files to come to rest")
+            return False
+        # a file that could not be looked at for a moment is found by a second listing
+        listed_again, self._listed_again = self._listed_again, True
+        if not listed_again:
+            self._found.list_again()
+        return listed_again
 
-    def _find_or_examine(self, row: ImageRow) -> Result | Examined:
+    def _find_or_examine(self, row: ImageRow) -> _Earlier | Examined:
         """In the scoring thread: the image's earlier result where it still holds, else a new one."""
         path = self._folder / row.path
-        if (self._real_out / row.path).is_relative_to(self._real_folder):
+        if self._would_write_into_folder(row):
             raise InflamapError(
                 f"{path}: its results would lie in the watched folder, which is only read",
                 next_step="choose an --out that does not hold the watched folder",
@@ -212,12 +241,15 @@ class _Service:
         if gone or not row.redo:
             earlier = earlier_result(path, row.path, self._out, self._settings.um_per_px, gone=gone)
             if earlier is not None:
-                return earlier
+                return _Earlier(earlier, gone)
         return examine(path, self._model, um_per_px=self._settings.um_per_px)
+
+    def _would_write_into_folder(self, row: ImageRow) -> bool:
+        return (self._real_out / row.path).is_relative_to(self._real_folder)
 
     def _is_gone(self, path: Path) -> bool:
         """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
-        return FileState.of(path) is None and self._folder.is_dir()
+        return self._folder.is_dir() and is_missing(path) and self._folder.is_dir()
 
     def _conclude(self, hand: _InHand) -> None:
         """Write the result, tell the ledger, say the line."""
@@ -225,7 +257,10 @@ class _Service:
         # whatever an image does to its decoder or the engine, it must not stop the others
         try:
             found = hand.found.result()
-            result = write_examined(found, row.path, self._out, self._model) if isinstance(found, Examined) else found
+            if isinstance(found, Examined):
+                result, gone = write_examined(found, row.path, self._out, self._model), False
+            else:
+                result, gone = found.result, found.gone
         except ChangedMeanwhile:
             self._postpone(row)
         except InflamapError as problem:
@@ -233,44 +268,44 @@ class _Service:
         except Exception as problem:
             self._fail(row, str(InflamapError(f"{path}: unexpected {type(problem).__name__}", seen=problem)))
         else:
-            self._surely(partial(self._ledger.finished, row, result, time.time()))
+            self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
             if self._failing.pop(row.path, None) is not None:
                 self._tally.failed -= 1
-            if result is found:
-                self._keep(row)
-            else:
+            if isinstance(found, Examined):
                 self._tally.done += 1
                 self._say(summary_line(result))
+            else:
+                self._tally.kept += 1
+            if gone:
+                self._found.forget(path)
+                self._say(f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays")
 
     def _postpone(self, row: ImageRow) -> None:
         """The image has to come to rest again; if no event tells of that, it is looked at when it is due."""
-        pause_s = min(self._settings.watch.settle_s, LONGEST_PAUSE_S)
+        watch = self._settings.watch
+        pause_s = min(max(watch.settle_s, watch.poll_s), LONGEST_PAUSE_S)
         self._surely(partial(self._ledger.postponed, row.path, time.time() + pause_s))
         self._found.look(self._folder / row.path)
-
-    def _keep(self, row: ImageRow) -> None:
-        self._tally.kept += 1
-        if self._is_gone(self._folder / row.path):
-            self._say(f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays")
 
     def _fail(self, row: ImageRow, problem: str) -> None:
         path = self._folder / row.path
         gone = self._is_gone(path)
         reason = GONE if gone else problem.removeprefix(f"{one_line(str(path))}: ")
-        if not gone:
+        if not gone and not self._would_write_into_folder(row):
             withdraw_stale_result(path, row.path, self._out)
-        self._surely(partial(self._ledger.failed, row, reason, time.time(), heals=not gone))
-        # an image that is gone is to be noticed when it comes back
-        self._found.look(path)
-        # one that fails again and again is told of once; one that somebody took away is no failure of ours
-        if row.path not in self._failing and not gone:
-            self._tally.failed += 1
-        if self._failing.get(row.path) != reason:
+        self._surely(partial(self._ledger.failed, row, reason, time.time(), gone=gone))
+        known = self._failing.get(row.path)
+        # one that fails again and again is told of once
+        if known != reason:
             self._say_failed(row.path, reason)
-        if not gone:
+        if gone:
+            # it is to be noticed when it comes back; that somebody took it away is no failure of ours
+            self._found.forget(path)
+            self._failing.pop(row.path, None)
+        else:
+            self._found.look(path)
             self._failing[row.path] = reason
-        elif self._failing.pop(row.path, None) is not None:
-            self._tally.failed -= 1
+        self._tally.failed += (row.path in self._failing) - (known is not None)
 
     def _say_failed(self, relative: PurePath, reason: str) -> None:
         self._say(f"inflamap: {one_line(relative.as_posix())}: {reason}")
@@ -301,4 +336,4 @@ class _Service:
         return self._paused is not None
 
     def _retry_hint(self) -> str:
-        return f"`inflamap retry --all --out {self._out}` has them scored anew"
+        return f"`inflamap retry --all --out {shlex.quote(str(self._out))}` has them scored anew"

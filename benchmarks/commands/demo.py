@@ -202,7 +202,7 @@ def _clear(folder: Path) -> None:
                 wanted="a new or empty folder",
                 next_step="choose another --out",
             )
-        if is_held(folder / "results"):
+        if is_held(folder / "results") is not False:
             raise InflamapError(
                 f"{folder}: an earlier demo's watch still runs there",
                 next_step=f"stop it (`inflamap status --out {folder / 'results'}` names its process)",

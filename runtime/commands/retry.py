@@ -32,7 +32,11 @@ def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
     with reporter() as report:
         report.say(
             f"{len(chosen)} image{'s' * (len(chosen) != 1)} to be scored anew"
-            + ("" if running or not chosen else f"; next: inflamap watch FOLDER --out {out}, for none is running")
+            + (
+                ""
+                if running is not False or not chosen
+                else f"; next: inflamap watch FOLDER --out {out}, for none is running"
+            )
         )
 
 

@@ -51,7 +51,7 @@ def score(
         for done, image in enumerate(inputs.images, 1):
             try:
                 if image.relative in watched:
-                    retry = f"inflamap retry --out {out} {shlex.quote(str(image.relative))}"
+                    retry = f"inflamap retry --out {shlex.quote(str(out))} {shlex.quote(str(image.relative))}"
                     raise InflamapError(
                         f"{image.path}: its result in {out} belongs to a watch",
                         next_step=f"choose another --out, or `{retry}`",

@@ -51,12 +51,12 @@ def _lines(found: Status, out: Path) -> list[str]:
     if found.mixed_models:
         lines += ["", "results of several models, not to be compared with each other:"]
         lines += [f"  {share.images:>6}  {one_line(share.model)} ({share.sha256[:8]})" for share in found.models]
-        lines += [f"  next: inflamap retry --all --out {out} has all scored by the model of the running watch"]
+        lines += [f"  next: inflamap retry --all --out {shlex.quote(str(out))} has all scored by the watch's model"]
     if found.failed:
         lines += ["", "failed; a watch tries again from time to time what may heal:"]
         lines += [f"  {_why(row)}" for row in found.failed[:MOST_FAILED_SHOWN]]
         if more := len(found.failed) - MOST_FAILED_SHOWN:
-            lines += [f"  and {more} more: inflamap results --out {out}"] if more > 0 else []
+            lines += [f"  and {more} more: inflamap results --out {shlex.quote(str(out))}"] if more > 0 else []
     return lines
 
 

@@ -19,6 +19,9 @@ LONGEST_PAUSE_S = 3600.0
 # a kill may hit the same image twice or thrice by chance; one that ends the program every time is found by this
 MOST_INTERRUPTIONS = 5
 
+# what a row holds of an image whose file is there no more: no file is so
+NO_FILE = FileState(-1, 0)
+
 _OUTCOME = tuple(field.name for field in fields(Outcome))
 # file names, which need not be UTF-8
 _NAMES = frozenset({"score_file", "overlay_file", "map_file"})
@@ -92,28 +95,36 @@ class Ledger:
         ).fetchall()
         return _to_row(rows[0]) if rows else None
 
-    def finished(self, row: ImageRow, result: Result, now: float) -> None:
+    def finished(self, row: ImageRow, result: Result, now: float, *, gone: bool = False) -> None:
         """The result of the image in hand is on the disk.
 
         It waits again if new content arrived, or a retry was asked for, while it was in hand.
+
+        Args:
+            row: the image, as it was taken.
+            result: of what it held.
+            now: Unix seconds.
+            gone: the file is there no more; whatever comes under its name is new content.
         """
         outcome = Outcome.of(row.path, result)
         columns = ", ".join(f"{name} = ?" for name in _OUTCOME)
         self._database.execute(
             "UPDATE images SET state = iif(arrived = ?1, ?2, 'waiting'), due = iif(arrived = ?1, NULL, 0),"
             " redo = redo AND arrived != ?1, reason = ?3, finished = ?4, begun = NULL, interruptions = 0,"
-            f" {columns} WHERE path = ?",
+            f" size = iif(?5, {NO_FILE.size}, size), mtime_ns = iif(?5, {NO_FILE.mtime_ns}, mtime_ns), {columns}"
+            " WHERE path = ?",
             (
                 row.arrived,
                 result.status,
                 "; ".join(result.reasons),
                 now,
+                gone,
                 *(_to_column(name, getattr(outcome, name)) for name in _OUTCOME),
                 to_key(row.path),
             ),
         )
 
-    def failed(self, row: ImageRow, reason: str, now: float, *, heals: bool = True) -> None:
+    def failed(self, row: ImageRow, reason: str, now: float, *, gone: bool = False) -> None:
         """The image in hand could not be done; it is due again after a pause, twice as long each time.
 
         It waits, and is due at once, if new content arrived, or a retry was asked for, while it was in hand.
@@ -122,14 +133,15 @@ class Ledger:
             row: the image, as it was taken.
             reason: for a person.
             now: Unix seconds.
-            heals: whether trying again is of any use before new content arrives.
+            gone: the file is there no more; trying again is of no use before something comes under its name.
         """
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(row.attempts - 1, 30))
-        due = now + pause_s if heals else None
+        due = None if gone else now + pause_s
         self._database.execute(
             "UPDATE images SET state = iif(arrived = ?1, 'failed', 'waiting'), reason = iif(arrived = ?1, ?2, ''),"
-            " due = iif(arrived = ?1, ?3, 0), begun = NULL, interruptions = 0, finished = ?4 WHERE path = ?5",
-            (row.arrived, reason, due, now, to_key(row.path)),
+            " due = iif(arrived = ?1, ?3, 0), begun = NULL, interruptions = 0, finished = ?4,"
+            f" size = iif(?6, {NO_FILE.size}, size), mtime_ns = iif(?6, {NO_FILE.mtime_ns}, mtime_ns) WHERE path = ?5",
+            (row.arrived, reason, due, now, to_key(row.path), gone),
         )
 
     def postponed(self, relative: PurePath, until: float) -> None:

@@ -2,6 +2,7 @@
 
 import queue
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -60,3 +61,15 @@ def test_what_is_moved_out_of_the_folder_is_no_hint(tmp_path: Path) -> None:
         (tmp_path / "in" / "last.bmp").write_bytes(b"1")
         found = drained(hints.paths, {tmp_path / "in" / "last.bmp"})
     assert all(path.is_relative_to(tmp_path / "in") for path in found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors as Linux lists them")
+def test_folder_that_is_away_costs_nothing(tmp_path: Path) -> None:
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    before = held()
+    for _ in range(5):
+        with pytest.raises(OSError, match="No such file"), folder_hints(tmp_path / "away"):
+            pass
+    assert held() == before

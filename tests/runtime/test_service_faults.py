@@ -16,6 +16,7 @@ from watch_bench import AT_ONCE, Bench, sha256_of, temporaries, wait_for
 
 from runtime import disk, scoring, service
 from runtime.errors import InflamapError, UnreadableImage
+from runtime.file_state import FileState
 from runtime.folder_watch import WatchSettings
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.outputs import result_files
@@ -262,12 +263,12 @@ def test_row_is_done_only_when_every_file_is_there(
         rename_file(source, target)
         see("renamed", target.name.split(".bmp")[0] + ".bmp")
 
-    def finish(ledger: Ledger, row: ImageRow, result: Result, now: float) -> None:
+    def finish(ledger: Ledger, row: ImageRow, result: Result, now: float, **keywords: bool) -> None:
         files = result_files(row.path)
         wanted = [files.score, files.overlay, *([files.map] if result.map else [])]
         assert all((bench.out / file).stat().st_size for file in wanted)
         assert bench.record(row.path.name)["image"]["sha256"] == sha256_of(bench.folder / row.path)
-        finished(ledger, row, result, now)
+        finished(ledger, row, result, now, **keywords)
         see("finished", row.path.name)
 
     monkeypatch.setattr(scoring, "write_result", write)
@@ -294,7 +295,7 @@ def test_result_written_before_a_kill_is_taken_over(
     for name in ("a.bmp", "b.bmp"):
         save_image(bench.folder / name, patch_of_skin)
 
-    def kill(*_: object) -> None:
+    def kill(*_: object, **_keywords: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched:
@@ -510,9 +511,9 @@ def test_images_counted_as_failed_are_images_and_not_attempts(bench: Bench, monk
     tries: list[int] = []
     failed = Ledger.failed
 
-    def at_once(ledger: Ledger, row: ImageRow, reason: str, _now: float, *, heals: bool = True) -> None:
+    def at_once(ledger: Ledger, row: ImageRow, reason: str, _now: float, *, gone: bool = False) -> None:
         tries.append(row.attempts)
-        failed(ledger, row, reason, 0.0 if len(tries) < 4 else time.time(), heals=heals)
+        failed(ledger, row, reason, 0.0 if len(tries) < 4 else time.time(), gone=gone)
 
     monkeypatch.setattr(Ledger, "failed", at_once)
     assert bench.once() == Tally(failed=1)
@@ -525,3 +526,148 @@ def test_folder_that_is_gone_is_noted_for_status_until_it_is_back(bench: Bench) 
         wait_for(lambda: "cannot be listed" in (bench.noted("folder_fault") or ""))
         bench.folder.with_name("away").rename(bench.folder)
         wait_for(lambda: bench.noted("folder_fault") is None)
+
+
+def test_results_survive_a_folder_that_is_away(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    for name in ("a.bmp", "b.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+    bench.once()
+    written = {path: path.read_bytes() for path in bench.out.glob("*.bmp.*")}
+    assert len(written) == 6
+    with bench.running():
+        bench.folder.rename(bench.folder.with_name("away"))
+        bench.retry_all()
+        wait_for(lambda: set(bench.states().values()) == {"failed"})
+        assert {path: path.read_bytes() for path in bench.out.glob("*.bmp.*")} == written
+        bench.folder.with_name("away").rename(bench.folder)
+
+
+@pytest.mark.parametrize("settle_s", [0.0, 0.05])
+def test_many_files_that_are_being_written_neither_spin_the_loop_nor_keep_it_from_stopping(
+    bench: Bench, settle_s: float, patch_of_skin: npt.NDArray[np.uint8]
+) -> None:
+    data = cv2.imencode(".bmp", patch_of_skin[:130, :130])[1].tobytes()
+    with open_ledger(bench.out, create=True) as ledger:
+        for number in range(300):
+            (bench.folder / f"{number}.bmp").write_bytes(data)
+            ledger.arrived(Path(f"{number}.bmp"), FileState(1, number), 0.0)
+    stop = threading.Event()
+    settings = ServiceSettings(WatchSettings(settle_s=settle_s, poll_s=0.01), 0.5, 0.0)
+    with open_ledger(bench.out, create=True) as ledger:
+        threading.Timer(1.0, stop.set).start()
+        started = time.monotonic()
+        watch(bench.folder, bench.out, ledger, bench.model, settings, stop, say=bench.said.append)
+    assert time.monotonic() - started < 5.0
+    assert bench.said, "none came to its turn"
+
+
+def test_image_that_was_put_back_is_scored_by_the_next_watch_too(
+    bench: Bench, tmp_path: Path, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    save_image(bench.folder / "v.bmp", patch_of_skin)
+    file = FileState.of(bench.folder / "v.bmp")
+    assert file is not None
+    with open_ledger(bench.out, create=True) as ledger:
+        ledger.arrived(Path("v.bmp"), file, 0.0)
+    # as on a mount point that is empty until the share is there
+    (bench.folder / "v.bmp").rename(tmp_path / "aside")
+    assert bench.once() == Tally()
+    assert bench.states() == {"v.bmp": "failed"}
+    (tmp_path / "aside").rename(bench.folder / "v.bmp")
+    assert bench.once() == Tally(done=1)
+
+
+def test_new_content_that_was_away_at_its_turn_does_not_keep_the_old_score(
+    bench: Bench, tmp_path: Path, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    path = bench.folder / "v.bmp"
+    save_image(path, patch_of_skin)
+    bench.once()
+    save_image(path, patch_of_skin[::-1].copy())
+    file = FileState.of(path)
+    assert file is not None
+    with open_ledger(bench.out) as ledger:
+        ledger.arrived(Path("v.bmp"), file, time.time())
+    path.rename(tmp_path / "aside")
+    assert bench.once() == Tally(kept=1)
+    (tmp_path / "aside").rename(path)
+    assert bench.once() == Tally(done=1)
+    assert bench.record("v.bmp")["image"]["sha256"] == sha256_of(path)
+
+
+def test_image_that_cannot_be_looked_at_is_not_taken_for_gone(
+    bench: Bench,
+    patch_of_skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = bench.folder / "v.bmp"
+    save_image(path, patch_of_skin)
+    bench.once()
+    save_image(path, patch_of_skin[::-1].copy())
+    stat = Path.stat
+
+    def refuse_in_scoring(self: Path, **keywords: Any) -> os.stat_result:
+        if self == path and threading.current_thread().name.startswith("scoring"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **keywords)
+
+    monkeypatch.setattr(Path, "stat", refuse_in_scoring)
+    assert bench.once() == Tally(failed=1)
+    monkeypatch.setattr(Path, "stat", stat)
+    assert bench.once() == Tally(done=1)
+    assert bench.record("v.bmp")["image"]["sha256"] == sha256_of(path)
+
+
+def test_file_of_the_far_future_is_scored(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    save_image(bench.folder / "v.bmp", patch_of_skin)
+    os.utime(bench.folder / "v.bmp", (10_413_792_000, 10_413_792_000))
+    assert bench.once() == Tally(done=1)
+    assert bench.once() == Tally()
+
+
+def test_overlay_that_was_open_when_its_result_was_withdrawn_goes_later(
+    bench: Bench,
+    patch_of_skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, overlay = bench.folder / "v.bmp", bench.out / "v.bmp.overlay.jpg"
+    save_image(path, patch_of_skin)
+    bench.once()
+    unlink = Path.unlink
+
+    def refuse(self: Path, **keywords: Any) -> None:
+        if self == overlay:
+            raise PermissionError(13, "Permission denied", str(self))
+        unlink(self, **keywords)
+
+    monkeypatch.setattr("runtime.outputs.PATIENCE_S", 0.0)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    path.write_bytes(path.read_bytes()[:500])
+    assert bench.once() == Tally(failed=1)
+    assert overlay.exists()
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert bench.once() == Tally(failed=1)
+    assert not list(bench.out.glob("v.bmp.*"))
+
+
+def test_file_that_could_not_be_looked_at_for_a_moment_is_not_lost(
+    bench: Bench,
+    patch_of_skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_image(bench.folder / "v.bmp", patch_of_skin)
+    of, asked = FileState.of, []
+
+    def fail_once(path: Path) -> FileState | None:
+        asked.append(path)
+        return None if len(asked) == 1 else of(path)
+
+    monkeypatch.setattr(FileState, "of", fail_once)
+    assert bench.once() == Tally(done=1)

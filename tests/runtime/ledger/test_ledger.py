@@ -296,7 +296,7 @@ def test_new_images_come_before_those_asked_for_again(ledger: Ledger) -> None:
 
 def test_failure_that_cannot_heal_waits_for_new_content(ledger: Ledger) -> None:
     ledger.arrived(ONE, FILE, NOW)
-    ledger.failed(take(ledger), "the file is gone", NOW, heals=False)
+    ledger.failed(take(ledger), "the file is gone", NOW, gone=True)
     assert ledger.recover() == []
     assert ledger.take(NOW + 1e6) is None
     ledger.arrived(ONE, FILE, NOW + 1e6)
