@@ -1,5 +1,6 @@
 """What the file system says of a file, without opening it."""
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def is_missing(path: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; no when it cannot be looked at, where pathlib would raise."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False

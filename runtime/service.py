@@ -20,7 +20,7 @@ from typing import TypeVar
 from runtime.disk import shortage
 from runtime.earlier_result import earlier_result, withdraw_stale_result
 from runtime.errors import InflamapError, one_line
-from runtime.file_state import FileState, is_missing
+from runtime.file_state import FileState, is_folder, is_missing
 from runtime.folder_watch import FolderWatch, WatchSettings, watch_folder
 from runtime.ledger import ImageRow, Ledger
 from runtime.ledger.ledger import LONGEST_PAUSE_S
@@ -249,7 +249,7 @@ class _Service:
 
     def _is_gone(self, path: Path) -> bool:
         """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
-        return self._folder.is_dir() and is_missing(path) and self._folder.is_dir()
+        return is_folder(self._folder) and is_missing(path) and is_folder(self._folder)
 
     def _conclude(self, hand: _InHand) -> None:
         """Write the result, tell the ledger, say the line."""

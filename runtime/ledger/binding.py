@@ -44,8 +44,13 @@ def watched_images(out: Path) -> frozenset[PurePath]:
 
 
 def _is_another(earlier: Path, folder: Path, ledger: Ledger) -> bool:
-    if earlier.exists():
+    try:
         return not earlier.samefile(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
+        # there, and not to be looked at
+        return True
     known = list(ledger.known())
     # one is enough: size and time of change to the nanosecond are no coincidence, and others may have been archived
     return bool(known) and not any(FileState.of(folder / relative) == file for relative, file in known)

@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import InflamapError
 from runtime.folder_watch import WatchSettings
 from runtime.ledger import ImageRow, open_ledger
 from runtime.scoring import Model
 from runtime.service import ServiceSettings, Tally, watch
 
 AT_ONCE = WatchSettings(settle_s=0.0, rescan_s=0.05, poll_s=0.01)
+
+
+class Stop(threading.Event):
+    """Tells whether the watch has come as far as to ask for it: from then on it is in its loop."""
+
+    asked = False
+
+    def is_set(self) -> bool:
+        self.asked = True
+        return super().is_set()
 
 
 @dataclass
@@ -41,7 +50,7 @@ class Bench:
     @contextmanager
     def running(self, min_free_gb: float = 0.0) -> Iterator[threading.Event]:
         """A watch in a thread while it is entered; setting what is given stops it."""
-        stop = threading.Event()
+        stop = Stop()
         failures: list[BaseException] = []
 
         def run() -> None:
@@ -55,20 +64,13 @@ class Bench:
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            wait_for(self.is_open)
+            wait_for(lambda: stop.asked or bool(failures))
             yield stop
         finally:
             stop.set()
             thread.join(20)
         assert not thread.is_alive()
         assert not failures, failures
-
-    def is_open(self) -> bool:
-        try:
-            with open_ledger(self.out):
-                return True
-        except InflamapError:
-            return False
 
     def rows(self) -> dict[str, ImageRow]:
         with open_ledger(self.out) as ledger:
