@@ -7,6 +7,8 @@ that `inflamap score` never touches torch and `inflamap --version` touches nothi
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,10 +71,17 @@ def _command_without(name: str, missing: str, extra: str) -> click.Command:
     return stand_in
 
 
-def _end_by_sigterm() -> None:
-    """Have SIGTERM end a command as an error does: temporary folders go, and other processes it started end with it."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a command as an error does: temporary folders go, and processes that it started end with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @click.group(
@@ -97,9 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-    _end_by_sigterm()
     try:
-        exit_code = inflamap(arguments, standalone_mode=False)
+        with _ended_by_sigterm():
+            exit_code = inflamap(arguments, standalone_mode=False)
         sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
