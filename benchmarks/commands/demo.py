@@ -143,7 +143,7 @@ def _show(
         ("all scores", folder / TABLE_FILE, "a table"),
         ("the model", bundle.folder, "a bundle, for --bundle"),
     ]
-    places = [(name, f"{shlex.quote(str(place))}   {what}") for name, place, what in left]
+    places = [(name, f"{shlex.quote(str(place))} ({what})") for name, place, what in left]
     write_atomically(folder / REPORT_FILE, demo_page(found, places, steps.commands))
     write_atomically(folder / SUMMARY_FILE, (json.dumps(found.to_json(), indent=2) + "\n").encode())
     print_result("\n".join(_summary(found, places)))
@@ -167,12 +167,12 @@ def _summary(found: "DemoFigures", places: Sequence[tuple[str, str]]) -> list[st
 
 def _entries(lines: Sequence[tuple[str, str]]) -> list[str]:
     """Name and text, wrapped and aligned."""
-    indent = " " * 13
+    indent = " " * 14
     return [
         line
         for name, text in lines
         for line in textwrap.wrap(
-            f"{name:<11}{text}", WIDTH, initial_indent="  ", subsequent_indent=indent, break_long_words=False
+            f"{name:<12}{text}", WIDTH, initial_indent="  ", subsequent_indent=indent, break_long_words=False
         )
     ]
 
