@@ -55,9 +55,9 @@ class ServiceSettings:
     once: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tally:
-    """What this run of the watch has done so far.
+    """What a run of the watch has done.
 
     Attributes:
         done: results written.
@@ -110,10 +110,11 @@ def watch(
     Raises:
         InflamapError: there is no such folder; or, with `once`, the disk has too little room to go on.
     """
-    tally = Tally()
+    faults = 0
 
     def warn(line: str) -> None:
-        tally.failed += 1
+        nonlocal faults
+        faults += 1
         say(f"inflamap: {line}")
 
     known = [(folder / relative, file) for relative, file in ledger.known()]
@@ -121,8 +122,8 @@ def watch(
         watch_folder(folder, settings.watch, known=known, once=settings.once, warn=warn) as found,
         ThreadPoolExecutor(1, "scoring") as thread,
     ):
+        service = _Service(folder, out, ledger, model, settings, found, thread, stop, say)
         try:
-            service = _Service(folder, out, ledger, model, settings, found, thread, stop, tally, say)
             service.start()
             service.run()
         except Exception:
@@ -130,11 +131,16 @@ def watch(
             with suppress(sqlite3.Error):
                 ledger.release()
             raise
-    return tally
+    return Tally(service.done, service.kept, faults + len(service.failing))
 
 
 class _Service:
-    """The loop and what it works with."""
+    """The loop and what it works with.
+
+    Attributes:
+        done, kept: as in `Tally`.
+        failing: images that could not be done the last time and are still there, with the reason.
+    """
 
     def __init__(
         self,
@@ -146,16 +152,16 @@ class _Service:
         found: FolderWatch,
         thread: ThreadPoolExecutor,
         stop: threading.Event,
-        tally: Tally,
         say: Callable[[str], None],
     ) -> None:
         self._folder, self._out, self._ledger, self._model, self._settings = folder, out, ledger, model, settings
-        self._found, self._thread, self._stop, self._tally, self._say = found, thread, stop, tally, say
+        self._found, self._thread, self._stop, self._say = found, thread, stop, say
+        self.done = self.kept = 0
+        self.failing: dict[PurePath, str] = {}
         self._real_folder, self._real_out = folder.resolve(), out.resolve()
         self._paused: str | None = None
         self._next_disk_check = 0.0
         self._folder_fault: str | None = None
-        self._failing: dict[PurePath, str] = {}
         self._listed_again = False
         self._say_unsettled_at = time.monotonic() + settings.watch.settle_s + SILENCE_S
 
@@ -163,9 +169,8 @@ class _Service:
         """Take up what an earlier run left, and say what it left that is not as it would be made now."""
         now = time.time()
         for path in self._ledger.recover():
-            self._tally.failed += 1
-            self._failing[path] = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
-            self._say_failed(path, self._failing[path])
+            self.failing[path] = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
+            self._say_failed(path, self.failing[path])
         um_per_px = self._settings.um_per_px
         if um_per_px is not None:
             self._ledger.retry_without_scale(now)
@@ -269,13 +274,12 @@ class _Service:
             self._fail(row, str(InflamapError(f"{path}: unexpected {type(problem).__name__}", seen=problem)))
         else:
             self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
-            if self._failing.pop(row.path, None) is not None:
-                self._tally.failed -= 1
+            self.failing.pop(row.path, None)
             if isinstance(found, Examined):
-                self._tally.done += 1
+                self.done += 1
                 self._say(summary_line(result))
             else:
-                self._tally.kept += 1
+                self.kept += 1
             if gone:
                 self._found.forget(path)
                 self._say(f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays")
@@ -294,18 +298,16 @@ class _Service:
         if not gone and not self._would_write_into_folder(row):
             withdraw_stale_result(path, row.path, self._out)
         self._surely(partial(self._ledger.failed, row, reason, time.time(), gone=gone))
-        known = self._failing.get(row.path)
         # one that fails again and again is told of once
-        if known != reason:
+        if self.failing.get(row.path) != reason:
             self._say_failed(row.path, reason)
         if gone:
             # it is to be noticed when it comes back; that somebody took it away is no failure of ours
             self._found.forget(path)
-            self._failing.pop(row.path, None)
+            self.failing.pop(row.path, None)
         else:
             self._found.look(path)
-            self._failing[row.path] = reason
-        self._tally.failed += (row.path in self._failing) - (known is not None)
+            self.failing[row.path] = reason
 
     def _say_failed(self, relative: PurePath, reason: str) -> None:
         self._say(f"inflamap: {one_line(relative.as_posix())}: {reason}")
