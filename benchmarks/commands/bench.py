@@ -22,6 +22,7 @@ from benchmarks.frame_timing import (
     time_engines,
 )
 from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from runtime.commands.finite_range import FiniteRange
 from runtime.console import print_result, reporter
 from runtime.engines.registry import AUTO, ENGINE_NAMES, default_threads, engine_called
 from runtime.errors import CheckFailed, one_line
@@ -33,8 +34,8 @@ MICROSCOPE_FRAMES_PER_SECOND = 9
 @click.command()
 @click.argument("bundle_folder", metavar="[BUNDLE]", type=click.Path(path_type=Path), default=DEFAULT_BUNDLE)
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of images to time. Default: synthetic frames.")
-@click.option("--um-per-px", type=click.FloatRange(min=0, min_open=True), help="Sampling of the images.")
-@click.option("--budget-ms", type=click.FloatRange(min=0, min_open=True), help="End with 1 when p95 is above this.")
+@click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of the images.")
+@click.option("--budget-ms", type=FiniteRange(min=0, min_open=True), help="End with 1 when p95 is above this.")
 @click.option("--engines", default=AUTO, show_default=True, help=f"auto or some of {','.join(ENGINE_NAMES)}.")
 @click.option("--threads", type=click.IntRange(min=1), help="Cores to use at most. Default: half, 4 at most.")
 @click.option(

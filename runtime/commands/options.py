@@ -1,7 +1,6 @@
 """Options that commands share."""
 
 import functools
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,8 @@ from typing import Any
 import click
 
 from runtime.bundle import DEFAULT_BUNDLE
+from runtime.commands.finite_range import FiniteRange
 from runtime.engines.registry import AUTO, ENGINE_NAMES
-
-
-class FiniteRange(click.FloatRange):
-    """A range of numbers; a NaN is in every range of click's, and infinity in most."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{number} is no number", param, ctx)
-        return number
 
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from runtime.bundle import open_bundle
-from runtime.commands.options import FiniteRange, scoring_options
+from runtime.commands.finite_range import FiniteRange
+from runtime.commands.options import scoring_options
 from runtime.console import reporter
 from runtime.folder_watch import WatchSettings, require_folder
 from runtime.ledger import Ledger, open_ledger

@@ -7,6 +7,7 @@ import click
 
 from runtime.bundle import open_bundle
 from runtime.bundle_files import MANIFEST_FILE
+from runtime.commands.finite_range import FiniteRange
 from runtime.console import reporter
 from runtime.dense_map import Geometry
 from runtime.engines import Engine
@@ -22,7 +23,7 @@ from trainer.split import seen_in_training
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--um-per-px", type=click.FloatRange(min=0, min_open=True), help="Sampling of DATA where it tells none.")
+@click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of DATA where it tells none.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluate(model: Path, data: Path, um_per_px: float | None, as_json: bool) -> None:
     """Compare MODEL, a run or a bundle, with the experts' scores in DATA, on patches it was not trained on."""

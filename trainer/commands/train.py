@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from runtime.commands.finite_range import FiniteRange
 from runtime.console import reporter
 from trainer.dataset import read_scored_patches
 from trainer.fit import FitSettings, fit
@@ -16,7 +17,7 @@ from trainer.split import split_patches
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", "run", type=click.Path(path_type=Path), required=True, help="RUN folder to write.")
-@click.option("--um-per-px", type=click.FloatRange(min=0, min_open=True), help="Sampling of DATA where it tells none.")
+@click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of DATA where it tells none.")
 @click.option("--epochs", type=click.IntRange(min=1), default=FitSettings.epochs, show_default=True)
 @click.option(
     "--split",
