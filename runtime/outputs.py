@@ -22,6 +22,8 @@ from typing import Any
 from runtime.errors import InflamapError
 
 SCORE, OVERLAY, MAP = ".score.json", ".overlay.jpg", ".map.ome.tif"
+# of `runtime.ledger`, named here for those who only ask whether there is one
+LEDGER_FILE = "inflamap.db"
 LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP))
 # of Linux's file systems in bytes; Windows counts 255 UTF-16 units, which are never more
 LONGEST_NAME = 255

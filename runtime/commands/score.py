@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import click
@@ -12,8 +12,7 @@ from runtime.commands.options import scoring_options
 from runtime.console import print_result, reporter
 from runtime.errors import InflamapError
 from runtime.inputs import gather_inputs
-from runtime.ledger.binding import watched_images
-from runtime.outputs import check_output_folder
+from runtime.outputs import LEDGER_FILE, check_output_folder
 from runtime.result import Result, summary_line
 from runtime.scoring import Model, score_file
 
@@ -47,7 +46,12 @@ def score(
 
         for path, fault in inputs.faults:
             fail(path, fault)
-        watched = watched_images(out)
+        watched: frozenset[PurePath] = frozenset()
+        if (out / LEDGER_FILE).exists():
+            # some 50 ms, which only a folder that a watch keeps account of costs
+            from runtime.ledger.binding import watched_images
+
+            watched = watched_images(out)
         for done, image in enumerate(inputs.images, 1):
             try:
                 if image.relative in watched:

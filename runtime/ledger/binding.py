@@ -4,8 +4,8 @@ from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
-from runtime.ledger.database import LEDGER_FILE
 from runtime.ledger.ledger import Ledger, open_ledger
+from runtime.outputs import LEDGER_FILE
 
 FOLDER_NOTE = "folder"
 

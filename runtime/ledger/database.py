@@ -8,8 +8,8 @@ from pathlib import Path
 from runtime.disk import is_network_folder
 from runtime.errors import InflamapError
 from runtime.ledger.row import State
+from runtime.outputs import LEDGER_FILE
 
-LEDGER_FILE = "inflamap.db"
 # raised when a column or its meaning changes
 LEDGER_VERSION = 1
 # for UPDATE ... RETURNING

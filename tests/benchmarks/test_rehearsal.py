@@ -22,6 +22,7 @@ def run(folder: Path, sources: list[bytes], *options: str) -> Rehearsal:
         count=6,
         settle_s=0.3,
         log=folder / "watch.log",
+        show=lambda _command: None,
         progress=lambda _label, _done, _total: None,
     )
 

@@ -16,7 +16,8 @@ from made_up import result_of
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.database import LEDGER_FILE, LEDGER_VERSION
+from runtime.ledger.database import LEDGER_VERSION
+from runtime.outputs import LEDGER_FILE
 
 ONE = Path("a.bmp")
 FILE = FileState(10, 20)
