@@ -16,7 +16,7 @@ import psutil
 from benchmarks.microscope import Microscope
 from runtime.errors import CheckFailed
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.database import LEDGER_FILE
+from runtime.outputs import LEDGER_FILE
 
 # a watch that does nothing for so long has stopped
 PATIENCE_S = 60.0
@@ -77,7 +77,7 @@ def rehearse(
     count: int,
     settle_s: float,
     log: Path,
-    show: Callable[[str], object] = str,
+    show: Callable[[str], None],
     progress: Callable[[str, int, int], None],
 ) -> Rehearsal:
     """Watch, save, wait until every frame has its row, and stop the watch.

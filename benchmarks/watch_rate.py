@@ -8,22 +8,18 @@ when the watch falls behind: the last tenth of the frames waits longer than the 
 
 import argparse
 import json
-import signal
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.frame_timing import paint_frames
 from benchmarks.microscope import FRAMES_PER_SECOND
 from benchmarks.rehearsal import Rehearsal, rehearse
+from runtime.cli import ended_by_sigterm
 from runtime.console import reporter
 from runtime.folder_watch import WatchSettings
-from trainer.phantom import draw_subjects, paint_frame
-from trainer.phantom.files import draw_severity_map, encode_bmp
 
-SOURCES = 6
 MOST_DRIFT_S = 1.0
 
 
@@ -32,12 +28,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--per-second", type=float, default=FRAMES_PER_SECOND)
     chosen = parser.parse_args()
-    # so that the watch ends with it
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    with tempfile.TemporaryDirectory() as name, reporter() as report:
+    with ended_by_sigterm(), tempfile.TemporaryDirectory() as name, reporter() as report:
         folder = Path(name)
+        frames = paint_frames(folder / "frames", report.progress)
         found = rehearse(
-            [_frame(seed) for seed in range(SOURCES)],
+            [path.read_bytes() for path in frames.paths],
             folder / "microscope",
             folder / "results",
             ["--min-free", "0"],
@@ -45,6 +40,7 @@ def main() -> int:
             count=round(chosen.seconds * chosen.per_second),
             settle_s=WatchSettings.settle_s,
             log=folder / "watch.log",
+            show=report.say,
             progress=report.progress,
         )
     print(json.dumps(found.to_json(), indent=2))
@@ -57,11 +53,6 @@ def drift_s(found: Rehearsal) -> float:
     """How much longer the last tenth of the frames took than the first, in seconds (medians)."""
     tenth = max(1, len(found.latency_s) // 10)
     return statistics.median(found.latency_s[-tenth:]) - statistics.median(found.latency_s[:tenth])
-
-
-def _frame(seed: int) -> bytes:
-    rng = np.random.default_rng(seed)
-    return encode_bmp(paint_frame(draw_subjects(seed)[0], draw_severity_map(rng), rng))
 
 
 if __name__ == "__main__":

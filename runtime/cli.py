@@ -72,7 +72,7 @@ def _command_without(name: str, missing: str, extra: str) -> click.Command:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends a command as an error does: temporary folders go, and processes that it started end with it."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        with _ended_by_sigterm():
+        with ended_by_sigterm():
             exit_code = inflamap(arguments, standalone_mode=False)
         sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except (click.Abort, KeyboardInterrupt):

@@ -127,9 +127,7 @@ class Result:
             result = msgspec.convert({**document, "overlay": document["overlay"]["file"]}, Result)
             words = [result.model.name, result.model.engine, result.model.precision, *result.reasons]
             # where they are kept, text is UTF-8
-            json.dumps(
-                [words, result.score and result.score.area_fraction], default=asdict, ensure_ascii=False
-            ).encode()
+            json.dumps([words, result.score and result.score.area_fraction], ensure_ascii=False).encode()
         except (KeyError, TypeError, RecursionError, UnicodeEncodeError, msgspec.ValidationError) as error:
             raise ValueError(f"not a record of inflamap: {type(error).__name__} {error}") from error
         score = result.score
@@ -151,4 +149,9 @@ def summary_line(result: Result) -> str:
         return f"{name}: withheld: {'; '.join(result.reasons)}"
     line = f"{name}: {result.score.mean:.2f} (grade {result.score.grade})"
     share = result.score.withheld_fraction
-    return f"{line}; {'under 1%' if 0 < share < 0.01 else f'{share:.0%}'} of the cells withheld" if share else line
+    return f"{line}; {share_in_words(share)} of the cells withheld" if share else line
+
+
+def share_in_words(share: float) -> str:
+    """A share above 0, never rounded to nothing."""
+    return "under 1%" if share < 0.01 else f"{share:.0%}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from runtime.errors import one_line
 from runtime.ledger import ImageRow, State
+from runtime.result import share_in_words
 
 _DONE = (State.SCORED, State.WITHHELD)
 
@@ -43,8 +44,7 @@ def _remark(row: ImageRow) -> str:
     """Why there is no score; for a scored image, what was left out of it."""
     if not row.reason:
         return ""
-    share = row.outcome.withheld_fraction or 0.0
-    left_out = f"{'under 1%' if share < 0.01 else f'{share:.0%}'} of the cells left out: "
+    left_out = f"{share_in_words(row.outcome.withheld_fraction or 0.0)} of the cells left out: "
     return f"  ({left_out if row.state is State.SCORED else ''}{one_line(row.reason)})"
 
 

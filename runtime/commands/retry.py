@@ -28,16 +28,10 @@ def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
     with open_ledger(out) as ledger:
         chosen = _chosen(ledger, paths, everything)
         ledger.retry(chosen, time.time())
-    running = is_held(out)
+    idle = bool(chosen) and is_held(out) is False
+    hint = f"; next: inflamap watch FOLDER --out {out}, for none is running" if idle else ""
     with reporter() as report:
-        report.say(
-            f"{len(chosen)} image{'s' * (len(chosen) != 1)} to be scored anew"
-            + (
-                ""
-                if running is not False or not chosen
-                else f"; next: inflamap watch FOLDER --out {out}, for none is running"
-            )
-        )
+        report.say(f"{len(chosen)} image{'s' * (len(chosen) != 1)} to be scored anew{hint}")
 
 
 def _chosen(ledger: Ledger, paths: Sequence[Path], everything: bool) -> list[PurePath]:
