@@ -199,7 +199,7 @@ def watch_folder(
         folder: only read.
         settings: how patient to be.
         known: files with the content that was taken by an earlier watch.
-        once: list the folder once, and hear no events.
+        once: list the folder at the start and when asked to, and hear no events.
         clock: seconds on a steady clock.
         warn: told of each folder that cannot be listed, and of events that do not come, when that begins.
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,5 +91,4 @@ def _note_start(ledger: Ledger, model: Model, um_per_px: float | None, say: Call
     manifest = model.bundle.manifest
     ledger.note("model", {"name": manifest.name, "sha256": model.sha256, "synthetic": manifest.synthetic})
     ledger.note("process", os.getpid())
-    ledger.note("started", time.time())
     ledger.note("paused", None)
