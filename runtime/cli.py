@@ -96,7 +96,10 @@ def inflamap(debug: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and turn what went wrong into one line and an exit code: 1 a check failed, 2 bad input or usage."""
+    """Run a command and turn what went wrong into one line and an exit code: 1 a check failed, 2 bad input or usage.
+
+    Where an error has details, each stands on a line of its own before it.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     # accepted anywhere on the line: it is added to a command that just failed
     debug = "--debug" in arguments
@@ -121,6 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"inflamap: {error.format_message().rstrip('.')}{hint}", err=True)
         sys.exit(2)
     except InflamapError as error:
+        for detail in error.details:
+            click.echo(detail, err=True)
         if debug:
             raise
         click.echo(f"inflamap: {error}", err=True)

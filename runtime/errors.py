@@ -1,5 +1,7 @@
 """Errors that a person can act on: what, the value seen, the value wanted, the next step."""
 
+from collections.abc import Iterable
+
 
 class InflamapError(Exception):
     """One line for the person at the keyboard; the command line prints it and exits with `exit_code`.
@@ -9,12 +11,16 @@ class InflamapError(Exception):
         seen: the value found.
         wanted: the value that would have been right.
         next_step: what to do now.
+        details: everything of its kind that was found, where that is much; printed before the line, a line each.
     """
 
     exit_code = 2
 
-    def __init__(self, what: str, *, seen: object = None, wanted: str = "", next_step: str = "") -> None:
+    def __init__(
+        self, what: str, *, seen: object = None, wanted: str = "", next_step: str = "", details: Iterable[str] = ()
+    ) -> None:
         self.what, self.seen, self.wanted, self.next_step = what, seen, wanted, next_step
+        self.details = tuple(map(one_line, details))
         parts = [what]
         if seen is not None:
             parts.append(f"seen: {seen}")
@@ -48,4 +54,4 @@ class BundleError(InflamapError):
 
 
 class DataError(InflamapError):
-    """A data set that cannot be trained on; every fault found is in the message."""
+    """A data set that cannot be trained on; `details` names every fault found."""

@@ -1,7 +1,8 @@
 """Scored patches: what the experts saw and said, checked as a whole before any training."""
 
 import hashlib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import DataError, InflamapError
-from runtime.images import find_images
-from runtime.images.patch import ASSUMED_UM_PER_PX, PatchPixels, read_patch
-from trainer.scores import SCORES_FILE, ScoredPatch, is_file, read_scores
+from runtime.images import find_images, looks_like_image, unlistable
+from runtime.images.patch import ASSUMED_UM_PER_PX, PatchPixels, read_patch_source
+from trainer.scores import SCORES_FILE, Listing, ScoredPatch, read_scores
+from trainer.table import Fault
 
 PHANTOM_FILE = "phantom.json"
-# an error line stays readable; the count of the rest is told
-FAULTS_SHOWN = 12
 Progress = Callable[[str, int, int], None]
 
 
@@ -27,6 +27,7 @@ class ScoredPatches:
         patches: what was said of each patch, N of them.
         pixels: uint8 [S, S] each, S the patch size or more, at the model's scale.
         sha256: of each patch's content, see `PatchPixels`.
+        image_sha256: of all pixels of the image it stands in: the same for all patches of one frame.
         grades: names of the K grades, lowest first.
         synthetic: whether the phantom drew it.
         notes: what the person should know, one line each.
@@ -35,6 +36,7 @@ class ScoredPatches:
     patches: tuple[ScoredPatch, ...]
     pixels: tuple[npt.NDArray[np.uint8], ...]
     sha256: tuple[str, ...]
+    image_sha256: tuple[str, ...]
     grades: tuple[str, ...]
     synthetic: bool
     notes: tuple[str, ...]
@@ -68,6 +70,7 @@ class ScoredPatches:
             patches=tuple(self.patches[row] for row in rows),
             pixels=tuple(self.pixels[row] for row in rows),
             sha256=tuple(self.sha256[row] for row in rows),
+            image_sha256=tuple(self.image_sha256[row] for row in rows),
         )
 
 
@@ -79,7 +82,7 @@ def read_scored_patches(
     um_per_px: float | None = None,
     progress: Progress = lambda _label, _done, _total: None,
 ) -> ScoredPatches:
-    """Read a data set: `scores.csv`, or one sub-folder per grade.
+    """Read a data set: `scores.csv`, or one sub-folder per grade. Each image is read once for all its patches.
 
     Args:
         folder: DATA of the contract.
@@ -89,85 +92,111 @@ def read_scored_patches(
         progress: told (label, done, total).
 
     Raises:
-        DataError: with every fault found: rows, values, and what was wanted.
+        DataError: `details` hold every fault found, in the table and in the images: row, value, and what was wanted.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", next_step="check DATA")
-    faults: list[str] = []
-    notes: list[str] = []
-    if (folder / SCORES_FILE).exists():
-        patches, grades = read_scores(folder, faults)
-    else:
-        patches, grades = _read_grade_folders(folder, notes, faults)
-    if not faults and len(grades) < 2:
-        faults.append(f"only {len(grades)} grade(s), wanted at least 2")
-
-    read: list[PatchPixels] = []
-    for done, patch in enumerate(patches):
-        if not is_file(folder / patch.path):
-            continue  # among the faults already, with its row
+    listing = read_scores(folder) if (folder / SCORES_FILE).exists() else _list_grade_folders(folder)
+    faults = list(listing.faults)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, patch in enumerate(listing.patches):
+        rows_of[patch.path].append(row)
+    read: dict[int, PatchPixels] = {}
+    done = 0
+    for path, rows in rows_of.items():
+        told = listing.patches[rows[0]].um_per_px
         try:
-            read.append(
-                read_patch(
-                    folder / patch.path,
-                    corner=patch.corner,
-                    um_per_px=um_per_px if patch.um_per_px is None else patch.um_per_px,
-                    patch_px=patch_px,
-                    model_um_per_px=model_um_per_px,
-                )
+            source = read_patch_source(
+                folder / path, um_per_px=um_per_px if told is None else told, model_um_per_px=model_um_per_px
             )
         except InflamapError as error:
-            faults.append(str(error))
-        progress("reading patches", done + 1, len(patches))
+            faults.append(Fault(listing.rows[rows[0]], str(error)))
+        else:
+            for row in rows:
+                try:
+                    read[row] = source.patch(listing.patches[row].corner, patch_px)
+                except DataError as error:
+                    faults.append(Fault(listing.rows[row], str(error)))
+        done += len(rows)
+        progress("reading patches", done, len(listing.patches))
     _refuse(folder, faults)
 
-    assumed = sum(here.assumed for here in read)
-    if assumed:
-        notes.append(
-            f"{assumed} of {len(patches)} patches tell no µm/px: {ASSUMED_UM_PER_PX} assumed (give --um-per-px)"
-        )
+    found = [read[row] for row in range(len(listing.patches))]
     return ScoredPatches(
-        tuple(replace(patch, um_per_px=here.um_per_px) for patch, here in zip(patches, read, strict=True)),
-        tuple(here.pixels for here in read),
-        tuple(here.sha256 for here in read),
-        grades,
+        tuple(replace(patch, um_per_px=here.um_per_px) for patch, here in zip(listing.patches, found, strict=True)),
+        tuple(here.pixels for here in found),
+        tuple(here.sha256 for here in found),
+        tuple(here.image_sha256 for here in found),
+        listing.grades,
         synthetic=(folder / PHANTOM_FILE).exists(),
-        notes=tuple(notes),
+        notes=(*listing.notes, *_notes(listing.patches, found)),
     )
 
 
-def _refuse(folder: Path, faults: list[str]) -> None:
-    if not faults:
-        return
-    shown = "; ".join(faults[:FAULTS_SHOWN])
-    rest = f"; and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-    raise DataError(f"{folder}: {len(faults)} fault(s) in the data set: {shown}{rest}")
-
-
-def _read_grade_folders(folder: Path, notes: list[str], faults: list[str]) -> tuple[list[ScoredPatch], tuple[str, ...]]:
-    """The images of one sub-folder per grade; what the person should know is appended to `notes` and `faults`."""
+def _list_grade_folders(folder: Path) -> Listing:
+    """The images of one sub-folder per grade."""
     if (folder / PHANTOM_FILE).exists():
         raise DataError(
             f"{folder}: an unfinished phantom", wanted=SCORES_FILE, next_step="run `inflamap phantom` there again"
         )
-    # a name with a dot in front is some program's own
     try:
-        names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+        children = sorted(folder.iterdir(), key=lambda child: child.name)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be listed", seen=error.strerror, next_step="give this user access to it"
         ) from error
-    patches = []
-
-    def cannot_list(error: OSError) -> None:
-        faults.append(f"{error.filename}: the folder cannot be listed: {error.strerror}; give this user access to it")
-
-    for grade, name in enumerate(names):
+    # a name with a dot in front is some program's own
+    grades = [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    faults: list[Fault] = []
+    patches: list[ScoredPatch] = []
+    notes: list[str] = []
+    for grade, child in enumerate(grades):
         # forward slashes, so that a run trained on Windows is exported on Linux
-        paths = [path.relative_to(folder).as_posix() for path in find_images(folder / name, on_error=cannot_list)]
+        paths = [path.relative_to(folder).as_posix() for path in _images(child, faults)]
         if not paths:
-            notes.append(f"no images in {name}: a grade without patches")
+            notes.append(f"no images in {child.name}: a grade without patches")
         patches += [ScoredPatch(path, None, (grade,), ("",), path, None, None) for path in paths]
     if not patches and not faults:
         raise DataError(f"{folder}: no scored patches", wanted=f"{SCORES_FILE}, or one sub-folder of images per grade")
-    return patches, tuple(names)
+    if len(grades) < 2:
+        faults.append(Fault(0, f"only 1 grade, wanted at least 2: a sub-folder for each, seen {grades[0].name}"))
+    beside = sum(map(looks_like_image, children))
+    if beside:
+        notes.append(f"{beside} images in none of the grades' sub-folders are left out")
+    names = tuple(child.name for child in grades)
+    return Listing(tuple(patches), (0,) * len(patches), names, tuple(notes), tuple(faults))
+
+
+def _images(folder: Path, faults: list[Fault]) -> list[Path]:
+    def cannot_list(error: OSError) -> None:
+        faults.append(Fault(0, str(unlistable(error))))
+
+    try:
+        return list(find_images(folder, on_error=cannot_list))
+    except InflamapError as error:
+        faults.append(Fault(0, str(error)))
+        return []
+
+
+def _refuse(folder: Path, faults: list[Fault]) -> None:
+    if faults:
+        raise DataError(
+            f"{folder}: {len(faults)} fault(s) in the data set",
+            wanted="none",
+            next_step="mend what the lines above name, then run it again",
+            details=[str(fault) for fault in sorted(faults, key=lambda fault: fault.row)],
+        )
+
+
+def _notes(patches: Sequence[ScoredPatch], found: Sequence[PatchPixels]) -> list[str]:
+    notes = []
+    images = {patch.path for patch in patches}
+    colour = {patch.path for patch, here in zip(patches, found, strict=True) if here.colour}
+    if colour:
+        notes.append(f"{len(colour)} of {len(images)} images are in colour: their luminance is used")
+    assumed = sum(here.assumed for here in found)
+    if assumed:
+        notes.append(
+            f"{assumed} of {len(patches)} patches tell no µm/px: {ASSUMED_UM_PER_PX} assumed (give --um-per-px)"
+        )
+    return notes

@@ -1,18 +1,21 @@
 """What the raters said of each patch: `scores.csv`, row by row."""
 
-import csv
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from trainer.table import Fault, read_table
 
 SCORES_FILE = "scores.csv"
 # grades beyond the usual 0 to 4 are believed when each has this many scores: fewer is a typing error
 BELIEVABLE_SCORES = 5
 # no image has more pixels along a side; a larger number does not fit what reads and hashes it
 LARGEST_POSITION = 2**31 - 1
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class ScoredPatch:
     """One patch with every rater's score.
 
     Attributes:
-        path: as written in the data set, below its folder.
+        path: as written in the data set, below its folder, with `/` between folders.
         corner: top-left pixel (x, y) of the patch in a whole frame, None when the file is the patch.
         scores: each rater's grade index.
         raters: names in the order of `scores`.
@@ -48,97 +51,149 @@ def median(scores: Sequence[int]) -> int:
     return sorted(scores)[(len(scores) - 1) // 2]
 
 
-def read_scores(folder: Path, faults: list[str]) -> tuple[list[ScoredPatch], tuple[str, ...]]:
-    """Rows of `scores.csv`, gathered patch by patch; every fault is appended to `faults`."""
-    rows_of: dict[tuple[str, tuple[int, int] | None], list[tuple[int, dict[str, str]]]] = defaultdict(list)
-    scores: dict[int, int] = {}
-    for number, row in _csv_rows(folder / SCORES_FILE, faults):
-        try:
-            scores[number] = _whole_number(row, "score")
-            corner = (_position(row, "x"), _position(row, "y")) if row.get("x") or row.get("y") else None
-            if row.get("um_per_px") and not 0 < _number(row["um_per_px"]) < math.inf:
-                raise ValueError(f"um_per_px {row['um_per_px']!r}, wanted a positive number")
-            if row.get("split") not in {None, "", "train", "val", "test"}:
-                raise ValueError(f"split {row['split']!r}, wanted train, val or test")
-        except ValueError as error:
-            faults.append(f"row {number}: {error}")
-            continue
-        rows_of[row["path"], corner].append((number, row))
-    highest = max(scores.values(), default=0)
-    believable = Counter(scores.values())
-    if highest > 4 and any(believable[grade] < BELIEVABLE_SCORES for grade in range(highest + 1)):
-        faults.extend(
-            f"row {number}: score {score}, wanted 0 to 4 (or {BELIEVABLE_SCORES} scores of every grade up to it)"
-            for number, score in scores.items()
-            if score > 4
-        )
-    patches = []
-    for (path, corner), rows in rows_of.items():
-        first_number, first = rows[0]
-        if not is_file(folder / path):
-            faults.append(f"row {first_number}: no file {path}")
-        # several rows without a name are several raters all the same
-        raters = tuple(
-            row.get("rater") or (f"rater {nth}" if len(rows) > 1 else "") for nth, (_number, row) in enumerate(rows, 1)
-        )
-        twice = [rater for rater, count in Counter(raters).items() if count > 1]
-        if twice:
-            faults.append(f"row {rows[-1][0]}: {path} scored twice by rater {twice[0]!r}, wanted one row a rater")
-        for column in ("subject", "split", "um_per_px"):
-            said = sorted({row.get(column) or "" for _number, row in rows})
-            if len(said) > 1:
-                faults.append(f"row {rows[-1][0]}: {path} has {column} {' and '.join(map(repr, said))}, wanted one")
-        patches.append(
-            ScoredPatch(
-                path,
-                corner,
-                tuple(scores[number] for number, _row in rows),
-                raters,
-                first.get("subject") or path,
-                first.get("split") or None,
-                float(first["um_per_px"]) if first.get("um_per_px") else None,
-            )
-        )
-    # a typing error may be a grade in the billions: no names are made for it
-    return patches, () if faults else tuple(str(grade) for grade in range(highest + 1))
+@dataclass(frozen=True)
+class Listing:
+    """A data set before any of its images is read.
+
+    Attributes:
+        patches: those whose file is there.
+        rows: the first line that speaks of each, 0 where there is no table.
+        grades: names of the K grades, lowest first.
+        notes: what the person should know, one line each.
+        faults: what must be mended; where there are any, `patches` serve to find more, and for nothing else.
+    """
+
+    patches: tuple[ScoredPatch, ...]
+    rows: tuple[int, ...]
+    grades: tuple[str, ...]
+    notes: tuple[str, ...]
+    faults: tuple[Fault, ...]
 
 
-def _csv_rows(path: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their line numbers, as a person's editor shows them."""
+def read_scores(folder: Path) -> Listing:
+    """The patches of `scores.csv`, each with all its raters, and everything that is wrong with them.
+
+    Paths lie below the data folder: an absolute one, or one with `..`, would hold on one machine only, and is a fault.
+    """
     try:
-        # utf-8-sig: spreadsheets begin the file with a byte order mark
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"path", "score"} - set(reader.fieldnames or ())
-            if missing:
-                faults.append(f"{SCORES_FILE}: no column {', '.join(sorted(missing))}, seen {reader.fieldnames}")
-                return
-            empty = True
-            for row in reader:
-                empty = False
-                if not row["path"] or row["score"] is None:
-                    faults.append(f"row {reader.line_num}: path or score is empty")
-                    continue
-                yield reader.line_num, row
-            if empty:
-                faults.append(f"{SCORES_FILE}: no rows")
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        faults.append(f"{SCORES_FILE}: {error}")
+        table = read_table(folder / SCORES_FILE, ("path", "score"))
+    except OSError as error:
+        return Listing((), (), (), (), (Fault(0, f"{SCORES_FILE}: cannot be read: {error.strerror}"),))
+    faults = list(table.faults)
+    if not table.rows and not faults:
+        faults.append(Fault(0, f"{SCORES_FILE}: no rows"))
+    rows = [_parse(number, cells, faults) for number, cells in table.rows]
+    grades, notes = _grades(rows, faults)
+
+    rows = [row for row in rows if row.path]
+    images, patches = _grouped(rows, lambda row: row.path), _grouped(rows, lambda row: row.patch)
+    # of whom a frame is, and how it was sampled, holds for every patch in it
+    for column, groups in (("subject", images), ("um_per_px", images), ("split", patches)):
+        for group in groups:
+            _require_one(column, group, faults)
+    missing = {group[0].path for group in images if not _is_file(folder / group[0].path)}
+    faults += [Fault(group[0].number, f"no file {group[0].path}") for group in images if group[0].path in missing]
+    gathered = [(group[0].number, _gather(group, faults)) for group in patches]
+    there = [(number, patch) for number, patch in gathered if patch.path not in missing]
+    return Listing(
+        tuple(patch for _number, patch in there),
+        tuple(number for number, _patch in there),
+        grades,
+        notes,
+        tuple(faults),
+    )
 
 
-def _whole_number(row: dict[str, str], column: str) -> int:
+@dataclass(frozen=True)
+class _Row:
+    """What one rater said of one patch.
+
+    Attributes:
+        number: its line.
+        path: of the image; empty where that is at fault.
+        corner: of the patch in it, None also where that is at fault.
+        patch: what tells the patch from others.
+        score: None where it is at fault.
+        um_per_px: None where it is at fault, or not told.
+        cells: as they stand in the table.
+    """
+
+    number: int
+    path: str
+    corner: tuple[int, int] | None
+    patch: Hashable
+    score: int | None
+    um_per_px: float | None
+    cells: dict[str, str]
+
+
+def _parse(number: int, cells: dict[str, str], faults: list[Fault]) -> _Row:
+    def value(column: str, convert: Callable[[str], _Value]) -> _Value | None:
+        text = cells.get(column, "")
+        try:
+            return convert(text)
+        except ValueError as error:
+            faults.append(Fault(number, f"{column} {text!r}, wanted {error}"))
+            return None
+
+    path = value("path", _path) or ""
+    for column, convert in (("subject", _name), ("rater", _name), ("split", _part)):
+        value(column, convert)
+    corner: tuple[int, int] | None = None
+    patch: Hashable = path
+    if cells.get("x") or cells.get("y"):
+        x, y = value("x", _position), value("y", _position)
+        if x is None or y is None:
+            patch = (path, number)  # no other rater's
+        else:
+            corner = x, y
+            patch = (path, corner)
+    return _Row(number, path, corner, patch, value("score", _whole_number), value("um_per_px", _scale), cells)
+
+
+def _name(text: str) -> str:
+    if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
+        raise ValueError("UTF-8 (in a spreadsheet: save as CSV UTF-8)")
+    return text
+
+
+def _path(text: str) -> str:
+    path = Path(_name(text))
+    if not text.strip():
+        raise ValueError("the name of an image file")
+    if path.anchor or ".." in path.parts:
+        raise ValueError("a path below the data folder, without '..'")
+    # forward slashes, so that a run trained on Windows is exported on Linux
+    return path.as_posix()
+
+
+def _part(text: str) -> str:
+    if text not in {"", "train", "val", "test"}:
+        raise ValueError("train, val or test")
+    return text
+
+
+def _whole_number(text: str) -> int:
     """0 or more, and `3.0` for 3 as spreadsheets write it."""
-    text = row.get(column) or ""
     value = _number(text)
     if not (value >= 0 and value.is_integer()):
-        raise ValueError(f"{column} {text!r}, wanted a whole number from 0")
+        raise ValueError("a whole number from 0")
     return int(value)
 
 
-def _position(row: dict[str, str], column: str) -> int:
-    value = _whole_number(row, column)
+def _position(text: str) -> int:
+    value = _whole_number(text)
     if value > LARGEST_POSITION:
-        raise ValueError(f"{column} {row[column]!r}, wanted at most {LARGEST_POSITION}")
+        raise ValueError(f"at most {LARGEST_POSITION}")
+    return value
+
+
+def _scale(text: str) -> float | None:
+    if not text:
+        return None
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise ValueError("a positive number")
     return value
 
 
@@ -150,6 +205,65 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def is_file(path: Path) -> bool:
+def _grades(rows: Sequence[_Row], faults: list[Fault]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The grades' names, and notes on them; none where a score is at fault, which may be a grade in the billions."""
+    scored = [(row.number, row.score) for row in rows if row.score is not None]
+    counts = Counter(score for _number, score in scored)
+    highest = max(counts, default=0)
+    if highest > 4 and any(counts[grade] < BELIEVABLE_SCORES for grade in range(highest + 1)):
+        faults.extend(
+            Fault(number, f"score {score}, wanted 0 to 4 (or {BELIEVABLE_SCORES} scores of every grade up to it)")
+            for number, score in scored
+            if score > 4
+        )
+        return (), ()
+    if len(scored) < len(rows):
+        return (), ()
+    if rows and not highest:
+        faults.append(Fault(0, "only 1 grade, wanted at least 2"))
+    notes = tuple(f"no score is {grade}: a grade without patches" for grade in range(highest) if not counts[grade])
+    return tuple(str(grade) for grade in range(highest + 1)), notes
+
+
+def _grouped(rows: Iterable[_Row], key: Callable[[_Row], Hashable]) -> list[list[_Row]]:
+    groups = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return list(groups.values())
+
+
+def _require_one(column: str, group: Sequence[_Row], faults: list[Fault]) -> None:
+    first = group[0].cells.get(column, "")
+    for row in group:
+        other = row.cells.get(column, "")
+        if other != first:
+            faults.append(Fault(row.number, f"{row.path} has {column} {first!r} and {other!r}, wanted one"))
+            return
+
+
+def _gather(group: Sequence[_Row], faults: list[Fault]) -> ScoredPatch:
+    """One patch of all its rows."""
+    first = group[0]
+    # several rows without a name are several raters all the same
+    raters = tuple(
+        row.cells.get("rater") or (f"rater {nth}" if len(group) > 1 else "") for nth, row in enumerate(group, 1)
+    )
+    faults += [
+        Fault(row.number, f"{row.path} scored twice by rater {rater!r}, wanted one row a rater")
+        for nth, (row, rater) in enumerate(zip(group, raters, strict=True))
+        if rater in raters[:nth]
+    ]
+    return ScoredPatch(
+        first.path,
+        first.corner,
+        tuple(row.score for row in group if row.score is not None),
+        raters,
+        first.cells.get("subject") or first.path,
+        first.cells.get("split") or None,
+        first.um_per_px,
+    )
+
+
+def _is_file(path: Path) -> bool:
     # Path.is_file raises for a name that is too long
     return os.path.isfile(path)  # noqa: PTH113

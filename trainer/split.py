@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from runtime.errors import DataError
 from runtime.outputs import write_atomically
 from trainer.dataset import ScoredPatches
 from trainer.scores import ScoredPatch
+from trainer.table import Fault, Table, read_table
 
 PARTS = ("train", "val", "test")
 SPLIT_FILE = "split.csv"
@@ -29,7 +30,8 @@ def split_patches(data: ScoredPatches, how: str, seed: int) -> tuple[str, ...]:
     Args:
         data: the data set.
         how: `random` holds out 21 % of the images, `subject` whole subjects up to about that share, else a CSV file
-            with the columns `path,split`. A `split` column in the data set is used where `how` is `column`.
+            with the columns `path,split` (and `x,y` where patches of one frame differ, as a run's own `split.csv` has
+            them) or `subject,split`. A `split` column in the data set is used where `how` is `column`.
         seed: of the drawing.
 
     Returns:
@@ -37,16 +39,15 @@ def split_patches(data: ScoredPatches, how: str, seed: int) -> tuple[str, ...]:
         subject where a file or column names none.
 
     Raises:
-        DataError: a file that names unknown parts or leaves patches out, a part that would stay empty, or a single
-            grade to train on.
+        DataError: a file that names unknown parts, two for one image or subject, or leaves some out (all of them in
+            `details`), a part that would stay empty, or a single grade to train on.
     """
     if how == "random":
         parts = _draw(data, [patch.path for patch in data.patches], seed)
     elif how == "subject":
         parts = _draw(data, [patch.subject for patch in data.patches], seed)
     else:
-        named = [patch.split for patch in data.patches] if how == "column" else _read_split(Path(how), data.patches)
-        parts = _complete(named, [patch.subject for patch in data.patches], seed)
+        parts = _complete(_given(data.patches, how), [patch.subject for patch in data.patches], seed)
     empty = [part for part in PARTS if part not in parts]
     if empty:
         raise DataError(
@@ -64,6 +65,16 @@ def split_patches(data: ScoredPatches, how: str, seed: int) -> tuple[str, ...]:
             next_step="give more patches, or another --split",
         )
     return tuple(parts)
+
+
+def is_written_by_run(how: str) -> bool:
+    """Whether `how` is the `split.csv` of a run: nobody else lists the patches' content."""
+    return how not in {"random", "subject", "column"} and "sha256" in _split_table(Path(how)).columns
+
+
+def person(subject: str) -> str:
+    """One name for a subject, however it was spelled: `S01` and `s01 ` are the same."""
+    return subject.strip().casefold()
 
 
 def write_split(folder: Path, data: ScoredPatches, parts: Sequence[str]) -> None:
@@ -136,17 +147,74 @@ def _draw(data: ScoredPatches, units: list[str], seed: int) -> list[str]:
     return parts
 
 
-def _complete(named: list[str | None], subjects: list[str], seed: int) -> list[str]:
-    """Draw a validation part by subject from `train` where none is named."""
-    unnamed = sum(not part for part in named)
-    if unnamed:
+def _given(patches: Sequence[ScoredPatch], how: str) -> list[str]:
+    """The part that the data set's own column, or a file, gives each patch."""
+    if how == "column":
+        named = [patch.split or "" for patch in patches]
+        without = (patch.path for patch in patches if not patch.split)
+        faults = [f"{path}: no part in the column split" for path in dict.fromkeys(without)]
+    else:
+        named, faults = _read_split(Path(how), patches)
+    if faults:
         raise DataError(
-            "split: patches without a part",
-            seen=f"{unnamed} of {len(named)}",
-            wanted=f"{', '.join(PARTS)} for each",
-            next_step="name them in the split, or give --split random or subject",
+            f"split {how}: {len(faults)} fault(s)",
+            wanted=f"one of {', '.join(PARTS)} for each",
+            next_step="mend what the lines above name, or give --split random or subject",
+            details=faults,
         )
-    parts = [part or "" for part in named]
+    return named
+
+
+def _read_split(path: Path, patches: Sequence[ScoredPatch]) -> tuple[list[str], list[str]]:
+    """The part that a file gives each patch, and what is wrong with that."""
+    table = _split_table(path)
+    corners = {"path", "x", "y"} <= set(table.columns)
+
+    def key(cells: Mapping[str, str]) -> Hashable:
+        if "path" not in table.columns:
+            return person(cells["subject"])
+        image = Path(cells["path"]).as_posix()
+        return (image, cells["x"], cells["y"]) if corners else image
+
+    part_of: dict[Hashable, str] = {}
+    faults = []
+    for number, cells in table.rows:
+        part = cells["split"]
+        before = part_of.setdefault(key(cells), part)
+        name = cells.get("path") or f"subject {cells['subject']}"
+        if part not in PARTS:
+            faults.append(f"row {number}: {name}: unknown part {part!r}")
+        elif part != before:
+            faults.append(f"row {number}: {name} is in two parts, {before} and {part}")
+    named, without = [], []
+    for patch in patches:
+        x, y = patch.corner or ("", "")
+        cells = {"path": patch.path, "subject": patch.subject, "x": str(x), "y": str(y)}
+        named.append(part_of.get(key(cells), ""))
+        if key(cells) not in part_of:
+            without.append(patch.path if "path" in table.columns else f"subject {patch.subject}")
+    return named, faults + [f"{name}: not in {path}" for name in dict.fromkeys(without)]
+
+
+def _split_table(path: Path) -> Table:
+    wanted = "random, subject, or a CSV file with the columns path,split or subject,split"
+    try:
+        table = read_table(path, ("split",))
+    # ValueError: a zero byte in the name
+    except (OSError, ValueError) as error:
+        raise DataError(f"split {path}: cannot be read", seen=error, wanted=wanted) from error
+    faults = list(table.faults)
+    if not {"path", "subject"} & set(table.columns):
+        faults.append(Fault(0, f"{path.name}: no column path or subject"))
+    if faults:
+        raise DataError(
+            f"split {path}: cannot be read", seen=f"{len(faults)} fault(s)", wanted=wanted, details=map(str, faults)
+        )
+    return table
+
+
+def _complete(parts: list[str], subjects: list[str], seed: int) -> list[str]:
+    """Draw a validation part by subject from `train` where none is named."""
     if "val" in parts:
         return parts
     names = sorted({subject for subject, part in zip(subjects, parts, strict=True) if part == "train"})
@@ -155,27 +223,3 @@ def _complete(named: list[str | None], subjects: list[str], seed: int) -> list[s
     return [
         "val" if part == "train" and subject in chosen else part for subject, part in zip(subjects, parts, strict=True)
     ]
-
-
-def _read_split(path: Path, patches: Sequence[ScoredPatch]) -> list[str | None]:
-    part_of: dict[str, str] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            for row in _rows(file, {"path", "split"}):
-                part = row["split"] or ""
-                if part_of.setdefault(row["path"], part) != part:
-                    raise DataError(
-                        f"split {path}: {row['path']} is in two parts",
-                        seen=f"{part_of[row['path']]} and {part}",
-                        wanted="one part an image, so that no image trains and is held out",
-                    )
-    except (OSError, csv.Error, ValueError) as error:
-        raise DataError(
-            f"split {path}: cannot be read",
-            seen=error,
-            wanted="random, subject, or a CSV file with the columns path,split",
-        ) from error
-    unknown = sorted(set(part_of.values()) - set(PARTS))
-    if unknown:
-        raise DataError(f"split {path}: unknown part", seen=", ".join(map(repr, unknown)), wanted=", ".join(PARTS))
-    return [part_of.get(patch.path) for patch in patches]

@@ -1,4 +1,4 @@
-"""One scored patch, cut from its file at the model's scale: the one way in for training, calibration and evaluation."""
+"""Scored patches, cut from their file at the model's scale: the one way in for training, calibration and evaluation."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import DataError
+from runtime.errors import DataError, InflamapError
 from runtime.images.frame import Frame
 from runtime.images.reader import read_frame
 from runtime.images.scale import to_model_scale
@@ -22,16 +22,105 @@ class PatchPixels:
 
     Attributes:
         pixels: uint8 [S, S'] at the model's scale: exactly the patch where a corner was given, else the whole file.
-        sha256: of the file's own pixels, and the corner where one was given: the patch's content whatever its name, its
-            lossless format, or the scale it is taken for.
+        sha256: of the patch's content, whatever its name, its lossless format, or the scale it is taken for:
+            `image_sha256`, and the corner where one was given.
+        image_sha256: of the file's own pixels alone, the same for all patches cut from it.
         um_per_px: the file's sampling.
         assumed: whether nothing told that sampling.
+        colour: whether the file is a colour image, of which this is the luminance.
     """
 
     pixels: npt.NDArray[np.uint8]
     sha256: str
+    image_sha256: str
     um_per_px: float
     assumed: bool
+    colour: bool
+
+
+@dataclass(frozen=True)
+class PatchSource:
+    """A file read once, for all the patches that are scored in it.
+
+    Attributes:
+        path: the file.
+        pixels: uint8 [H, W], the whole file at the model's scale.
+        size: the file's own (width, height).
+        sha256: of the file's own pixels.
+        um_per_px: the file's sampling.
+        model_um_per_px: the model's scale.
+        assumed: whether nothing told the file's sampling.
+        colour: whether the file is a colour image, of which `pixels` is the luminance.
+    """
+
+    path: Path
+    pixels: npt.NDArray[np.uint8]
+    size: tuple[int, int]
+    sha256: str
+    um_per_px: float
+    model_um_per_px: float
+    assumed: bool
+    colour: bool
+
+    def patch(self, corner: tuple[int, int] | None, patch_px: int) -> PatchPixels:
+        """The patch whose top-left pixel in the file is `corner` (x, y); the whole file where that is None.
+
+        A cut is a copy, which does not keep the whole frame in memory.
+
+        Raises:
+            DataError: the corner lies outside the file, or less than `patch_px` is there at the model's scale.
+        """
+        pixels, sha256, where = self.pixels, self.sha256, ""
+        if corner is not None:
+            where = f" from x,y {corner[0]},{corner[1]}"
+            if corner[0] >= self.size[0] or corner[1] >= self.size[1]:
+                raise DataError(
+                    f"{self.path}: no patch{where}, which lies outside",
+                    seen=f"an image of {self.size[0]}x{self.size[1]} px",
+                    wanted="a pixel of it, counted from 0,0",
+                )
+            left, top = (round(value * self.um_per_px / self.model_um_per_px) for value in corner)
+            pixels = pixels[top : top + patch_px, left : left + patch_px].copy()
+            sha256 = hashlib.sha256(f"{sha256} {corner[0]},{corner[1]}".encode()).hexdigest()
+        if min(pixels.shape) < patch_px:
+            raise DataError(
+                f"{self.path}: patch too small at {self.model_um_per_px} µm/px{where}",
+                seen=f"{pixels.shape[1]}x{pixels.shape[0]} px",
+                wanted=f"at least {patch_px}x{patch_px}",
+            )
+        return PatchPixels(pixels, sha256, self.sha256, self.um_per_px, self.assumed, self.colour)
+
+
+def read_patch_source(path: Path, *, um_per_px: float | None, model_um_per_px: float) -> PatchSource:
+    """Read a file that is a patch, or a whole frame with patches in it; of a colour image the luminance.
+
+    Args:
+        path: the file.
+        um_per_px: its sampling where it is known beforehand.
+        model_um_per_px: the model's scale.
+
+    Raises:
+        UnreadableImage: the file cannot be read.
+        DataError: it would be too large at the model's scale.
+    """
+    frame = read_frame(path, um_per_px=um_per_px)
+    scale = frame.um_per_px or ASSUMED_UM_PER_PX
+    try:
+        pixels = to_model_scale(replace(frame, um_per_px=scale), model_um_per_px)
+    except InflamapError as error:
+        raise DataError(
+            f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
+        ) from error
+    return PatchSource(
+        path,
+        pixels,
+        (frame.width, frame.height),
+        _pixels_sha256(frame),
+        scale,
+        model_um_per_px,
+        assumed=frame.um_per_px is None,
+        colour=frame.colour,
+    )
 
 
 def read_patch(
@@ -42,46 +131,17 @@ def read_patch(
     patch_px: int,
     model_um_per_px: float,
 ) -> PatchPixels:
-    """Read a patch.
-
-    Args:
-        path: a patch, or a whole frame when `corner` is given.
-        corner: top-left pixel (x, y) of the patch in the file.
-        um_per_px: the file's sampling where it is known beforehand.
-        patch_px: side of the patch at the model's scale.
-        model_um_per_px: the model's scale.
-
-    Raises:
-        UnreadableImage: the file cannot be read.
-        DataError: it is a colour image, or smaller than a patch.
-    """
-    frame = read_frame(path, um_per_px=um_per_px)
-    if frame.colour:
-        raise DataError(f"{path}: a colour image", wanted="a grey confocal image")
-    scale = frame.um_per_px or ASSUMED_UM_PER_PX
-    pixels = to_model_scale(replace(frame, um_per_px=scale), model_um_per_px)
-    if corner is not None:
-        left, top = (round(value * scale / model_um_per_px) for value in corner)
-        pixels = pixels[top : top + patch_px, left : left + patch_px]
-    if min(pixels.shape) < patch_px:
-        raise DataError(
-            f"{path}: patch too small at {model_um_per_px} µm/px"
-            + ("" if corner is None else f" from x,y {corner[0]},{corner[1]}"),
-            seen=f"{pixels.shape[1]}x{pixels.shape[0]} px",
-            wanted=f"at least {patch_px}x{patch_px}",
-        )
-    return PatchPixels(pixels, _content_sha256(frame, corner), scale, frame.um_per_px is None)
-
-
-def _content_sha256(frame: Frame, corner: tuple[int, int] | None) -> str:
-    digest = hashlib.sha256(np.array(frame.pixels.shape).tobytes())
-    digest.update(frame.pixels.tobytes())
-    if corner is not None:
-        digest.update(np.array(corner).tobytes())
-    return digest.hexdigest()
+    """Read one patch: `PatchSource.patch` of `read_patch_source`, where arguments and errors are told."""
+    return read_patch_source(path, um_per_px=um_per_px, model_um_per_px=model_um_per_px).patch(corner, patch_px)
 
 
 def middle(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     """The middle [side, side] of a patch."""
     top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
     return pixels[top : top + side, left : left + side]
+
+
+def _pixels_sha256(frame: Frame) -> str:
+    digest = hashlib.sha256(np.array(frame.pixels.shape).tobytes())
+    digest.update(frame.pixels.tobytes())
+    return digest.hexdigest()

@@ -65,6 +65,27 @@ def test_debug_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
         main(["score", str(tmp_path), "--out", str(tmp_path.parent / "o"), "--bundle", str(tmp_path), "--debug"])
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_details_of_an_error_stand_before_its_line(
+    debug: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from runtime.errors import DataError
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise DataError("scores.csv: 2 fault(s)", next_step="mend them", details=["row 2: odd", "row 3: \x1b[2J"])
+
+    monkeypatch.setattr("runtime.cli.inflamap", fail)
+    if debug:
+        with pytest.raises(DataError):
+            main(["train", "--debug"])
+    else:
+        assert run("train") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    last = [] if debug else ["inflamap: scores.csv: 2 fault(s); next: mend them"]
+    assert captured.err.splitlines() == ["row 2: odd", "row 3: \\x1b[2J", *last]
+
+
 def test_missing_extra_names_what_to_install() -> None:
     script = (
         "import sys; sys.modules['torch'] = None\nfrom runtime.cli import main\nmain(['train', 'data', '--out', 'run'])"

@@ -24,6 +24,13 @@ def test_nothing_in_a_name_reaches_the_terminal_as_a_command() -> None:
     assert str(UnreadableImage("\x1b[31mred\udcff ä µ.bmp")) == "\\x1b[31mred\\udcff ä µ.bmp"
 
 
+def test_details_are_lines_of_their_own_and_as_safe() -> None:
+    error = DataError("scores.csv: 2 fault(s)", details=(text for text in ("row 2:\n\x1b[31mred", "row 3: odd")))
+    assert error.details == ("row 2: \\x1b[31mred", "row 3: odd")
+    assert str(error) == "scores.csv: 2 fault(s)"
+    assert InflamapError("odd").details == ()
+
+
 @pytest.mark.parametrize(
     ("kind", "code"), [(InflamapError, 2), (UnreadableImage, 2), (BundleError, 2), (DataError, 2), (CheckFailed, 1)]
 )

@@ -1,8 +1,25 @@
-"""Scores of one patch; how whole tables are read and refused is tested with the data set, in test_dataset.py."""
+"""Tables of scores: what they may look like, and what is wrong with them, told row by row."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from trainer.scores import ScoredPatch, median
+from trainer.scores import Listing, ScoredPatch, median, read_scores
+
+
+@pytest.fixture
+def listed(tmp_path: Path, write_csv) -> Callable[..., Listing]:
+    """Writes scores.csv beside files a.png, b.png and c/d.png, and reads it; no image is looked at."""
+
+    def write(header: str, *rows: Sequence[object]) -> Listing:
+        write_csv(tmp_path / "scores.csv", header, rows)
+        (tmp_path / "c").mkdir()
+        for name in ("a.png", "b.png", "c/d.png"):
+            (tmp_path / name).write_bytes(b"")
+        return read_scores(tmp_path)
+
+    return write
 
 
 @pytest.mark.parametrize(("scores", "wanted"), [([3], 3), ([0, 4], 0), ([2, 0, 1], 1), ([1, 4, 3, 2], 2)])
@@ -13,3 +30,128 @@ def test_the_median_is_the_middle_score_and_the_lower_of_two(scores, wanted):
 def test_a_patch_has_the_median_grade_of_its_raters():
     patch = ScoredPatch("a.png", None, (4, 1, 1), ("anna", "bela", "cleo"), "s1", None, 0.5)
     assert patch.grade == 1
+
+
+def test_blanks_around_names_do_not_make_others_of_them(listed):
+    found = listed(
+        "path,score ,rater, subject,split",
+        ("a.png", 0, " anna", "s1 ", "test "),
+        ("a.png", " 1", "bela ", "s1", " test"),
+        ("b.png", "1 ", "anna", " s1", "train"),
+    )
+    assert found.faults == ()
+    assert [(patch.raters, patch.subject, patch.split) for patch in found.patches] == [
+        (("anna", "bela"), "s1", "test"),
+        (("anna",), "s1", "train"),
+    ]
+
+
+def test_one_image_is_one_however_its_path_is_written(listed):
+    found = listed("path,score", ("c/d.png", 0), ("./c//d.png", 1), ("a.png", 1))
+    assert [(patch.path, patch.scores) for patch in found.patches] == [("c/d.png", (0, 1)), ("a.png", (1,))]
+    assert found.rows == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([("a.png", 0, 3, ""), ("a.png", 1, "", "")], "row 2: y '', wanted a whole number from 0"),
+        ([("a.png", 0, "", 4), ("a.png", 1, "", "")], "row 2: x '', wanted a whole number from 0"),
+        ([("a.png", 0, -3, 4), ("a.png", 1, -3, 4)], "row 2: x '-3', wanted a whole number from 0"),
+        ([("a.png", 0, "", ""), ("b.png", 5, "", "")], "row 3: score 5, wanted 0 to 4 (or 5 scores of every grade"),
+        ([("a.png", 0, "1e308", 4), ("b.png", 1, "", "")], "row 2: x '1e308', wanted at most 2147483647"),
+        ([("a.png", 0, 4, 2**31), ("b.png", 1, "", "")], "row 2: y '2147483648', wanted at most 2147483647"),
+        ([("a.png", "nan", "", ""), ("b.png", 1, "", "")], "row 2: score 'nan', wanted a whole number from 0"),
+        ([("a.png", "inf", "", ""), ("b.png", 1, "", "")], "row 2: score 'inf', wanted a whole number from 0"),
+        ([("a.png", 2.5, "", ""), ("b.png", 1, "", "")], "row 2: score '2.5', wanted a whole number from 0"),
+        ([("a.png", "1e15", "", ""), ("b.png", 1, "", "")], "row 2: score 1000000000000000, wanted 0 to 4"),
+        ([("a.png", "", "", ""), ("b.png", 1, "", "")], "row 2: score '', wanted a whole number"),
+        ([("a.png", 0, "", "")], "only 1 grade, wanted at least 2"),
+        ([("x" * 300, 0, "", ""), ("b.png", 1, "", "")], "row 2: no file xxx"),
+        ([("/a.png", 0, "", ""), ("b.png", 1, "", "")], "row 2: path '/a.png', wanted a path below the data folder"),
+        ([("c/../a.png", 0, "", ""), ("b.png", 1, "", "")], "row 2: path 'c/../a.png', wanted a path below"),
+    ],
+)
+def test_rows_that_cannot_be_meant_are_faults(listed, rows, fault):
+    said = [str(found) for found in listed("path,score,x,y", *rows).faults]
+    assert said[0].startswith(fault)
+    # and nothing is concluded from them that is not so
+    assert all("scored twice" not in more and "only 1 grade" not in more for more in said[1:])
+
+
+def test_patches_whose_place_is_at_fault_are_not_taken_for_one(listed):
+    found = listed("path,score,rater,x,y", ("a.png", 0, "anna", 1, ""), ("a.png", 1, "anna", "", 2))
+    assert list(map(str, found.faults)) == [
+        "row 2: y '', wanted a whole number from 0",
+        "row 3: x '', wanted a whole number from 0",
+    ]
+
+
+@pytest.mark.parametrize("um_per_px", ["nan", "inf", "0", "-0.5", "half"])
+def test_a_scale_is_a_positive_number(listed, um_per_px):
+    found = listed("path,score,um_per_px", ("a.png", 0, um_per_px), ("b.png", 1, ""))
+    assert list(map(str, found.faults)) == [f"row 2: um_per_px '{um_per_px}', wanted a positive number"]
+
+
+@pytest.mark.parametrize("column", ["subject", "split", "um_per_px"])
+def test_raters_who_contradict_each_other_on_more_than_the_score(listed, column):
+    one, other = {"subject": ("s1", "s2"), "split": ("test", "train"), "um_per_px": ("0.5", "0.7")}[column]
+    found = listed(
+        f"path,score,rater,{column}", ("a.png", 0, "anna", one), ("a.png", 1, "bela", other), ("b.png", 1, "anna", one)
+    )
+    assert list(map(str, found.faults)) == [f"row 3: a.png has {column} '{one}' and '{other}', wanted one"]
+
+
+def test_a_frame_is_of_one_subject_and_one_scale_and_its_patches_may_stand_in_several_parts(listed):
+    header = "path,score,x,y,subject,um_per_px,split"
+    found = listed(header, ("a.png", 0, 0, 0, "s1", 0.5, "train"), ("a.png", 1, 9, 0, "s2", 0.7, "test"))
+    assert list(map(str, found.faults)) == [
+        "row 3: a.png has subject 's1' and 's2', wanted one",
+        "row 3: a.png has um_per_px '0.5' and '0.7', wanted one",
+    ]
+
+
+def test_a_table_from_europe_has_semicolons_and_decimal_commas(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    table = "path;score;um_per_px;x;y;subject\na.png;0;0,25;17,0;4;Müller, A.\na.png;1;0,25;3;4;Müller, A.\n"
+    (tmp_path / "scores.csv").write_text(table, encoding="utf-8-sig")
+    found = read_scores(tmp_path)
+    assert found.faults == ()
+    assert [(patch.corner, patch.um_per_px, patch.subject) for patch in found.patches] == [
+        ((17, 4), 0.25, "Müller, A."),
+        ((3, 4), 0.25, "Müller, A."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "faults"),
+    [
+        (b"", ["scores.csv: no column path, score, seen "]),
+        (b"path,score\n", ["scores.csv: no rows"]),
+        (b"path\tscore\na.png\t1\n", ["scores.csv: no column path, score, seen 'path\\tscore'"]),
+        (b"path,rater\na.png,anna\n", ["scores.csv: no column score, seen 'path', 'rater'"]),
+        (
+            b"path,score,rater\nM\xfcller.png,0,anna\na.png,1,L\xe9a\n",
+            [
+                "row 2: path 'M\\udcfcller.png', wanted UTF-8 (in a spreadsheet: save as CSV UTF-8)",
+                "row 3: rater 'L\\udce9a', wanted UTF-8 (in a spreadsheet: save as CSV UTF-8)",
+            ],
+        ),
+        (b"path,score\na.png\nb.png,1\n", ["row 2: score '', wanted a whole number from 0"]),
+        (
+            b"path,score,score\na.png,0,x\nb.png,1,1\n",
+            ["scores.csv: 2 columns are named 'score', wanted one", "row 2: score 'x', wanted a whole number from 0"],
+        ),
+    ],
+)
+def test_a_file_that_is_no_table_of_scores(tmp_path, content, faults):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "scores.csv").write_bytes(content)
+    assert list(map(str, read_scores(tmp_path).faults)) == faults
+
+
+def test_scores_that_cannot_be_opened_are_a_fault(tmp_path):
+    (tmp_path / "scores.csv").mkdir()
+    [fault] = read_scores(tmp_path).faults
+    assert str(fault).startswith("scores.csv: cannot be read: ")

@@ -2,10 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import DataError
@@ -14,6 +15,7 @@ from trainer.split import (
     PARTS,
     TEST_SHARE,
     VALIDATION_SHARE,
+    is_written_by_run,
     seen_in_training,
     split_patches,
     split_sha256,
@@ -108,44 +110,99 @@ def test_a_file_decides_and_validation_is_drawn_from_its_training_part_by_subjec
 def test_a_file_that_names_all_three_parts_is_kept_to_the_letter(make_patches, write_csv, tmp_path):
     data = make_patches(graded(30))
     named = tuple(PARTS[number % 3] for number in range(30))
-    rows = [(patch.path, part) for part, patch in zip(named, data.patches, strict=True)]
+    rows = [(f"./{patch.path}", part) for part, patch in zip(named, data.patches, strict=True)]
     write_csv(tmp_path / "split.csv", "path,split", [*rows, ("not in the data.png", "train")])
     assert split_patches(data, str(tmp_path / "split.csv"), 0) == named
+
+
+def test_a_file_that_names_subjects_decides_for_all_their_patches(make_patches, write_csv, tmp_path):
+    data = make_patches(graded(30), subjects=[("S01", "s02", "s03")[number % 3] for number in range(30)])
+    rows = [("s01 ", "train"), ("s02", "val"), ("s03", "test"), ("s03", "test"), ("s99", "train")]
+    write_csv(tmp_path / "split.csv", "subject,split", rows)
+    assert split_patches(data, str(tmp_path / "split.csv"), 0) == PARTS * 10
+
+
+def test_a_file_may_part_the_patches_of_a_frame(make_patches, tmp_path):
+    data = make_patches(graded(30), paths=["frame.png"] * 30)
+    data = replace(data, patches=tuple(replace(patch, corner=(nth, 7)) for nth, patch in enumerate(data.patches)))
+    write_split(tmp_path, data, PARTS * 10)
+    assert split_patches(data, str(tmp_path / "split.csv"), 0) == PARTS * 10
+
+
+# each writes a file down to the disk, which may be slow
+@settings(max_examples=15)
+@given(sizes=sizes, seed=st.integers(0, 9), how=st.sampled_from(["random", "subject"]))
+def test_the_split_that_a_run_wrote_splits_the_same_data_again(make_patches, tmp_path_factory, sizes, seed, how):
+    subjects = units_of(sizes)
+    data = make_patches([(number % 2,) for number in range(len(subjects))], subjects=subjects)
+    parts = split_if_taught(data, how, seed)
+    folder = tmp_path_factory.getbasetemp()
+    write_split(folder, data, parts)
+    assert split_patches(data, str(folder / "split.csv"), seed + 1) == parts
 
 
 def test_the_data_sets_own_column_decides(make_patches):
     named = tuple(PARTS[number % 3] for number in range(30))
     assert split_patches(make_patches(graded(30), splits=named), "column", 0) == named
-    with pytest.raises(DataError, match=r"without a part; seen: 1 of 30; wanted: train, val, test for each; next"):
-        split_patches(make_patches(graded(30), splits=[*named[:-1], None]), "column", 0)
+    with pytest.raises(
+        DataError, match=r"split column: 2 fault\(s\); wanted: one of train, val, test for each"
+    ) as raised:
+        split_patches(make_patches(graded(30), splits=[*named[:-2], None, None]), "column", 0)
+    assert raised.value.details == (
+        "p0028.png: no part in the column split",
+        "p0029.png: no part in the column split",
+    )
 
 
 @pytest.mark.parametrize(
-    ("rows", "fault"),
+    ("header", "rows", "faults"),
     [
-        ([("p0000.png", "train"), ("p0001.png", "hold")], r"unknown part; seen: 'hold'; wanted: train, val, test"),
-        ([("p0000.png", "train")], r"without a part; seen: 3 of 4"),
-        ([("p0000.png",), ("p0001.png", "test")], r"unknown part; seen: ''"),
         (
-            [("p0000.png", "train"), ("p0000.png", "test")],
-            r"p0000\.png is in two parts; seen: train and test; wanted: one part an image",
+            "path,split",
+            [("p0000.png", "train"), ("p0001.png", "hold"), ("p0000.png", "test"), ("p0002.png",)],
+            [
+                "row 3: p0001.png: unknown part 'hold'",
+                "row 4: p0000.png is in two parts, train and test",
+                "row 5: p0002.png: unknown part ''",
+                "p0003.png: not in {}",
+            ],
+        ),
+        (
+            "split,subject",
+            [("train", "s0"), ("test", "S0"), ("Val", "s1")],
+            [
+                "row 3: subject S0 is in two parts, train and test",
+                "row 4: subject s1: unknown part 'Val'",
+                "subject S2: not in {}",
+            ],
         ),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(make_patches, write_csv, tmp_path, rows, fault):
-    write_csv(tmp_path / "split.csv", "path,split", rows)
-    with pytest.raises(DataError, match=fault):
-        split_patches(make_patches(graded(4)), str(tmp_path / "split.csv"), 0)
+def test_everything_wrong_with_a_file_is_said_at_once(make_patches, write_csv, tmp_path, header, rows, faults):
+    file = tmp_path / "split.csv"
+    write_csv(file, header, rows)
+    with pytest.raises(DataError, match=rf"{len(faults)} fault\(s\); wanted: one of train, val, test") as raised:
+        split_patches(make_patches(graded(4), subjects=["s0", "s1", "S2", "S2"]), str(file), 0)
+    assert list(raised.value.details) == [fault.format(file) for fault in faults]
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"path,part\na.png,train\n", b"\xff\xfep\0a\0", b'path,split\na.png,"' + b"x" * 140_000]
+    "content",
+    [None, b"path,part\na.png,train\n", b"split\ntrain\n", b"\xff\xfep\0a\0", b'path,split\na.png,"' + b"x" * 140_000],
 )
 def test_what_is_no_split_at_all_is_refused_with_the_choices(make_patches, tmp_path, content):
     if content is not None:
         (tmp_path / "split.csv").write_bytes(content)
     with pytest.raises(DataError, match=r"cannot be read.*wanted: random, subject, or a CSV file"):
         split_patches(make_patches(graded(4)), str(tmp_path / "split.csv"), 0)
+
+
+def test_a_split_is_a_runs_own_by_the_content_that_it_lists(make_patches, write_csv, tmp_path):
+    data = make_patches(graded(30))
+    write_split(tmp_path, data, split_patches(data, "random", 0))
+    write_csv(tmp_path / "other.csv", "path,split", [("a.png", "train")])
+    assert is_written_by_run(str(tmp_path / "split.csv"))
+    assert not any(map(is_written_by_run, ("random", "subject", "column", str(tmp_path / "other.csv"))))
 
 
 def test_too_few_subjects_for_three_parts_are_refused(make_patches):
