@@ -14,12 +14,11 @@ from runtime.bundle import abbreviate
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine, EngineOutput
 from runtime.errors import DataError
-from runtime.images.patch import middle
 from trainer.dataset import Progress, ScoredPatches
-from trainer.figures import Figure, agreement, confusion
+from trainer.experts import Experts, compare_experts
+from trainer.figures import Figure, Resampling, agreement, confusion, recall
 from trainer.network import MapNetwork, TextureNetwork
-from trainer.phantom import oracle_accuracy
-from trainer.scores import median
+from trainer.phantom import grade_distribution, oracle_agreement
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
@@ -46,46 +45,110 @@ class Evaluation:
 
     Attributes:
         figures: `accuracy`, `mad`, `mad_normalised`, `qwk`, `ece`.
+        recall: by name of each grade the share of its patches that the model gave it; None without patches.
         confusion: int64 [K, K], row the raters' median grade, column the model's.
-        grades: names of the grades.
-        patches: number of patches.
-        subjects: number of subjects.
-        synthetic: whether the phantom drew the patches.
-        raters: of each rater `patches`, `accuracy` and `mad` against the median of the others; empty where no patch
-            has a second rater.
-        oracle: accuracy of a grader who knows the true severity and the raters' noise; None but on the phantom.
+        grades: names of the K grades.
+        ordered: whether neighbouring grades are nearer to each other than distant ones; where they are not, distances
+            and weighted kappas mean nothing.
+        data: the N scored patches.
+        probabilities: float32 [N, K], the model's for each patch: of its exact size, or the mean over a larger image.
+        experts: the raters among themselves and the model with each; None where there is but one.
+        oracle: `accuracy`, `mad`, `mad_normalised`, `qwk` to expect of a grader who knows the true severity and the
+            raters' noise; None but on the phantom.
+        accuracy_of_oracle: the model's accuracy as a share of the oracle's; None but on the phantom.
     """
 
     figures: dict[str, Figure]
+    recall: dict[str, Figure | None]
     confusion: npt.NDArray[np.int64]
     grades: tuple[str, ...]
-    patches: int
-    subjects: int
-    synthetic: bool
-    raters: dict[str, dict[str, float]]
-    oracle: float | None
+    ordered: bool
+    data: ScoredPatches
+    probabilities: npt.NDArray[np.float32]
+    experts: Experts | None
+    oracle: dict[str, float] | None
+    accuracy_of_oracle: Figure | None
+
+    @property
+    def patches(self) -> int:
+        """Number of patches."""
+        return len(self.data)
+
+    @property
+    def subjects(self) -> int:
+        """Number of subjects."""
+        return len({patch.subject for patch in self.data.patches})
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the phantom drew the patches."""
+        return self.data.synthetic
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `evaluate --json`."""
-        counts = self.confusion
+        """The document of `evaluate --json`, without NaN."""
+        experts = self.experts
         return {
             **{name: figure.to_json() for name, figure in self.figures.items()},
             "patches": self.patches,
             "subjects": self.subjects,
             "synthetic": self.synthetic,
-            "oracle": None if self.oracle is None else {"accuracy": round(self.oracle, 6)},
-            "raters": self.raters,
+            "ordered": self.ordered,
+            "oracle": self._oracle_document(),
+            "experts": None if experts is None else experts.to_json(),
+            "raters": {} if experts is None else {name: rater.to_json() for name, rater in experts.raters.items()},
             "per_grade": {
                 name: {
-                    "patches": int(counts[grade].sum()),
-                    "recall": round(float(counts[grade, grade] / counts[grade].sum()), 6)
-                    if counts[grade].any()
-                    else None,
+                    "patches": int(self.confusion[grade].sum()),
+                    "recall": None if recall is None else round(recall.value, 6),
+                    "ci95": None if recall is None else [round(recall.low, 6), round(recall.high, 6)],
                 }
-                for grade, name in enumerate(self.grades)
+                for grade, (name, recall) in enumerate(self.recall.items())
             },
-            "confusion": {"grades": list(self.grades), "rows_raters_columns_model": counts.tolist()},
+            "confusion": {"grades": list(self.grades), "rows_raters_columns_model": self.confusion.tolist()},
         }
+
+    def _oracle_document(self) -> dict[str, Any] | None:
+        if self.oracle is None or self.accuracy_of_oracle is None:
+            return None
+        rounded = {name: round(value, 6) for name, value in self.oracle.items()}
+        return {**rounded, "accuracy_of_oracle": self.accuracy_of_oracle.to_json()}
+
+
+@dataclass(frozen=True)
+class SubjectAgreement:
+    """How the model does on one subject's patches.
+
+    Attributes:
+        subject: whose skin it is.
+        patches: how many.
+        accuracy: share of them whose most probable grade is the raters' median.
+        mad: mean distance of the two in grades.
+        signed_error: mean of the model's grade less the raters': above 0 the model sees more than they do.
+    """
+
+    subject: str
+    patches: int
+    accuracy: float
+    mad: float
+    signed_error: float
+
+
+def by_subject(evaluation: Evaluation) -> tuple[SubjectAgreement, ...]:
+    """Every subject, in the order of their names."""
+    errors: dict[str, list[int]] = defaultdict(list)
+    apart = evaluation.probabilities.argmax(1) - evaluation.data.median_grades()
+    for patch, error in zip(evaluation.data.patches, apart.tolist(), strict=True):
+        errors[patch.subject].append(error)
+    return tuple(
+        SubjectAgreement(
+            subject,
+            len(found),
+            found.count(0) / len(found),
+            sum(map(abs, found)) / len(found),
+            sum(found) / len(found),
+        )
+        for subject, found in sorted(errors.items())
+    )
 
 
 def unseen(data: ScoredPatches, seen: frozenset[str], folder: Path) -> ScoredPatches:
@@ -123,57 +186,58 @@ def read_severity(folder: Path, data: ScoredPatches) -> npt.NDArray[np.float64] 
         ) from error
 
 
-def rater_agreement(data: ScoredPatches) -> dict[str, dict[str, float]]:
-    """How far the experts agree among themselves: each against the median (ties down) of the others."""
-    apart: dict[str, list[int]] = defaultdict(list)
-    for patch in data.patches:
-        for index, (rater, score) in enumerate(zip(patch.raters, patch.scores, strict=True)):
-            others = patch.scores[:index] + patch.scores[index + 1 :]
-            if others:
-                apart[rater].append(abs(score - median(others)))
-    return {
-        rater: {
-            "patches": len(found),
-            "accuracy": round(found.count(0) / len(found), 6),
-            "mad": round(sum(found) / len(found), 6),
-        }
-        for rater, found in sorted(apart.items())
-    }
-
-
 def evaluate(
     data: ScoredPatches,
     engine: Engine,
     geometry: Geometry,
     grades: tuple[str, ...],
     *,
+    ordered: bool = True,
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
-    """Score the middle of every patch by the one dense map and compare with the raters.
+    """Score every patch by the one dense map and compare with the raters.
+
+    The experts scored the whole image: where it is larger than a patch, its probabilities are their mean over the map's
+    cells, from which `score` makes a frame's score too.
 
     Args:
         data: patches the model never saw.
         engine: the model.
         geometry: the model's geometry.
         grades: the model's grades, of which the data set's are the first.
+        ordered: see `Evaluation`.
         severity: float64 [N], the true severity of each patch where a phantom drew it, else None.
         progress: told (label, done, total).
     """
     rows = []
     for done, pixels in enumerate(data.pixels):
-        patch = np.ascontiguousarray(middle(pixels, geometry.patch_px))
-        rows.append(dense_map(patch, engine, geometry).probabilities[:, 0, 0])
+        cells = dense_map(pixels, engine, geometry).probabilities
+        rows.append(cells.mean(axis=(1, 2), dtype=np.float64).astype(np.float32))
         progress("scoring patches", done + 1, len(data))
     probabilities, truth = np.stack(rows), data.median_grades()
-    subjects = [patch.subject for patch in data.patches]
+    draws = Resampling.of([patch.subject for patch in data.patches])
     return Evaluation(
-        agreement(probabilities, truth, subjects),
-        confusion(probabilities, truth),
-        grades,
-        len(data),
-        len(set(subjects)),
-        data.synthetic,
-        rater_agreement(data),
-        None if severity is None else oracle_accuracy(severity),
+        figures=agreement(probabilities, truth, draws),
+        recall=dict(zip(grades, recall(probabilities, truth, draws), strict=True)),
+        confusion=confusion(probabilities, truth),
+        grades=grades,
+        ordered=ordered,
+        data=data,
+        probabilities=probabilities,
+        experts=compare_experts(data.patches, probabilities.argmax(1), draws),
+        oracle=None if severity is None else oracle_agreement(severity),
+        accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, draws),
     )
+
+
+def _share_of_oracle(
+    probabilities: npt.NDArray[np.float32],
+    truth: npt.NDArray[np.int64],
+    severity: npt.NDArray[np.float64],
+    draws: Resampling,
+) -> Figure:
+    """Model and oracle on the same draws, so that the share does not vary with how hard the drawn patches are."""
+    right = probabilities.argmax(1) == truth
+    model, oracle = draws.totals(np.column_stack([right, grade_distribution(severity).max(-1)])).T
+    return Figure.of(model / oracle)

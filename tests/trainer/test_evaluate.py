@@ -11,31 +11,34 @@ import pytest
 import torch
 
 from runtime.bundle import abbreviate
-from runtime.dense_map import Geometry
+from runtime.dense_map import Geometry, dense_map
 from runtime.engines import EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import ScoredPatches, read_scored_patches
-from trainer.evaluate import Evaluation, TorchEngine, evaluate, rater_agreement, read_severity, unseen
-from trainer.phantom import oracle_accuracy, write_phantom
+from trainer.evaluate import Evaluation, SubjectAgreement, TorchEngine, by_subject, evaluate, read_severity, unseen
+from trainer.figures import Figure
+from trainer.phantom import grade_distribution, oracle_agreement, write_phantom
 from trainer.split import seen_in_training
 
 GRADES = ("0", "1", "2", "3", "4")
 
 
 class Brightness:
-    """An engine that takes a patch's mean grey level for its grade, and remembers what it was given."""
+    """An engine that takes each patch's mean grey level for its grade, and remembers what it was given."""
 
     name, precision = "brightness", "fp32"
 
-    def __init__(self) -> None:
+    def __init__(self, patch_px: int = 4, stride_px: int = 4) -> None:
         self.seen: list[npt.NDArray[np.uint8]] = []
+        self.patch_px, self.stride_px = patch_px, stride_px
 
     def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
         self.seen.append(images)
-        grade = int(images.mean().round())
-        probabilities = np.full((1, 5, 1, 1), 0.05, np.float32)
-        probabilities[0, grade] = 0.8
-        return EngineOutput(probabilities, np.zeros((1, 1, 1), np.float32))
+        side, step = self.patch_px, self.stride_px
+        cells = np.lib.stride_tricks.sliding_window_view(images[0, 0], (side, side))[::step, ::step]
+        grades = cells.mean(axis=(2, 3)).round().astype(int)
+        probabilities = np.where(np.arange(5)[:, None, None] == grades, 0.8, 0.05).astype(np.float32)
+        return EngineOutput(probabilities[None], np.zeros((1, *grades.shape), np.float32))
 
 
 def said_by_brightness(
@@ -70,13 +73,45 @@ def test_a_trained_network_agrees_on_patches_it_never_saw(trained, tiny):
     assert found.subjects == 12
 
 
-def test_the_middle_of_each_patch_is_scored(make_patches):
-    noise = np.random.default_rng(0).integers(0, 5, (6, 8), np.uint8)
+def test_an_image_of_patch_size_is_scored_as_it_is(make_patches):
+    noise = np.random.default_rng(0).integers(0, 5, (4, 4), np.uint8)
     data = dataclasses.replace(make_patches([(0,), (1,)]), pixels=(noise, np.ones((4, 4), np.uint8)))
     engine, told = Brightness(), []
-    evaluate(data, engine, Geometry(4, 4, 0.5), GRADES, severity=None, progress=lambda *step: told.append(step))
-    np.testing.assert_array_equal(engine.seen[0], noise[None, None, 1:5, 2:6])
+    found = evaluate(data, engine, Geometry(4, 4, 0.5), GRADES, severity=None, progress=lambda *step: told.append(step))
+    np.testing.assert_array_equal(engine.seen[0], noise[None, None])
+    assert found.probabilities.dtype == np.float32
+    np.testing.assert_array_equal(found.probabilities[1], np.float32([0.05, 0.8, 0.05, 0.05, 0.05]))
     assert told == [("scoring patches", 1, 2), ("scoring patches", 2, 2)]
+
+
+def test_a_larger_image_gets_the_mean_over_its_map_as_its_experts_saw_all_of_it(make_patches):
+    halves = np.zeros((4, 12), np.uint8)
+    halves[:, 4:] = 3
+    sizes = dataclasses.replace(make_patches([(3,), (0,)]), pixels=(halves, np.zeros((2100, 9), np.uint8)))
+    found = evaluate(sizes, Brightness(), Geometry(4, 4, 0.5), GRADES, severity=None, progress=lambda *_step: None)
+    np.testing.assert_allclose(found.probabilities[0], [0.3, 0.05, 0.05, 0.55, 0.05], atol=1e-6)
+    np.testing.assert_allclose(found.probabilities[1], [0.8, 0.05, 0.05, 0.05, 0.05], atol=1e-6)
+    assert found.figures["accuracy"].value == 1
+
+
+def test_a_trained_network_gives_an_image_the_mean_of_its_dense_map(trained, tiny):
+    geometry = Geometry(tiny.patch_px, tiny.total_stride, tiny.um_per_px)
+    engine = TorchEngine(trained.network, tiny.total_stride)
+    data = trained.data.select([0, 1])
+    photograph = np.random.default_rng(1).integers(0, 256, (201, 333), np.uint8)
+    found = evaluate(
+        dataclasses.replace(data, pixels=(photograph, data.pixels[1][:32, :32])),
+        engine,
+        geometry,
+        tiny.grades,
+        severity=None,
+        progress=lambda *_step: None,
+    )
+    cells = dense_map(photograph, engine, geometry).probabilities
+    assert cells.shape[1:] == (43, 76)
+    np.testing.assert_allclose(found.probabilities[0], cells.mean(axis=(1, 2)), atol=1e-6)
+    exact = engine.run(np.ascontiguousarray(data.pixels[1][None, None, :32, :32])).probabilities
+    np.testing.assert_array_equal(found.probabilities[1], exact[0, :, 0, 0])
 
 
 def test_a_run_goes_the_one_path_of_every_model(trained):
@@ -113,14 +148,22 @@ def test_the_json_document_has_the_keys_of_the_contract(make_patches):
     assert document["patches"] == 3
     assert document["subjects"] == 2
     assert document["synthetic"] is False
-    assert 0 < document["oracle"]["accuracy"] < 1
+    assert document["ordered"] is True
+    oracle = document["oracle"]
+    assert set(oracle) == {"accuracy", "mad", "mad_normalised", "qwk", "accuracy_of_oracle"}
+    assert 0 < oracle["accuracy"] < 1
+    assert oracle["accuracy_of_oracle"]["value"] == pytest.approx(2 / 3 / oracle["accuracy"], abs=1e-5)
     assert set(document["raters"]) == {"r0", "r1"}
+    assert document["raters"]["r0"]["patches"] == 3
+    assert document["raters"]["r0"]["accuracy"] == pytest.approx(2 / 3, abs=1e-6)
+    assert document["raters"]["r0"]["mad"] == pytest.approx(1 / 3, abs=1e-6)
+    assert document["experts"]["icc_patches"] == 3
     assert document["per_grade"] == {
-        "0": {"patches": 1, "recall": 1.0},
-        "1": {"patches": 1, "recall": 0.0},
-        "2": {"patches": 0, "recall": None},
-        "3": {"patches": 0, "recall": None},
-        "4": {"patches": 1, "recall": 1.0},
+        "0": {"patches": 1, "recall": 1.0, "ci95": [1.0, 1.0]},
+        "1": {"patches": 1, "recall": 0.0, "ci95": [0.0, 0.0]},
+        "2": {"patches": 0, "recall": None, "ci95": None},
+        "3": {"patches": 0, "recall": None, "ci95": None},
+        "4": {"patches": 1, "recall": 1.0, "ci95": [1.0, 1.0]},
     }
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
@@ -140,15 +183,39 @@ def test_a_data_set_that_lacks_the_highest_grades_is_measured_on_the_models_scal
     assert document["mad_normalised"]["value"] == pytest.approx(1.5 / 4)
 
 
-def test_each_rater_is_compared_with_the_median_of_the_others(make_patches):
-    found = rater_agreement(make_patches([(0, 0, 2), (1, 3, 4), (2,)]))
-    # r0: others (0, 2) and (3, 4), ties down; r1: (0, 2) and (1, 4); r2: (0, 0) and (1, 3)
-    assert found == {
-        "r0": {"patches": 2, "accuracy": 0.5, "mad": 1.0},
-        "r1": {"patches": 2, "accuracy": 0.5, "mad": 1.0},
-        "r2": {"patches": 2, "accuracy": 0.0, "mad": 2.5},
-    }
-    assert rater_agreement(make_patches([(0,), (1,)])) == {}
+def test_without_a_second_rater_there_are_no_experts(make_patches):
+    found = said_by_brightness(make_patches([(0,), (1,)]), [0, 1])
+    assert found.experts is None
+    document = found.to_json()
+    assert document["experts"] is None
+    assert document["raters"] == {}
+
+
+def test_the_model_that_the_experts_are_compared_with_is_this_one(make_patches):
+    found = said_by_brightness(make_patches([(0, 1), (2, 2), (4, 3)]), [0, 2, 4])
+    assert found.experts is not None
+    assert found.experts.raters["r0"].model.accuracy == Figure(1, 1, 1)
+    assert found.experts.raters["r1"].model.accuracy is not None
+    assert found.experts.raters["r1"].model.accuracy.value == pytest.approx(1 / 3)
+
+
+def test_subjects_are_told_one_by_one(make_patches):
+    data = make_patches([(0,), (1,), (4,), (2,)], subjects=["b", "b", "a", "b"])
+    found = by_subject(said_by_brightness(data, [0, 3, 3, 1]))
+    assert found == (
+        SubjectAgreement("a", 1, accuracy=0.0, mad=1.0, signed_error=-1.0),
+        SubjectAgreement("b", 3, accuracy=pytest.approx(1 / 3), mad=1.0, signed_error=pytest.approx(1 / 3)),
+    )
+
+
+def test_the_evaluation_keeps_what_a_report_draws(make_patches):
+    data = make_patches([(0, 1), (2, 2)], subjects=["a", "b"])
+    found = said_by_brightness(data, [0, 2])
+    assert found.data.patches == data.patches
+    assert found.probabilities.shape == (2, 5)
+    assert list(found.recall) == list(GRADES)
+    assert found.recall["1"] is None
+    assert (found.patches, found.subjects) == (2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +233,25 @@ def test_on_a_phantom_the_oracle_knows_the_severity_of_the_patches_left(phantom)
     np.testing.assert_allclose(severity, [float(truth[row][1]) for row in (7, 2, 5)])
     found = said_by_brightness(data, [0, 1, 2], severity=severity)
     assert found.synthetic
-    assert found.oracle == pytest.approx(oracle_accuracy(severity))
+    assert found.oracle == pytest.approx(oracle_agreement(severity))
+
+
+def test_the_share_of_the_oracle_is_drawn_with_both_on_the_same_patches(make_patches):
+    # hard patches in one half of the subjects: the model is wrong there, and the oracle in near to half of them
+    severity = np.array([0.0, 1.45] * 40)
+    levels = [0, 2] * 40
+    data = make_patches([(0,), (1,)] * 40, subjects=[f"s{number % 20}" for number in range(80)])
+    found = said_by_brightness(data, levels, severity=severity)
+    assert found.accuracy_of_oracle is not None
+    assert found.oracle is not None
+    ratio = found.accuracy_of_oracle
+    assert ratio.value == pytest.approx(0.5 / found.oracle["accuracy"])
+    easy, hard = grade_distribution(severity[:2]).max(-1)
+    width = found.figures["accuracy"].high - found.figures["accuracy"].low
+    # in a draw with a share of easy patches x the oracle's accuracy moves with the model's
+    low, high = (x / (x * easy + (1 - x) * hard) for x in (0.5 - width / 2, 0.5 + width / 2))
+    assert (ratio.low, ratio.high) == (pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02))
+    assert said_by_brightness(data, levels).accuracy_of_oracle is None
 
 
 def test_without_a_phantoms_truth_there_is_no_oracle(phantom, tmp_path):

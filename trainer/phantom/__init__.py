@@ -5,7 +5,7 @@ Everything here is synthetic. It stands in for images that cannot be shared and 
 
 from .files import GENERATOR_VERSION, write_phantom
 from .paint import paint_frame, paint_patch
-from .raters import grade_distribution, oracle_accuracy
+from .raters import grade_distribution, oracle_accuracy, oracle_agreement
 from .subject import Subject, draw_subjects
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "draw_subjects",
     "grade_distribution",
     "oracle_accuracy",
+    "oracle_agreement",
     "paint_frame",
     "paint_patch",
     "write_phantom",
