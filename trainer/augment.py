@@ -1,10 +1,15 @@
 """Changes to a patch that leave its grade as it is: what another session, hand or microscope would have changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from trainer.parts import Part
 
 
 @dataclass(frozen=True)
@@ -21,63 +26,82 @@ class Augmentation:
         resolution_share: share of the patches that lose resolution.
     """
 
-    gain: float = 0.25
-    offset: float = 12.0
-    ramp: float = 0.25
-    noise: float = 8.0
+    gain: float = 0.15
+    offset: float = 8.0
+    ramp: float = 0.15
+    noise: float = 4.0
     coarsest: float = 1.8
-    resolution_share: float = 0.3
+    resolution_share: float = 0.2
+
+
+def draw_batch(
+    part: Part,
+    rows: npt.NDArray[np.intp],
+    side: int,
+    settings: Augmentation,
+    rng: np.random.Generator,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """What one step of training sees of the given rows: `cut_and_turn` here, then `augment` on the device.
+
+    Returns:
+        float [n, 1, side, side], grey levels 0 to 255.
+    """
+    cut = torch.from_numpy(cut_and_turn([part.pixels[row] for row in rows], side, rng))
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+    return augment(cut.to(device), settings, generator)
+
+
+def cut_and_turn(pixels: Sequence[npt.NDArray[np.uint8]], side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A patch from a place drawn for each image, in one of the eight flips and quarter turns.
+
+    Args:
+        pixels: N images, uint8, of any size from `side` on.
+        side: of the patches.
+        rng: the only source of chance.
+
+    Returns:
+        uint8 [N, 1, side, side].
+    """
+    cut = np.empty((len(pixels), 1, side, side), np.uint8)
+    for image, patch in zip(pixels, cut[:, 0], strict=True):
+        top, left = (int(rng.integers(spare + 1)) for spare in (image.shape[0] - side, image.shape[1] - side))
+        turned = np.rot90(image[top : top + side, left : left + side], int(rng.integers(4)))
+        patch[:] = turned[:, ::-1] if rng.integers(2) else turned
+    return cut
 
 
 def augment(grey: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Draw one variant of each patch.
+    """Draw one variant of each patch, as another exposure would have shown it.
 
     Args:
-        grey: float [N, 1, S, S], grey levels 0 to 255.
+        grey: uint8 [N, 1, S, S].
         settings: how far to go.
-        generator: the only source of chance, on the CPU.
+        generator: the only source of chance, on the device of `grey`.
 
     Returns:
         float [N, 1, S, S], whole grey levels 0 to 255, as a camera would have stored them.
     """
-    grey = _lose_resolution(_turn(grey, generator), settings, generator)
-    count, _, side, _ = grey.shape
+    seen = _lose_resolution(grey.float(), settings, generator)
+    count, _, side, _ = seen.shape
 
     def drawn(spread: float) -> Tensor:
-        return (torch.rand((count, 1, 1, 1), generator=generator) * 2 - 1).to(grey.device) * spread
+        return (torch.rand((count, 1, 1, 1), generator=generator, device=seen.device) * 2 - 1) * spread
 
-    along = torch.linspace(-1, 1, side, device=grey.device)
+    along = torch.linspace(-1, 1, side, device=seen.device)
     ramp = 1 + drawn(settings.ramp) * along.view(1, 1, 1, side) + drawn(settings.ramp) * along.view(1, 1, side, 1)
-    grey = grey * ramp * (1 + drawn(settings.gain)) + drawn(settings.offset)
-    sigma = torch.rand((count, 1, 1, 1), generator=generator).to(grey.device) * settings.noise
-    grey = grey + sigma * torch.randn(grey.shape, generator=generator).to(grey.device)
-    return grey.round_().clamp_(0, 255)
-
-
-def random_crop(grey: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Cut [N, 1, S, S] to [N, 1, side, side] at a place drawn for each patch."""
-    spare = grey.shape[-1] - side
-    if spare == 0:
-        return grey
-    corners = torch.randint(0, spare + 1, (len(grey), 2), generator=generator).tolist()
-    return torch.stack([patch[:, y : y + side, x : x + side] for patch, (y, x) in zip(grey, corners, strict=True)])
-
-
-def _turn(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """One of the eight flips and quarter turns for each patch."""
-    kinds = torch.randint(0, 8, (len(grey),), generator=generator)
-    turned = torch.empty_like(grey)
-    for kind in range(8):
-        rows = (kinds == kind).nonzero()[:, 0].to(grey.device)
-        some = torch.rot90(grey[rows], kind % 4, (2, 3))
-        turned[rows] = some.flip(3) if kind >= 4 else some
-    return turned
+    ramp *= 1 + drawn(settings.gain)
+    seen = seen.mul_(ramp).add_(drawn(settings.offset))
+    sigma = torch.rand((count, 1, 1, 1), generator=generator, device=seen.device) * settings.noise
+    seen += sigma * torch.randn(seen.shape, generator=generator, device=seen.device)
+    return seen.round_().clamp_(0, 255)
 
 
 def _lose_resolution(grey: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
     """Sample a share of the patches coarsely and bring them back to their size."""
-    rows = (torch.rand(len(grey), generator=generator) < settings.resolution_share).nonzero()[:, 0].to(grey.device)
-    factor = 1 + (settings.coarsest - 1) * float(torch.rand((), generator=generator))
+    chosen = torch.rand(len(grey), generator=generator, device=grey.device) < settings.resolution_share
+    factor = 1 + (settings.coarsest - 1) * float(torch.rand((), generator=generator, device=grey.device))
+    rows = chosen.nonzero()[:, 0]
     if len(rows) == 0:
         return grey
     side = grey.shape[-1]

@@ -1,24 +1,20 @@
 """What the end of training measures: the softmax's temperature, and what familiar images look like."""
 
+import math
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.augment import Augmentation, augment, random_crop
-from trainer.network import NetworkConfig, TextureNetwork
+from trainer.augment import Augmentation, draw_batch
+from trainer.network import TextureNetwork, image_logits
 from trainer.parts import Part
+from trainer.predict import BATCH, LARGEST_PX
 
-
-def predict_logits(network: torch.nn.Module, grey: Tensor, batch: int = 256) -> Tensor:
-    """Logits of the middle of each patch, float [N, K] on the CPU, for uint8 [N, 1, S, S]."""
-    config = network.config
-    assert isinstance(config, NetworkConfig)
-    start = (grey.shape[-1] - config.patch_px) // 2
-    cut = grey[:, :, start : start + config.patch_px, start : start + config.patch_px]
-    device = next(network.parameters()).device
-    network.eval()
-    with torch.inference_mode():
-        return torch.cat([network(some.to(device).float()).cpu() for some in cut.split(batch)])
+# keeps this draw apart from those of training, whose keys are (seed, epoch, ...)
+FAMILIARITY = 2**32
+FEWEST_VARIANTS = 1000
 
 
 def set_temperature(network: TextureNetwork, val: Part) -> None:
@@ -27,13 +23,17 @@ def set_temperature(network: TextureNetwork, val: Part) -> None:
     Training aims at the raters' distribution, which is broader than what is known of their median; a probability that
     the software shows is to be that of the median grade, by which it is judged.
     """
-    logits = predict_logits(network, val.grey).clone()
+    with torch.no_grad():
+        cells = [(val.grades[rows], network.cell_logits(grey.float())) for rows, grey in val.batches(LARGEST_PX, BATCH)]
     log_temperature = torch.zeros((), requires_grad=True)
     optimiser = torch.optim.LBFGS([log_temperature], max_iter=50, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        value = F.cross_entropy(logits / log_temperature.exp(), val.grades)
+        temperature = log_temperature.exp()
+        value = torch.stack(
+            [F.cross_entropy(image_logits(some, temperature), grades, reduction="sum") for grades, some in cells]
+        ).sum() / len(val)
         value.backward()
         return value
 
@@ -48,19 +48,17 @@ def set_familiarity(network: TextureNetwork, train: Part, val: Part, settings: A
     Mean and covariance come from augmented training patches, for the network learned to take those changes calmly; the
     scale makes 1 the distance that 1 in 200 validation patches exceeds.
     """
-    generator = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng((seed, FAMILIARITY))
 
     def energies(part: Part) -> Tensor:
-        side = network.config.patch_px
+        found = []
+        # of a small part each patch is drawn in several variants, or its extremes would be a matter of luck
+        shown = np.tile(np.arange(len(part)), math.ceil(FEWEST_VARIANTS / len(part)))
         with torch.inference_mode():
-            return torch.cat(
-                [
-                    network.energies(augment(random_crop(some, side, generator).float(), settings, generator))[
-                        :, :, 0, 0
-                    ]
-                    for some in part.grey.split(256)
-                ]
-            ).double()
+            for rows in np.array_split(shown, math.ceil(len(shown) / BATCH)):
+                patches = draw_batch(part, rows, network.config.patch_px, settings, rng)
+                found.append(network.energies(patches)[:, :, 0, 0])
+        return torch.cat(found).double()
 
     familiar = energies(train)
     covariance = torch.cov(familiar.T)

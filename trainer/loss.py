@@ -1,9 +1,17 @@
 """Losses on the softmax over the grades."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 LOSSES = ("ordinal", "cross-entropy")
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def called(name: str) -> Loss:
+    """The loss of that name, one of `LOSSES`."""
+    return {"ordinal": ordinal, "cross-entropy": cross_entropy}[name]
 
 
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:

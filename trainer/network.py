@@ -7,6 +7,7 @@ each stride the very score of the patch below it.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,9 +45,9 @@ class NetworkConfig:
     grades: tuple[str, ...] = ("0", "1", "2", "3", "4")
     um_per_px: float = 0.5
     ordered: bool = True
-    kernels: tuple[int, ...] = (4, 3, 3, 3, 3, 3)
-    strides: tuple[int, ...] = (2, 2, 1, 1, 2, 1)
-    widths: tuple[int, ...] = (16, 32, 32, 48, 64, 64)
+    kernels: tuple[int, ...] = (4, 3, 3, 3, 1)
+    strides: tuple[int, ...] = (2, 2, 2, 1, 1)
+    widths: tuple[int, ...] = (16, 32, 32, 48, 64)
     patch_px: int = 128
     hidden: int = 64
 
@@ -146,8 +147,19 @@ class TextureNetwork(nn.Module):
         return F.avg_pool2d(features, (1, window), (1, step))
 
     def forward(self, grey: Tensor) -> Tensor:
-        """Logits of patches: float [N, 1, patch_px, patch_px] of grey levels 0 to 255 to float [N, K]."""
-        return cast(Tensor, self.head(self.energies(grey)))[:, :, 0, 0]
+        """Logits of whole images, see `image_logits`.
+
+        Args:
+            grey: float [N, 1, H, W], grey levels 0 to 255, of a patch's size or larger.
+
+        Returns:
+            float [N, K].
+        """
+        return image_logits(self.cell_logits(grey))
+
+    def cell_logits(self, grey: Tensor) -> Tensor:
+        """Logits of every patch: float [N, 1, H, W] of grey levels 0 to 255 to float [N, K, h, w]."""
+        return cast(Tensor, self.head(self.energies(grey)))
 
     def unfamiliarity(self, energies: Tensor) -> Tensor:
         """Distance of energies from those of the training images, 1 at the edge of the familiar.
@@ -164,6 +176,22 @@ class TextureNetwork(nn.Module):
         centred = energies - self.familiar_mean[:, None, None]
         white = F.conv2d(centred, self.familiar_whitening[:, :, None, None])
         return torch.sqrt(torch.mean(white * white, dim=1)) / self.unfamiliar_scale
+
+
+def image_logits(cells: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
+    """One answer for an image that was scored as a whole: the mean probability over its patches.
+
+    Args:
+        cells: logits float [N, K, h, w].
+        temperature: of the softmax.
+
+    Returns:
+        float [N, K]: the patch's own logits where there is but one, else the logarithm of the mean probability.
+    """
+    cells = cells.flatten(2) / temperature
+    if cells.shape[2] == 1:
+        return cells[:, :, 0]
+    return torch.logsumexp(torch.log_softmax(cells, dim=1), dim=2) - math.log(cells.shape[2])
 
 
 class MapNetwork(nn.Module):

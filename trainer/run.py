@@ -15,8 +15,9 @@ from trainer.network import TextureNetwork, load_network
 
 RUN_FILE = "run.json"
 STATE_FILE = "state.pt"
+REPORT_FILE = "report.html"
 # a file of a run, half-written when the run was killed
-_LEFTOVER = re.compile(r"(run\.json|state\.pt|split\.csv|network\.(json|safetensors))\.tmp-[0-9a-f]{8}")
+_LEFTOVER = re.compile(r"(run\.json|state\.pt|split\.csv|report\.html|network\.(json|safetensors))\.tmp-[0-9a-f]{8}")
 
 
 def check_run_folder(run: Path) -> dict[str, Any] | None:
@@ -60,8 +61,7 @@ def open_run(run: Path, document: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        # to the CPU: the run may go on where the GPU is not
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise InflamapError(
             f"{path}: cannot be read",

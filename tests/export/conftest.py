@@ -18,8 +18,9 @@ from runtime.bundle import Bundle, open_bundle
 from runtime.cli import main
 from runtime.dense_map import Geometry
 from trainer.dataset import read_scored_patches
-from trainer.fit import FitSettings, fit
+from trainer.fit import fit
 from trainer.network import NetworkConfig, TextureNetwork, load_network
+from trainer.optimise import FitSettings
 from trainer.split import split_patches
 
 hypothesis.settings.register_profile("patient", deadline=None)

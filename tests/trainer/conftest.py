@@ -15,8 +15,9 @@ import torch
 
 from runtime.cli import main
 from trainer.dataset import ScoredPatches, read_scored_patches
-from trainer.fit import FitSettings, fit
+from trainer.fit import fit
 from trainer.network import NetworkConfig, TextureNetwork
+from trainer.optimise import FitSettings
 from trainer.scores import ScoredPatch
 from trainer.split import split_patches
 
@@ -106,10 +107,12 @@ def make_patches() -> Callable[..., ScoredPatches]:
             ScoredPatch(path, None, tuple(some), tuple(f"r{r}" for r in range(len(some))), subject, split, 0.5)
             for path, some, subject, split in zip(paths, scores, subjects, splits, strict=True)
         )
+        hashes = tuple(hashlib.sha256(str(number).encode()).hexdigest() for number in range(count))
         return ScoredPatches(
             patches,
             tuple(np.full((4, 4), number % 251, np.uint8) for number in range(count)),
-            tuple(hashlib.sha256(str(number).encode()).hexdigest() for number in range(count)),
+            hashes,
+            hashes,
             tuple(str(grade) for grade in range(grades)),
             synthetic=False,
             notes=(),

@@ -1,10 +1,12 @@
 """Augmentation changes what a session changes, and leaves the grade."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from trainer.augment import Augmentation, augment, random_crop
+from trainer.augment import Augmentation, augment, cut_and_turn, draw_batch
+from trainer.parts import Part
 
 NOTHING = Augmentation(gain=0, offset=0, ramp=0, noise=0, resolution_share=0)
 
@@ -14,23 +16,47 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def grey(count: int = 8, side: int = 16, seed: int = 1) -> Tensor:
-    return torch.randint(0, 256, (count, 1, side, side), generator=seeded(seed)).float()
+    return torch.randint(0, 256, (count, 1, side, side), generator=seeded(seed), dtype=torch.uint8)
 
 
-def flat(level: float, count: int = 200, side: int = 16) -> Tensor:
-    return torch.full((count, 1, side, side), level)
+def flat(level: int, count: int = 200, side: int = 16) -> Tensor:
+    return torch.full((count, 1, side, side), level, dtype=torch.uint8)
 
 
 def test_all_eight_views_of_a_patch_appear_and_no_other():
-    patch = torch.arange(25.0).reshape(1, 1, 5, 5)
-    eight = {
-        tuple(view.flatten().tolist())
-        for turns in range(4)
-        for view in (torch.rot90(patch, turns, (2, 3)), torch.rot90(patch, turns, (2, 3)).flip(3))
-    }
+    patch = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    eight = {view.tobytes() for turns in range(4) for view in (np.rot90(patch, turns), np.rot90(patch, turns)[:, ::-1])}
     assert len(eight) == 8
-    drawn = augment(patch.repeat(200, 1, 1, 1), NOTHING, seeded())
-    assert {tuple(view.flatten().tolist()) for view in drawn} == eight
+    drawn = cut_and_turn([patch] * 200, 5, np.random.default_rng(0))
+    assert drawn.shape == (200, 1, 5, 5)
+    assert drawn.dtype == np.uint8
+    assert {view.tobytes() for view in drawn} == eight
+
+
+def test_patches_are_cut_at_every_place_of_images_of_any_size():
+    images = [np.arange(rows * 6, dtype=np.uint8).reshape(rows, 6) for rows in (4, 5, 7)] * 60
+    places = set()
+    for image, patch in zip(images, cut_and_turn(images, 4, np.random.default_rng(0))[:, 0], strict=True):
+        # whichever way it is turned, its lowest level is its first pixel in the image
+        top, left = divmod(int(patch.min()), 6)
+        window = image[top : top + 4, left : left + 4]
+        assert sorted(patch.ravel()) == sorted(window.ravel())
+        places.add((len(image), top, left))
+    assert places == {(rows, top, left) for rows in (4, 5, 7) for top in range(rows - 3) for left in range(3)}
+
+
+def test_a_batch_is_the_chosen_rows_and_its_chance_the_generators():
+    images = tuple(np.full((8, 9), 10 * number, np.uint8) for number in range(5))
+    part = Part(images, torch.zeros(5, 2), torch.zeros(5, dtype=torch.int64))
+
+    def draw(settings: Augmentation, seed: int) -> Tensor:
+        return draw_batch(part, np.array([4, 0, 2]), 8, settings, np.random.default_rng(seed))
+
+    drawn = draw(NOTHING, 1)
+    assert drawn.shape == (3, 1, 8, 8)
+    assert drawn.mean((1, 2, 3)).tolist() == [40, 0, 20]
+    assert torch.equal(draw(Augmentation(), 1), draw(Augmentation(), 1))
+    assert not torch.equal(draw(Augmentation(), 1), draw(Augmentation(), 2))
 
 
 def test_the_outcome_is_what_a_camera_could_have_stored():
@@ -60,13 +86,13 @@ def test_the_callers_patches_stay_as_they_are(settings):
 def test_lost_resolution_takes_the_fine_texture_and_leaves_the_mean():
     patches = grey(16, 32)
     drawn = augment(patches, Augmentation(0, 0, 0, 0, coarsest=1.8, resolution_share=1.0), seeded(3))
-    detail, kept = (images.diff(dim=3).square().mean() for images in (patches, drawn))
+    detail, kept = (images.float().diff(dim=3).square().mean() for images in (patches, drawn))
     assert kept < 0.6 * detail
-    torch.testing.assert_close(drawn.mean((1, 2, 3)), patches.mean((1, 2, 3)), atol=3, rtol=0)
+    torch.testing.assert_close(drawn.mean((1, 2, 3)), patches.float().mean((1, 2, 3)), atol=3, rtol=0)
 
 
 def test_a_share_of_the_patches_loses_resolution():
-    column = torch.arange(16).remainder(2) * 255.0
+    column = (torch.arange(16).remainder(2) * 255).to(torch.uint8)
     stripes = column.expand(400, 1, 16, 16).contiguous()
     drawn = augment(stripes, Augmentation(0, 0, 0, 0, resolution_share=0.3), seeded())
     soft = ((drawn > 0) & (drawn < 255)).flatten(1).any(1)
@@ -97,19 +123,3 @@ def test_noise_reaches_from_none_to_the_limit():
     spread = drawn.std((1, 2, 3))
     assert spread.min() < 1
     assert 7 < spread.max() < 9
-
-
-def test_crops_are_windows_of_their_own_patch_at_every_place():
-    patches = torch.arange(60 * 36).reshape(60, 1, 6, 6)
-    crops = random_crop(patches, 4, seeded())
-    assert crops.shape == (60, 1, 4, 4)
-    places = set()
-    for patch, crop in zip(patches, crops, strict=True):
-        y, x = divmod(int(crop[0, 0, 0] - patch[0, 0, 0]), 6)
-        assert torch.equal(crop, patch[:, y : y + 4, x : x + 4])
-        places.add((y, x))
-    assert places == {(y, x) for y in range(3) for x in range(3)}
-
-
-def test_a_crop_of_the_whole_patch_is_the_patch():
-    assert torch.equal(random_crop(grey(), 16, seeded()), grey())

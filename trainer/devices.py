@@ -1,0 +1,122 @@
+"""Where training runs: one device or several, each in a process of its own, in the precision that suits them."""
+
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
+from typing import Any
+
+import torch
+import torch.multiprocessing
+from lightning_fabric import Fabric
+
+from runtime.errors import InflamapError
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The machine's devices that are used.
+
+    Attributes:
+        accelerator: `cuda` or `cpu`.
+        count: processes, one for each device.
+        precision: as Fabric names it; mixed where the device has a fast half precision.
+    """
+
+    accelerator: str = "cpu"
+    count: int = 1
+    precision: str = "32-true"
+
+    @staticmethod
+    def found() -> "Devices":
+        """All GPUs of the machine, else its CPU."""
+        if not torch.cuda.is_available():
+            return Devices()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Devices("cuda", torch.cuda.device_count(), "bf16-mixed" if fast else "16-mixed")
+
+
+def run_on(devices: Devices, function: Callable[..., Any], *arguments: Any, **callbacks: Callable[..., None]) -> Any:
+    """Run `function(fabric, *arguments, **callbacks)` in a process for each device.
+
+    Args:
+        devices: where.
+        function: a module's own function where there are several devices; what it returns goes through a pickle.
+        callbacks: called here, in this process, with what the first of the processes calls them with.
+
+    Returns:
+        what `function` returned in the first process.
+
+    Raises:
+        InflamapError: raised by `function`.
+    """
+    if devices.accelerator == "cuda":
+        # the same seed and machine are to give the same weights, at some cost in speed
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    fabric = Fabric(
+        accelerator=devices.accelerator,
+        devices=devices.count,
+        strategy="auto" if devices.count == 1 else "ddp_spawn",
+        precision=devices.precision,  # type: ignore[arg-type]
+    )
+    if devices.count == 1:
+        return fabric.launch(function, *arguments, **callbacks)
+    with _called_here(callbacks) as calls, _own_port():
+        # pickled, for Fabric takes arguments apart and refuses frozen dataclasses
+        work = pickle.dumps((function, arguments, tuple(callbacks)))
+        found = pickle.loads(fabric.launch(_in_a_process, work, calls))  # type: ignore[arg-type]
+    if isinstance(found, InflamapError):
+        raise found
+    return found
+
+
+def _in_a_process(fabric: Fabric, work: bytes, calls: "SimpleQueue[Any]") -> bytes:
+    """One of several processes; gives what `function` returned, pickled, or the error that all of them met.
+
+    Pickled here, for torch's queues would hand tensors over as shared memory that this process goes on to change. An
+    error is handed back, for one that is raised loses its kind on the way.
+    """
+
+    function, arguments, names = pickle.loads(work)
+
+    def callback(name: str) -> Callable[..., None]:
+        return lambda *values: calls.put((name, pickle.dumps(values))) if fabric.is_global_zero else None
+
+    try:
+        return pickle.dumps(function(fabric, *arguments, **{name: callback(name) for name in names}))
+    except InflamapError as error:
+        return pickle.dumps(error)
+
+
+@contextmanager
+def _called_here(callbacks: dict[str, Callable[..., None]]) -> Iterator["SimpleQueue[Any]"]:
+    """A queue whose (name, pickled values) are handed to the callbacks, all of them before this ends."""
+    calls: SimpleQueue[Any] = torch.multiprocessing.get_context("spawn").SimpleQueue()
+
+    def listen() -> None:
+        while (call := calls.get()) is not None:
+            name, values = call
+            callbacks[name](*pickle.loads(values))
+
+    listener = threading.Thread(target=listen, name="callbacks of training")
+    listener.start()
+    try:
+        yield calls
+    finally:
+        calls.put(None)
+        listener.join()
+
+
+@contextmanager
+def _own_port() -> Iterator[None]:
+    """Fabric leaves the port at which its processes met in the environment: the next training would find it taken."""
+    given = "MASTER_PORT" in os.environ
+    try:
+        yield
+    finally:
+        if not given:
+            os.environ.pop("MASTER_PORT", None)
