@@ -1,9 +1,11 @@
 """`inflamap evaluate`."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import click
+import numpy as np
 
 from runtime.bundle import open_bundle
 from runtime.bundle_files import MANIFEST_FILE
@@ -12,23 +14,44 @@ from runtime.console import reporter
 from runtime.dense_map import Geometry
 from runtime.engines import Engine
 from runtime.engines.registry import default_threads, open_engine
-from runtime.errors import DataError
+from runtime.errors import DataError, InflamapError, one_line
 from trainer.dataset import ScoredPatches, read_scored_patches
 from trainer.evaluate import Evaluation, TorchEngine, read_severity, unseen
 from trainer.evaluate import evaluate as evaluate_model
-from trainer.run import load_run
+from trainer.experts import RATERS_COMPARED
+from trainer.figures import Figure
+from trainer.report import write_report
+from trainer.run import REPORT_FILE, load_run
 from trainer.split import seen_in_training
+
+TERMINAL_COLUMNS = 110
+# more would not fit side by side
+GRADES_SHOWN, LABEL_LENGTH = 12, 16
+CONFUSIONS_SHOWN = 10
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of DATA where it tells none.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"The page with all of it. Default: {REPORT_FILE} in MODEL, where that is a run; a bundle has none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def evaluate(model: Path, data: Path, um_per_px: float | None, as_json: bool) -> None:
+def evaluate(model: Path, data: Path, um_per_px: float | None, page: Path | None, as_json: bool) -> None:
     """Compare MODEL, a run or a bundle, with the experts' scores in DATA, on patches it was not trained on."""
     with reporter() as report:
-        engine, geometry, grades, seen = _open_model(model)
+        if page is not None and _is_bundle(model):
+            raise InflamapError(
+                f"{page}: no report of a bundle",
+                seen=model,
+                wanted="a run, which tells how it was trained",
+                next_step="give the RUN that the bundle was exported from, or leave out --report",
+            )
+        engine, geometry, grades, ordered, seen = _open_model(model)
         patches = read_scored_patches(
             data,
             patch_px=geometry.patch_px,
@@ -46,26 +69,42 @@ def evaluate(model: Path, data: Path, um_per_px: float | None, as_json: bool) ->
             engine,
             geometry,
             grades,
+            ordered=ordered,
             severity=read_severity(data, held_out),
             progress=report.progress,
         )
+        if not _is_bundle(model):
+            try:
+                write_report(model, found, "held-out", data=data, page=page or model / REPORT_FILE)
+                report.say(f"report in {page or model / REPORT_FILE}")
+            except InflamapError as error:
+                # the figures are worth having without a page that nobody asked for
+                if page is not None:
+                    raise
+                report.say(f"warning: no report: {error}")
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else _table(found))
 
 
-def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], frozenset[str]]:
-    """Engine, geometry, grades and what it saw in training, of a run or a bundle."""
-    if (model / MANIFEST_FILE).exists():
+def _is_bundle(model: Path) -> bool:
+    return (model / MANIFEST_FILE).exists()
+
+
+def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, frozenset[str]]:
+    """Engine, geometry, grades, whether they are ordered, and what it saw in training, of a run or a bundle."""
+    if _is_bundle(model):
         bundle = open_bundle(model)
+        settings = bundle.manifest.training.get("settings")
         return (
             open_engine(bundle, threads=default_threads()),
             bundle.geometry,
             bundle.manifest.grades,
+            not (isinstance(settings, dict) and settings.get("loss") == "cross-entropy"),
             bundle.training_patches(),
         )
     network, _document = load_run(model)
     config = network.config
     geometry = Geometry(config.patch_px, config.total_stride, config.um_per_px)
-    return TorchEngine(network, geometry.stride_px), geometry, config.grades, seen_in_training(model)
+    return TorchEngine(network, geometry.stride_px), geometry, config.grades, config.ordered, seen_in_training(model)
 
 
 def _require_grades(patches: ScoredPatches, grades: tuple[str, ...], data: Path) -> None:
@@ -79,24 +118,125 @@ def _require_grades(patches: ScoredPatches, grades: tuple[str, ...], data: Path)
 
 
 def _table(found: Evaluation) -> str:
-    """The figures and the confusion matrix, for a person."""
+    """What a person wants to know first; the rest is in the JSON document."""
+    return "\n".join([*_figures(found), *_experts(found), *_confusion(found)])
+
+
+def _figures(found: Evaluation) -> list[str]:
     source = "synthetic (phantom)" if found.synthetic else "as scored by the raters"
-    lines = [f"{found.patches} held-out patches of {found.subjects} subjects, {source}"]
-    lines += [
-        f"  {name:15s} {figure.value:.3f}   95 % interval {figure.low:.3f} to {figure.high:.3f} (by subject)"
-        for name, figure in found.figures.items()
+    meaning = {
+        "accuracy": "share graded as by the raters' median",
+        "mad": "mean distance from it, in grades",
+        "mad_normalised": "the same as a share of the whole scale",
+        "qwk": "quadratic-weighted kappa",
+        "ece": "calibration error of the probabilities",
+    }
+    # distances between grades without an order mean nothing
+    names = meaning if found.ordered else ("accuracy", "ece")
+    if found.subjects == 1:
+        resampled = "patches resampled: they hold for this one subject"
+    else:
+        resampled = "subjects resampled" if found.subjects < found.patches else "images resampled"
+    lines = [
+        f"{_counted(found.patches, 'held-out patch', 'es')} of {_counted(found.subjects, 'subject')}, {source}",
+        f"{'':27s}95 % interval ({resampled})",
     ]
-    if found.oracle is not None:
-        lines.append(f"  {'oracle accuracy':15s} {found.oracle:.3f}   knows the true severity and the raters' noise")
-    lines += [
-        f"  {'rater ' + name:15s} {agreed['accuracy']:.3f}   accuracy against the median of the other raters"
-        for name, agreed in found.raters.items()
+    lines += [_line(name, found.figures[name], meaning[name]) for name in names]
+    if found.oracle is not None and found.accuracy_of_oracle is not None:
+        knows = "accuracy of one who knows the true severity and the raters' noise"
+        lines.append(f"  {'oracle':15s} {found.oracle['accuracy']:6.3f}{'':20s}{knows}")
+        lines.append(_line("accuracy/oracle", found.accuracy_of_oracle, "the model's share of the oracle's accuracy"))
+    return lines
+
+
+def _experts(found: Evaluation) -> list[str]:
+    """Each rater against the others and the model, and who agrees better."""
+    experts = found.experts
+    if experts is None:
+        return []
+    shown = list(experts.raters.items())[:RATERS_COMPARED]
+    width = max(8, *(len(_label(name)) for name, _rater in shown))
+    columns = ("accuracy", "mad", "qwk") if found.ordered else ("accuracy",)
+    # the one column of nominal grades leaves room for its heading
+    step = 10 if found.ordered else 16
+    heads = "".join(f"{column:>{step}s}" for column in columns)
+    lines = [
+        "",
+        f"{'':{width + 12}s}{'median of others':>{len(heads)}s}   {'model':>{len(heads)}s}",
+        f"  {'rater':{width}s}   patches{heads}   {heads}",
     ]
-    width = max(6, *(len(name) + 1 for name in found.grades))
-    lines.append("confusion matrix: rows the raters' median, columns the model")
-    lines.append(" " * width + "".join(f"{name:>{width}}" for name in found.grades))
-    lines += [
-        f"{name:>{width}}" + "".join(f"{count:>{width}}" for count in row)
-        for name, row in zip(found.grades, found.confusion, strict=True)
+    for name, rater in shown:
+        others, model = (
+            "".join(f"{_number(getattr(agreed, column)):>{step}s}" for column in columns)
+            for agreed in (rater.others, rater.model)
+        )
+        lines.append(f"  {_label(name):{width}s}{rater.model.patches:10d}{others}   {model}")
+    if len(experts.raters) > len(shown):
+        lines.append(f"  and {_counted(len(experts.raters) - len(shown), 'more rater')}: see --json")
+    if not found.ordered:
+        return lines
+    reliability, verdict = experts.reliability, experts.verdict()
+    if verdict is not None:
+        among, with_model = experts.kappa_among_raters, experts.kappa_model_with_raters
+        lines.append(f"  mean kappa of two raters {_interval(among)}, of model and rater {_interval(with_model)}")
+    if reliability.single is not None:
+        lines.append(
+            f"  ICC(2,1) of the raters {_interval(reliability.single)}, with the model as one more "
+            f"{_interval(reliability.with_model)}, over {_counted(reliability.patches, 'patch', 'es')}"
+        )
+    if verdict is not None:
+        lines += textwrap.wrap(verdict, TERMINAL_COLUMNS, initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
+def _confusion(found: Evaluation) -> list[str]:
+    if len(found.grades) > GRADES_SHOWN:
+        return ["", *_frequent_confusions(found)]
+    names = [_label(name) for name in found.grades]
+    width = max(6, *(len(name) + 2 for name in names))
+    recalls = [_line("", recall, "").strip() if recall else "no patches" for recall in found.recall.values()]
+    return [
+        "",
+        "confusion matrix: rows the raters' median, columns the model; recall with its 95 % interval",
+        " " * width + "".join(f"{name:>{width}s}" for name in names) + "   recall",
+        *(
+            f"{name:>{width}s}" + "".join(f"{count:{width}d}" for count in row) + f"   {recall}"
+            for name, row, recall in zip(names, found.confusion, recalls, strict=True)
+        ),
     ]
-    return "\n".join(lines)
+
+
+def _frequent_confusions(found: Evaluation) -> list[str]:
+    """For more grades than a terminal has columns."""
+    wrong = found.confusion * (1 - np.eye(len(found.grades), dtype=np.int64))
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_SHOWN]
+    pairs = [
+        (_label(found.grades[row]), _label(found.grades[column]), wrong[row, column])
+        for row, column in zip(*np.unravel_index(worst, wrong.shape), strict=True)
+    ]
+    return [
+        f"most frequent confusions among {len(found.grades)} grades; the whole matrix is in --json",
+        *(f"  {count:5d}   {row} taken for {column}" for row, column, count in pairs if count),
+    ]
+
+
+def _line(name: str, figure: Figure, meaning: str) -> str:
+    return f"  {name:15s} {figure.value:6.3f}   {figure.low:.3f} to {figure.high:.3f}   {meaning}".rstrip()
+
+
+def _number(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{figure.value:.3f}"
+
+
+def _interval(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+
+
+def _label(name: str) -> str:
+    """A grade's or rater's name, safe and short enough for a column."""
+    said = one_line(name) or "(no name)"
+    return said if len(said) <= LABEL_LENGTH else said[: LABEL_LENGTH - 1] + "…"
+
+
+def _counted(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{plural if number != 1 else ''}"

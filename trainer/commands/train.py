@@ -6,11 +6,16 @@ import click
 
 from runtime.commands.finite_range import FiniteRange
 from runtime.console import reporter
+from runtime.dense_map import Geometry
 from trainer.dataset import read_scored_patches
-from trainer.fit import FitSettings, fit
+from trainer.evaluate import TorchEngine, evaluate, read_severity
+from trainer.fit import fit
+from trainer.leakage import check_leakage
 from trainer.loss import LOSSES
 from trainer.network import NetworkConfig
-from trainer.run import check_run_folder
+from trainer.optimise import FitSettings
+from trainer.report import write_report
+from trainer.run import REPORT_FILE, check_run_folder
 from trainer.split import split_patches
 
 
@@ -24,9 +29,19 @@ from trainer.split import split_patches
     metavar="FILE|random|subject",
     help="Held-out part. Default: the data set's split column where it has one, else random.",
 )
+@click.option("--allow-duplicates", is_flag=True, help="Only warn of images, or subjects, that stand in two parts.")
 @click.option("--loss", type=click.Choice(LOSSES), default=LOSSES[0], show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def train(data: Path, run: Path, um_per_px: float | None, epochs: int, split: str | None, loss: str, seed: int) -> None:
+def train(
+    data: Path,
+    run: Path,
+    um_per_px: float | None,
+    epochs: int,
+    split: str | None,
+    allow_duplicates: bool,
+    loss: str,
+    seed: int,
+) -> None:
     """Train a texture network on the scored patches in DATA."""
     base = NetworkConfig()
     with reporter() as report:
@@ -42,9 +57,11 @@ def train(data: Path, run: Path, um_per_px: float | None, epochs: int, split: st
             report.say(f"warning: {note}")
         how = split or ("column" if any(patch.split for patch in patches.patches) else "random")
         parts = split_patches(patches, how, seed)
+        for warning in check_leakage(patches, parts, how, allow_duplicates=allow_duplicates):
+            report.say(f"warning: {warning}")
         counts = ", ".join(f"{parts.count(part)} {part}" for part in ("train", "val", "test"))
         report.say(f"{len(patches)} patches, grades {', '.join(patches.grades)}; split {how}: {counts}")
-        fit(
+        network = fit(
             patches,
             parts,
             NetworkConfig(grades=patches.grades, ordered=loss == "ordinal"),
@@ -54,4 +71,15 @@ def train(data: Path, run: Path, um_per_px: float | None, epochs: int, split: st
             progress=report.progress,
             say=report.say,
         )
-        report.say(f"run in {run}; next: inflamap evaluate {run} {data}")
+        chosen_by = patches.select([row for row, part in enumerate(parts) if part == "val"])
+        found = evaluate(
+            chosen_by,
+            TorchEngine(network, network.config.total_stride),
+            Geometry(network.config.patch_px, network.config.total_stride, network.config.um_per_px),
+            patches.grades,
+            ordered=network.config.ordered,
+            severity=read_severity(data, chosen_by),
+            progress=report.progress,
+        )
+        write_report(run, found, "validation", data=data, page=run / REPORT_FILE)
+        report.say(f"run in {run}, report in {run / REPORT_FILE}; next: inflamap evaluate {run} {data}")

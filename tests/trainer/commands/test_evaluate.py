@@ -1,9 +1,12 @@
 """`inflamap evaluate` on a run; on a bundle see the tests of export."""
 
+import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,18 +40,32 @@ def test_renamed_patches_are_left_out_all_the_same(inflamap, trained, tmp_path):
     document = json.loads(out)
     wanted = [part for part, patch in zip(trained.parts, trained.data.patches, strict=True) if patch.grade < 2]
     assert document["patches"] == wanted.count("test")
-    assert document["per_grade"]["2"] == {"patches": 0, "recall": None}
+    assert document["per_grade"]["2"] == {"patches": 0, "recall": None, "ci95": None}
     assert f"warning: {len(scores)} of {len(scores)} patches tell no µm/px" in err
+
+
+def lines_of(out: str) -> dict[str, list[str]]:
+    """The words of each line of a table by its first."""
+    return {words[0]: words[1:] for line in out.splitlines() if (words := line.split())}
 
 
 def test_a_person_reads_a_table(inflamap, trained):
     code, out, _err = inflamap("evaluate", trained.run, trained.folder)
     assert code == 0
-    assert "50 held-out patches of 12 subjects, as scored by the raters" in out
-    assert "accuracy" in out
-    assert "95 % interval" in out
-    assert "rater anna      1.000   accuracy against the median of the other raters" in out
+    assert out.startswith("50 held-out patches of 12 subjects, as scored by the raters\n")
+    assert "95 % interval (subjects resampled)" in out
+    table = lines_of(out)
+    for name in ("accuracy", "mad", "mad_normalised", "qwk", "ece"):
+        value, low, _to, high = (table[name][place] for place in range(4))
+        assert float(low) <= float(value) <= float(high)
+    # patches, then accuracy, distance and kappa with the other rater, who says the same throughout
+    assert table["anna"][:4] == ["50", "1.000", "0.000", "1.000"]
+    assert len(table["anna"]) == 7
+    assert "of the raters 1.000" in out
+    assert "difference in kappa" in out
     assert "confusion matrix: rows the raters' median, columns the model" in out
+    assert "oracle" not in out
+    assert max(map(len, out.splitlines())) <= 120
 
 
 def test_on_a_phantom_the_oracle_stands_beside_the_model(inflamap, tmp_path):
@@ -65,10 +82,68 @@ def test_on_a_phantom_the_oracle_stands_beside_the_model(inflamap, tmp_path):
     assert document["synthetic"] is True
     assert document["patches"] == 8
     assert document["oracle"]["accuracy"] > 0.5
+    assert set(document["oracle"]["accuracy_of_oracle"]) == {"value", "ci95"}
     assert set(document["raters"]) == {"r1", "r2", "r3"}
     code, out, _err = inflamap("evaluate", run, tmp_path / "phantom")
     assert "synthetic (phantom)" in out
-    assert "oracle accuracy" in out
+    assert lines_of(out)["oracle"][0] == f"{document['oracle']['accuracy']:.3f}"
+    assert lines_of(out)["accuracy/oracle"][0] == f"{document['oracle']['accuracy_of_oracle']['value']:.3f}"
+
+
+@pytest.fixture
+def untrained(tmp_path, tiny) -> Callable[..., Path]:
+    """Saves a finished run whose network has random weights."""
+
+    def save(**changes: object) -> Path:
+        run = tmp_path / "untrained"
+        run.mkdir()
+        torch.manual_seed(0)
+        save_network(TextureNetwork(dataclasses.replace(tiny, **changes)), run)
+        (run / "run.json").write_text('{"finished": true}')
+        (run / "split.csv").write_text("path,split,sha256\n")
+        return run
+
+    return save
+
+
+def test_grades_without_an_order_have_no_distances_in_the_table(inflamap, trained, untrained):
+    run = untrained(ordered=False)
+    _code, out, _err = inflamap("evaluate", run, trained.folder)
+    table = lines_of(out)
+    assert "accuracy" in table
+    assert not {"mad", "mad_normalised", "qwk"} & set(table)
+    assert len(table["anna"]) == 3
+    assert "ICC" not in out
+    assert "kappa" not in out
+    code, out, _err = inflamap("evaluate", run, trained.folder, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["ordered"] is False
+    assert {"accuracy", "mad", "mad_normalised", "qwk", "ece"} <= set(document)
+
+
+@pytest.mark.parametrize("loss", ["ordinal", "cross-entropy", None])
+def test_a_bundle_tells_by_its_loss_whether_its_grades_have_an_order(inflamap, bundle_with, tmp_path, loss):
+    write_phantom(tmp_path / "phantom", patches=4, frames=0, seed=2)
+    bundle = bundle_with(training={} if loss is None else {"settings": {"loss": loss}})
+    code, out, _err = inflamap("evaluate", bundle.folder, tmp_path / "phantom", "--json")
+    assert code == 0
+    assert json.loads(out)["ordered"] is (loss != "cross-entropy")
+
+
+def test_many_grades_and_hostile_names_leave_the_table_readable(inflamap, untrained, save_image, tmp_path):
+    names = ("texture\x1b[2J", *(f"texture {number:02d} with a long name" for number in range(19)))
+    folder = tmp_path / "textures"
+    for number, name in enumerate(names):
+        save_image(folder / name / "one.png", np.full((32, 40 + number), 10 * number, np.uint8))
+    code, out, _err = inflamap("evaluate", untrained(grades=names, ordered=False), folder)
+    assert code == 0
+    assert "20 held-out patches of 20 subjects, as scored by the raters" in out
+    assert "95 % interval (images resampled)" in out
+    assert "most frequent confusions among 20 grades; the whole matrix is in --json" in out
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) <= 120
+    assert sum(" taken for " in line for line in out.splitlines()) == 10
 
 
 def test_other_grades_than_the_models_are_refused(inflamap, trained, save_image, tmp_path):

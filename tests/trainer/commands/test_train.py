@@ -73,14 +73,38 @@ def test_the_split_and_loss_that_are_asked_for_are_used(inflamap, plain, tmp_pat
     assert all(len(side) == 1 for side in sides.values())
 
 
-def test_faults_of_the_data_are_one_line_on_stderr(inflamap, coarse, tmp_path):
+def test_faults_of_the_data_are_a_line_each_and_then_counted(inflamap, coarse, tmp_path):
     code, out, err = inflamap("train", coarse, "--out", tmp_path / "run")
     assert code == 2
     assert out == ""
-    [line] = err.splitlines()
-    assert "24 fault(s) in the data set" in line
-    assert "seen: 64x64 px; wanted: at least 128x128" in line
+    *faults, last = err.splitlines()
+    assert len(faults) == 24
+    assert faults[0].startswith(f"row 2: {coarse / 'patches' / 't0000.png'}: patch too small")
+    assert all(line.endswith("seen: 64x64 px; wanted: at least 128x128") for line in faults)
+    assert last.startswith(f"inflamap: {coarse}: 24 fault(s) in the data set; ")
+    assert "; next: mend " in last
     assert not (tmp_path / "run").exists()
+
+
+def test_what_trains_and_is_held_out_is_refused_and_named_or_allowed_and_warned_of(inflamap, coarse, tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(coarse, data)
+    shutil.copy(data / "patches" / "t0000.png", data / "copy.png")
+    with (data / "scores.csv").open("a") as file:
+        file.write("copy.png,0,s05,anna,test\n")
+    arguments = ("train", data, "--out", run, "--um-per-px", 1, "--epochs", 1)
+    code, _out, err = inflamap(*arguments)
+    leak, last = err.splitlines()[-2:]
+    assert (code, leak) == (2, "the same image: patches/t0000.png (train), copy.png (test)")
+    assert last.startswith("inflamap: split column: 1 leak(s) between its parts; ")
+    assert last.endswith("or go on with --allow-duplicates")
+    assert not run.exists()
+
+    code, _out, err = inflamap(*arguments, "--allow-duplicates")
+    assert code == 0
+    assert f"warning: {leak}\n" in err
+    assert "warning: 1 leak(s) between the parts are allowed" in err
+    assert document(run)["finished"]
 
 
 def test_a_run_does_not_write_among_other_files(inflamap, plain):
