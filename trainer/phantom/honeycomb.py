@@ -20,9 +20,9 @@ _NUCLEUS_SPREAD = 0.12
 _CORNER_PX = 1.6
 _REFERENCE_PITCH_UM = 11.0
 """The pitch at which the signs' gaps are given."""
-_PYKNOTIC = 0.5
+_PYKNOTIC = 0.6
 """Radius of a nucleus retained in parakeratosis over that of a healthy one."""
-_RETAINED_BRIGHTNESS = 1.2
+_RETAINED_BRIGHTNESS = 2.0
 _MELANOSOME = 4.0
 """In one pixel; the optics spread it to a tenth of that."""
 

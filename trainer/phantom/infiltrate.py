@@ -84,7 +84,7 @@ def _paint_vesicles(scene: Reflectance, course: Course, rng: np.random.Generator
     for row, col in _scatter(rng, scene.shape, densest):
         if rng.random() * densest > signs_at(course, *_pixel(row, col)).vesicles[0]:
             continue
-        radius = rng.uniform(7.0, 14.0) / UM_PER_PX
+        radius = rng.uniform(3.5, 7.0) / UM_PER_PX
         for _ in range(int(rng.integers(2, 5))):
             _disc(
                 hollow,

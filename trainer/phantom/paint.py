@@ -14,7 +14,7 @@ from .section import draw_section
 from .signs import draw_course
 from .subject import Subject
 
-_MARGIN_PX = 32
+_MARGIN_PX = 40
 """More than one cell of the largest pitch: cells at the rim of the painted field have no neighbours outside."""
 
 

@@ -39,17 +39,19 @@ class Section:
 
 def draw_section(subject: Subject, rng: np.random.Generator) -> Section:
     """Draw one optical section through `subject`."""
-    pitch_px = subject.pitch_um / UM_PER_PX * float(np.clip(rng.normal(1.0, 0.06), 0.85, 1.15))
+    # a section higher or lower in the same epidermis meets larger or smaller cells
+    size = float(np.exp(np.clip(rng.normal(0.0, 0.13), -0.35, 0.35)))
+    pitch_px = subject.pitch_um / UM_PER_PX * size
     half_pitch = 0.5 * pitch_px
     return Section(
         pitch_px=pitch_px,
         anisotropy=subject.anisotropy * float(rng.uniform(1.0, 1.1)),
         nucleus_px=half_pitch * float(np.clip(subject.nucleus_ratio + rng.normal(0.0, 0.05), 0.5, 0.85)),
-        nucleus_darkness=float(np.clip(0.74 + 0.12 * subject.depth + rng.normal(0.0, 0.04), 0.6, 0.95)),
+        nucleus_darkness=float(np.clip(0.76 + 0.08 * subject.depth + rng.normal(0.0, 0.02), 0.6, 0.95)),
         edge_px=half_pitch * float(rng.uniform(0.08, 0.25)),
         membrane_px=float(rng.uniform(0.6, 1.3)),
         gap_reflectance=float(rng.uniform(0.05, 0.3)),
-        grain_contrast=subject.granularity * float(rng.uniform(0.6, 1.8)),
+        grain_contrast=subject.granularity * float(rng.uniform(0.7, 2.3)),
         grain_px=float(rng.uniform(0.7, 2.2)),
         melanin=float(rng.uniform(0.0, 0.012)),
         # At most one papilla in about 160 x 160 µm; how many are in view is up to the depth.

@@ -16,7 +16,7 @@ from .subject import Subject
 
 MAX_SEVERITY = 4.0
 
-_SCATTER_GRADES = 0.07
+_SCATTER_GRADES = 0.05
 """How far one sign strays from the severity it should show. The signs stray independently, so that all of them
 together tell the severity better than any one."""
 _SCATTER_PX = 160.0
@@ -73,17 +73,16 @@ def signs_at(course: Course, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.in
         part[rows, cols] / np.float32(MAX_SEVERITY)
         for part in (course.gaps, course.order, course.contrast, course.infiltrate)
     )
-    early = 1.0 - np.clip(1.0 - order, 0.0, 1.4) ** 1.6
     late = np.clip(infiltrate, 0.0, 1.2)
     return Signs(
-        gap=_f32(-0.1 + 1.3 * gaps + 0.9 * gaps * np.abs(gaps)),
-        jitter=_f32(np.clip(0.08 + 0.21 * early, 0.03, 0.33)),
-        lost=_f32(np.clip(0.22 * order, 0.0, 0.3)),
-        fading=_f32(np.clip(0.68 * contrast, 0.0, 0.72)),
-        unevenness=_f32(0.05 + 0.27 * np.clip(contrast, 0.0, 1.2)),
-        parakeratosis=_f32(0.6 * np.clip((infiltrate - 0.35) / 0.65, 0.0, 1.1)),
-        exocytosis=_f32(25.0 + 850.0 * late**1.3),
-        vesicles=_f32(110.0 * _sigmoid((late - 0.86) / 0.06)),
+        gap=_f32(-0.1 + 0.65 * gaps + 0.75 * gaps * np.abs(gaps)),
+        jitter=_f32(np.clip(0.05 + 0.29 * order, 0.03, 0.36)),
+        lost=_f32(np.clip(0.25 * order, 0.0, 0.3)),
+        fading=_f32(np.clip(0.78 * contrast, 0.0, 0.85)),
+        unevenness=_f32(0.05 + 0.17 * np.clip(contrast, 0.0, 1.2)),
+        parakeratosis=_f32(0.97 * np.clip((infiltrate - 0.44) / 0.54, 0.0, 1.05)),
+        exocytosis=_f32(25.0 + 650.0 * late**1.2),
+        vesicles=_f32(900.0 * _sigmoid((late - 0.875) / 0.03)),
         calibre=_f32(5.0 + 15.0 * late),
     )
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
-from trainer.phantom import grade_distribution, oracle_accuracy
+from trainer.phantom import grade_distribution, oracle_accuracy, oracle_agreement
 from trainer.phantom.raters import draw_scores, draw_severity
 
 
@@ -38,3 +39,23 @@ def test_the_distribution_is_the_one_the_raters_draw_from(severity):
     medians = [sorted(draw_scores(severity, rng))[1] for _ in range(8000)]
     drawn = np.bincount(medians, minlength=5) / len(medians)
     np.testing.assert_allclose(drawn, grade_distribution(severity), atol=0.02)
+
+
+def test_what_to_expect_of_the_oracle_is_what_it_comes_to():
+    rng = np.random.default_rng(2)
+    drawn = severities(12_000)
+    raters = np.array([sorted(draw_scores(severity, rng))[1] for severity in drawn])
+    said = grade_distribution(drawn).argmax(axis=-1)
+    found = oracle_agreement(drawn)
+    assert found["accuracy"] == pytest.approx(oracle_accuracy(drawn))
+    assert found["accuracy"] == pytest.approx((said == raters).mean(), abs=0.01)
+    assert found["mad"] == pytest.approx(np.abs(said - raters).mean(), abs=0.01)
+    assert found["mad_normalised"] == pytest.approx(found["mad"] / 4)
+    assert found["qwk"] == pytest.approx(cohen_kappa_score(raters, said, weights="quadratic"), abs=0.005)
+
+
+def test_an_oracle_between_two_grades_is_right_half_the_time():
+    found = oracle_agreement(np.array([1.5, 1.5]))
+    assert found["accuracy"] == pytest.approx(0.5, abs=0.05)
+    assert found["mad"] == pytest.approx(1 - found["accuracy"], abs=0.01)
+    assert found["qwk"] == pytest.approx(0.0, abs=1e-12)
