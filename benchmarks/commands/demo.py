@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.rehearsal import Rehearsal
 
 # enough for maps that one can believe, in a few minutes on two cores
-PATCHES, FRAMES, EPOCHS = 1500, 12, 12
+PATCHES, FRAMES, EPOCHS = 1500, 12, 20
 BENCH_FRAMES = 30
 SAVED_FRAMES = 90
 SETTLE_S = 1.0
