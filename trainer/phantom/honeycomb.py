@@ -111,6 +111,8 @@ def _tessellate(
     within[1:][along] = 0
     within[:-1][along] = 0
     border_px = cv2.distanceTransform(within, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # the last bit of OpenCV's roots depends on where in memory the image lies; their squares are whole numbers
+    border_px = np.sqrt(np.rint(border_px * border_px))
     # Where three cells meet, membranes round their corners off and leave a wider space.
     border_px = cv2.GaussianBlur(border_px, (0, 0), _CORNER_PX)
     return np.asarray(centre_px), np.asarray(border_px), index[labels]
