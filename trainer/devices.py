@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
@@ -14,6 +15,9 @@ import torch.multiprocessing
 from lightning_fabric import Fabric
 
 from runtime.errors import InflamapError
+
+# among the names of callbacks, what stands for the end
+RETURNED = ""
 
 
 @dataclass(frozen=True)
@@ -65,31 +69,33 @@ def run_on(devices: Devices, function: Callable[..., Any], *arguments: Any, **ca
     )
     if devices.count == 1:
         return fabric.launch(function, *arguments, **callbacks)
-    with _called_here(callbacks) as calls, _own_port():
+    found: list[Any] = []
+    with _called_here({**callbacks, RETURNED: found.append}) as calls, _own_port():
         # pickled, for Fabric takes arguments apart and refuses frozen dataclasses
         work = pickle.dumps((function, arguments, tuple(callbacks)))
-        found = pickle.loads(fabric.launch(_in_a_process, work, calls))  # type: ignore[arg-type]
-    if isinstance(found, InflamapError):
-        raise found
-    return found
+        fabric.launch(_in_a_process, work, calls)  # type: ignore[arg-type]
+    if isinstance(found[0], InflamapError):
+        raise found[0]
+    return found[0]
 
 
-def _in_a_process(fabric: Fabric, work: bytes, calls: "SimpleQueue[Any]") -> bytes:
-    """One of several processes; gives what `function` returned, pickled, or the error that all of them met.
+def _in_a_process(fabric: Fabric, work: bytes, calls: "SimpleQueue[Any]") -> None:
+    """One of several processes; the first tells what `function` returned, or the error that all of them met.
 
-    Pickled here, for torch's queues would hand tensors over as shared memory that this process goes on to change. An
-    error is handed back, for one that is raised loses its kind on the way.
+    Pickled here, for torch's queues would hand tensors over as shared memory that this process goes on to change. Told
+    by the queue of the calls, for what a process returns is read when it has ended, and more than a pipe holds would
+    keep it from ending. An error is told, for one that is raised loses its kind on the way.
     """
-
     function, arguments, names = pickle.loads(work)
 
-    def callback(name: str) -> Callable[..., None]:
-        return lambda *values: calls.put((name, pickle.dumps(values))) if fabric.is_global_zero else None
+    def tell(name: str, *values: Any) -> None:
+        if fabric.is_global_zero:
+            calls.put((name, pickle.dumps(values)))
 
     try:
-        return pickle.dumps(function(fabric, *arguments, **{name: callback(name) for name in names}))
+        tell(RETURNED, function(fabric, *arguments, **{name: partial(tell, name) for name in names}))
     except InflamapError as error:
-        return pickle.dumps(error)
+        tell(RETURNED, error)
 
 
 @contextmanager
