@@ -182,3 +182,27 @@ def test_a_run_that_lost_its_split_gives_no_figures(inflamap, trained, tmp_path)
     code, out, err = inflamap("evaluate", tmp_path / "run", trained.folder, "--json")
     assert (code, out) == (2, "")
     assert "split.csv: cannot be read" in err
+
+
+def test_the_report_is_written_where_it_is_asked_for(inflamap, trained, tmp_path):
+    code, _out, err = inflamap("evaluate", trained.run, trained.folder, "--report", tmp_path / "page.html")
+    assert code == 0
+    assert f"report in {tmp_path / 'page.html'}" in err
+    assert "the held-out part of" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_tells_too_little_is_evaluated_without_a_report(inflamap, trained, untrained, tmp_path):
+    run = untrained()
+    code, out, err = inflamap("evaluate", run, trained.folder)
+    assert code == 0
+    assert "accuracy" in out
+    assert "warning: no report" in err
+    code, _out, err = inflamap("evaluate", run, trained.folder, "--report", tmp_path / "page.html")
+    assert code == 2
+    assert "tells too little for a report; seen: no data, devices" in err
+
+
+def test_a_bundle_has_no_report(inflamap, bundle_with, tmp_path):
+    code, _out, err = inflamap("evaluate", bundle_with().folder, tmp_path, "--report", tmp_path / "page.html")
+    assert code == 2
+    assert "no report of a bundle" in err
