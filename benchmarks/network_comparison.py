@@ -96,7 +96,7 @@ def main() -> int:
             _train(name, train, val, chosen.work, report)
         if chosen.only is not None:
             return 0
-        held_out = [patch.subject for patch, part in zip(data.patches, parts, strict=True) if part == "test"]
+        held_out = [patch.subject for patch in data.of_part(parts, "test").patches]
         found = _compare(train, val, test, held_out, chosen.work)
     document = {"data": data.content_sha256(), "split": SETTINGS.split, "seed": SETTINGS.seed, "found": found}
     write_atomically(chosen.work / "comparison.json", (json.dumps(document, indent=2) + "\n").encode())

@@ -63,6 +63,10 @@ class ScoredPatches:
             digest.update(line.encode())
         return digest.hexdigest()
 
+    def of_part(self, parts: Sequence[str], part: str) -> "ScoredPatches":
+        """The patches that stand in `part`; `parts` as `split_patches` gives them."""
+        return self.select([row for row, name in enumerate(parts) if name == part])
+
     def select(self, rows: list[int]) -> "ScoredPatches":
         """The given rows only."""
         return replace(

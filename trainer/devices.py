@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.queues import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.multiprocessing
-from lightning_fabric import Fabric
 
 from runtime.errors import InflamapError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # among the names of callbacks, what stands for the end
 RETURNED = ""
@@ -57,6 +59,9 @@ def run_on(devices: Devices, function: Callable[..., Any], *arguments: Any, **ca
     Raises:
         InflamapError: raised by `function`.
     """
+    # a second and more to import: no command's start pays for it
+    from lightning_fabric import Fabric
+
     if devices.accelerator == "cuda":
         # the same seed and machine are to give the same weights, at some cost in speed
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -79,7 +84,7 @@ def run_on(devices: Devices, function: Callable[..., Any], *arguments: Any, **ca
     return found[0]
 
 
-def _in_a_process(fabric: Fabric, work: bytes, calls: "SimpleQueue[Any]") -> None:
+def _in_a_process(fabric: "Fabric", work: bytes, calls: "SimpleQueue[Any]") -> None:
     """One of several processes; the first tells what `function` returned, or the error that all of them met.
 
     Pickled here, for torch's queues would hand tensors over as shared memory that this process goes on to change. Told

@@ -186,6 +186,27 @@ def read_severity(folder: Path, data: ScoredPatches) -> npt.NDArray[np.float64] 
         ) from error
 
 
+def evaluate_network(
+    network: TextureNetwork,
+    data: ScoredPatches,
+    *,
+    severity: npt.NDArray[np.float64] | None,
+    progress: Progress,
+) -> Evaluation:
+    """`evaluate` a run's own network, at the stride of its convolutions."""
+    config = network.config
+    engine = TorchEngine(network, config.total_stride)
+    return evaluate(
+        data,
+        engine,
+        config.geometry,
+        config.grades,
+        ordered=config.ordered,
+        severity=severity,
+        progress=progress,
+    )
+
+
 def evaluate(
     data: ScoredPatches,
     engine: Engine,

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from runtime.dense_map import Geometry
 from runtime.outputs import write_atomically
 
 # recorded in every bundle; raise it when the network's structure or meaning changes
@@ -75,6 +76,11 @@ class NetworkConfig:
             field += (kernel - 1) * jump
             jump *= stride
         return field
+
+    @property
+    def geometry(self) -> Geometry:
+        """Of the map at the convolutions' own stride."""
+        return Geometry(self.patch_px, self.total_stride, self.um_per_px)
 
     @property
     def window(self) -> int:

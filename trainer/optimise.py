@@ -8,12 +8,11 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -22,6 +21,9 @@ from trainer import loss as losses
 from trainer.augment import Augmentation, draw_batch
 from trainer.parts import Part
 from trainer.predict import predict
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # a small data set is passed over several times an epoch: with one step an epoch it would hardly have begun to learn
 FEWEST_STEPS = 20
@@ -60,7 +62,7 @@ class FitSettings:
 
 
 def optimise(
-    fabric: Fabric,
+    fabric: "Fabric",
     make_network: Callable[[], nn.Module],
     patch_px: int,
     train: Part,
@@ -125,13 +127,13 @@ def optimise(
     criterion = losses.called(settings.loss)
     while len(history) < settings.epochs and steps * _epochs_in_vain(history) < settings.patience:
         epoch = len(history)
-        order = _order(len(train), steps * settings.batch, _chance(settings.seed, epoch))
+        order = _order(len(train), steps * settings.batch, np.random.default_rng((settings.seed, epoch)))
         network.train()
         total = 0.0
         for step in range(steps):
             rows = order[step * settings.batch : (step + 1) * settings.batch]
             rows = rows[: len(rows) // fabric.world_size * fabric.world_size][fabric.global_rank :: fabric.world_size]
-            rng = _chance(settings.seed, epoch, step, fabric.global_rank)
+            rng = np.random.default_rng((settings.seed, epoch, step, fabric.global_rank))
             grey = draw_batch(train, rows, patch_px, settings.augmentation, rng, fabric.device)
             batch_loss = criterion(learner(grey), train.shares[rows].to(fabric.device))
             optimiser.zero_grad()
@@ -164,10 +166,6 @@ def optimise(
         )
         keep(now())
     return now()
-
-
-def _chance(*key: int) -> np.random.Generator:
-    return np.random.default_rng(key)
 
 
 def _order(patches: int, wanted: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from runtime.images.patch import middle
 from trainer.dataset import ScoredPatches
 
 
@@ -29,7 +30,7 @@ class Part:
     @staticmethod
     def of(data: ScoredPatches, parts: Sequence[str], part: str) -> "Part":
         """The patches of `data` that stand in `part`; `parts` as `split_patches` gives them."""
-        chosen = data.select([row for row, name in enumerate(parts) if name == part])
+        chosen = data.of_part(parts, part)
         return Part(chosen.pixels, torch.from_numpy(chosen.distribution()), torch.from_numpy(chosen.median_grades()))
 
     def __len__(self) -> int:
@@ -49,10 +50,5 @@ class Part:
         for (height, width), rows in rows_of.items():
             for start in range(0, len(rows), batch):
                 some = rows[start : start + batch]
-                grey = np.stack([_middle(self.pixels[row], height, width) for row in some])
+                grey = np.stack([middle(self.pixels[row], height, width) for row in some])
                 yield torch.tensor(some), torch.from_numpy(grey)[:, None]
-
-
-def _middle(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    return pixels[top : top + height, left : left + width]

@@ -135,10 +135,11 @@ def read_patch(
     return read_patch_source(path, um_per_px=um_per_px, model_um_per_px=model_um_per_px).patch(corner, patch_px)
 
 
-def middle(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """The middle [side, side] of a patch."""
-    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-    return pixels[top : top + side, left : left + side]
+def middle(pixels: npt.NDArray[np.uint8], height: int, width: int | None = None) -> npt.NDArray[np.uint8]:
+    """The middle [height, width] of an image, as wide as high where no width is given."""
+    width = height if width is None else width
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width]
 
 
 def _pixels_sha256(frame: Frame) -> str:

@@ -15,7 +15,16 @@ from runtime.dense_map import Geometry, dense_map
 from runtime.engines import EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import ScoredPatches, read_scored_patches
-from trainer.evaluate import Evaluation, SubjectAgreement, TorchEngine, by_subject, evaluate, read_severity, unseen
+from trainer.evaluate import (
+    Evaluation,
+    SubjectAgreement,
+    TorchEngine,
+    by_subject,
+    evaluate,
+    evaluate_network,
+    read_severity,
+    unseen,
+)
 from trainer.figures import Figure
 from trainer.phantom import grade_distribution, oracle_agreement, write_phantom
 from trainer.split import seen_in_training
@@ -56,16 +65,9 @@ def said_by_brightness(
     )
 
 
-def test_a_trained_network_agrees_on_patches_it_never_saw(trained, tiny):
+def test_a_trained_network_agrees_on_patches_it_never_saw(trained):
     held_out = unseen(trained.data, seen_in_training(trained.run), trained.folder)
-    found = evaluate(
-        held_out,
-        TorchEngine(trained.network, tiny.total_stride),
-        Geometry(tiny.patch_px, tiny.total_stride, tiny.um_per_px),
-        tiny.grades,
-        severity=None,
-        progress=lambda *_step: None,
-    )
+    found = evaluate_network(trained.network, held_out, severity=None, progress=lambda *_step: None)
     assert found.patches == trained.parts.count("test") == 50
     assert found.figures["accuracy"].value > 0.9
     assert found.figures["qwk"].value > 0.9

@@ -103,8 +103,8 @@ def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, f
         )
     network, _document = load_run(model)
     config = network.config
-    geometry = Geometry(config.patch_px, config.total_stride, config.um_per_px)
-    return TorchEngine(network, geometry.stride_px), geometry, config.grades, config.ordered, seen_in_training(model)
+    engine = TorchEngine(network, config.total_stride)
+    return engine, config.geometry, config.grades, config.ordered, seen_in_training(model)
 
 
 def _require_grades(patches: ScoredPatches, grades: tuple[str, ...], data: Path) -> None:

@@ -6,9 +6,8 @@ import click
 
 from runtime.commands.finite_range import FiniteRange
 from runtime.console import reporter
-from runtime.dense_map import Geometry
 from trainer.dataset import read_scored_patches
-from trainer.evaluate import TorchEngine, evaluate, read_severity
+from trainer.evaluate import evaluate_network, read_severity
 from trainer.fit import fit
 from trainer.leakage import check_leakage
 from trainer.loss import LOSSES
@@ -71,15 +70,7 @@ def train(
             progress=report.progress,
             say=report.say,
         )
-        chosen_by = patches.select([row for row, part in enumerate(parts) if part == "val"])
-        found = evaluate(
-            chosen_by,
-            TorchEngine(network, network.config.total_stride),
-            Geometry(network.config.patch_px, network.config.total_stride, network.config.um_per_px),
-            patches.grades,
-            ordered=network.config.ordered,
-            severity=read_severity(data, chosen_by),
-            progress=report.progress,
-        )
+        chosen_by = patches.of_part(parts, "val")
+        found = evaluate_network(network, chosen_by, severity=read_severity(data, chosen_by), progress=report.progress)
         write_report(run, found, "validation", data=data, page=run / REPORT_FILE)
         report.say(f"run in {run}, report in {run / REPORT_FILE}; next: inflamap evaluate {run} {data}")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runtime.version import NOTICE
-from trainer.evaluate import TorchEngine
+from trainer.evaluate import evaluate_network
 from trainer.figures import Figure
 from trainer.report.facts import read_facts
 from trainer.report.page import report_page
@@ -256,19 +256,9 @@ def test_a_page_of_large_pictures_can_be_sent(make_patches, evaluated, facts_of)
     assert len(page) < 2_000_000
 
 
-def test_a_trained_run_has_its_page(trained, tiny, read_page):
-    from runtime.dense_map import Geometry
-    from trainer.evaluate import evaluate
-
-    held_out = trained.data.select([row for row, part in enumerate(trained.parts) if part == "test"])
-    found = evaluate(
-        held_out,
-        TorchEngine(trained.network, tiny.total_stride),
-        Geometry(tiny.patch_px, tiny.total_stride, tiny.um_per_px),
-        tiny.grades,
-        severity=None,
-        progress=lambda *_step: None,
-    )
+def test_a_trained_run_has_its_page(trained, read_page):
+    held_out = trained.data.of_part(trained.parts, "test")
+    found = evaluate_network(trained.network, held_out, severity=None, progress=lambda *_step: None)
     page = read_page(report_page(read_facts(trained.run), found, "held-out", data=trained.folder))
     assert f"50 patches of 12 subjects, the held-out part of {trained.folder}" in page.sections[SECTIONS[0]]
     assert trained.data.content_sha256() in page.sections[SECTIONS[9]]
@@ -276,7 +266,8 @@ def test_a_trained_run_has_its_page(trained, tiny, read_page):
 
 def test_no_command_pays_for_it_at_its_start():
     commands = "trainer.commands.train, trainer.commands.evaluate"
-    check = f"import sys, {commands}; print({{'matplotlib', 'jinja2', 'trainer.report.page'}} & {{*sys.modules}})"
+    slow = "{'lightning_fabric', 'matplotlib', 'jinja2', 'trainer.report.page'}"
+    check = f"import sys, {commands}; print({slow} & {{*sys.modules}})"
     found = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
     )
