@@ -54,7 +54,7 @@ def measure() -> tuple[float, float]:
     def steps(batch: Callable[[], Tensor]) -> float:
         started = time.perf_counter()
         for _ in range(STEPS):
-            batch_loss = criterion(network(batch()), part.shares[rows])
+            batch_loss = criterion(network(batch()), part.shares[rows]).mean()
             optimiser.zero_grad()
             batch_loss.backward()
             optimiser.step()

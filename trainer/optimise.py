@@ -6,7 +6,7 @@ epoch only approximately, and a run killed at any step is to end with the very s
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,7 +37,8 @@ class FitSettings:
 
     Attributes:
         epochs: passes over the training part, at most; of a small one each is several passes, see `FEWEST_STEPS`.
-        patience: training stops when so many steps in a row brought no lower loss on the validation part.
+        patience: training stops when for so many steps in a row the loss on the validation part was worse than the
+            lowest by more than chance, see `kept_epoch`.
         batch: patches a step, of all devices together.
         learning_rate: at the top of the one cycle.
         weight_decay: of AdamW.
@@ -49,16 +50,29 @@ class FitSettings:
         augmentation: see `Augmentation`.
     """
 
-    epochs: int = 36
+    epochs: int = 48
     patience: int = 1000
     batch: int = 32
     learning_rate: float = 1e-2
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.1
     average: float = 0.99
     loss: str = "ordinal"
     seed: int = 0
     split: str = "random"
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """The epoch, from 1, whose weights are kept: the last with a validation loss within a standard error of the lowest.
+
+    Of epochs that the validation part cannot tell apart the last has had the lowest learning rate (the rule of one
+    standard error: Hastie et al. 2009, The Elements of Statistical Learning, 7.10). 0 where there was none yet.
+    """
+    if not history:
+        return 0
+    lowest = min(history, key=lambda entry: entry["val_loss"])
+    enough = lowest["val_loss"] + lowest["val_loss_error"]
+    return max(epoch for epoch, entry in enumerate(history, 1) if entry["val_loss"] <= enough)
 
 
 def optimise(
@@ -91,7 +105,7 @@ def optimise(
         say: told one line an epoch, in the first process.
 
     Returns:
-        the state at the end: `best`, the state dict of the epoch with the lowest validation loss; `history`, one dict
+        the state at the end: `best`, the state dict of the epoch that `kept_epoch` names; `history`, one dict
         an epoch; and what the optimiser needs.
 
     Raises:
@@ -125,7 +139,7 @@ def optimise(
         return cast(State, _on_cpu({**states, "history": history, "best": best}))
 
     criterion = losses.called(settings.loss)
-    while len(history) < settings.epochs and steps * _epochs_in_vain(history) < settings.patience:
+    while len(history) < settings.epochs and steps * (len(history) - kept_epoch(history)) < settings.patience:
         epoch = len(history)
         order = _order(len(train), steps * settings.batch, np.random.default_rng((settings.seed, epoch)))
         network.train()
@@ -135,7 +149,7 @@ def optimise(
             rows = rows[: len(rows) // fabric.world_size * fabric.world_size][fabric.global_rank :: fabric.world_size]
             rng = np.random.default_rng((settings.seed, epoch, step, fabric.global_rank))
             grey = draw_batch(train, rows, patch_px, settings.augmentation, rng, fabric.device)
-            batch_loss = criterion(learner(grey), train.shares[rows].to(fabric.device))
+            batch_loss = criterion(learner(grey), train.shares[rows].to(fabric.device)).mean()
             optimiser.zero_grad()
             fabric.backward(batch_loss)
             optimiser.step()
@@ -144,9 +158,11 @@ def optimise(
             total += batch_loss.item()
             progress(f"epoch {epoch + 1}/{settings.epochs}", step + 1, steps)
         logits = predict(average.module, val)
+        val_losses = criterion(logits, val.shares)
         entry = {
             "train_loss": total / steps,
-            "val_loss": float(criterion(logits, val.shares)),
+            "val_loss": float(val_losses.mean()),
+            "val_loss_error": float(val_losses.std(correction=0)) / math.sqrt(len(val)),
             "val_accuracy": float((logits.argmax(1) == val.grades).float().mean()),
         }
         # running statistics differ from process to process: the first one's are kept, and decide
@@ -158,7 +174,7 @@ def optimise(
                 wanted="a number",
             )
         history.append(entry)
-        if entry["val_loss"] <= min(earlier["val_loss"] for earlier in history):
+        if kept_epoch(history) == len(history):
             best = copy.deepcopy(average.module.state_dict())
         say(
             f"epoch {epoch + 1:3d}/{settings.epochs}  train loss {entry['train_loss']:.3f}  "
@@ -172,12 +188,6 @@ def _order(patches: int, wanted: int, rng: np.random.Generator) -> npt.NDArray[n
     """Rows in a drawn order, each as often as any other but one."""
     passes = [rng.permutation(patches) for _ in range(math.ceil(wanted / patches))]
     return np.concatenate(passes)[:wanted]
-
-
-def _epochs_in_vain(history: list[dict[str, float]]) -> int:
-    """How many there were after the one with the lowest validation loss."""
-    losses_so_far = [entry["val_loss"] for entry in history]
-    return len(history) - 1 - losses_so_far.index(min(losses_so_far)) if history else 0
 
 
 def _running_average(keep: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
+from trainer.loss import ordinal
 from trainer.network import TextureNetwork
-from trainer.optimise import FEWEST_STEPS, FitSettings, _order, optimise
+from trainer.optimise import FEWEST_STEPS, FitSettings, _order, kept_epoch, optimise
 from trainer.parts import Part
+from trainer.predict import predict
 
 SETTINGS = FitSettings(epochs=2, batch=16, seed=3)
 
@@ -74,10 +78,42 @@ def test_training_stops_when_patience_is_spent(train, parts):
     val = dataclasses.replace(parts[1], shares=parts[1].shares.roll(1, dims=1))
     settings = FitSettings(epochs=40, patience=60, batch=8, learning_rate=2e-2, seed=1)
     history = train(settings, val=val)["history"]
-    losses = [entry["val_loss"] for entry in history]
     assert len(history) < 40
     # 20 steps an epoch
-    assert len(history) - 1 - losses.index(min(losses)) == 3
+    assert len(history) - kept_epoch(history) == 3
+
+
+def test_the_last_epoch_within_one_standard_error_of_the_lowest_loss_is_kept():
+    def kept(*losses: float) -> int:
+        return kept_epoch([{"val_loss": loss, "val_loss_error": 0.02} for loss in losses])
+
+    assert kept() == 0
+    assert kept(0.9) == 1
+    assert kept(0.9, 0.5, 0.51, 0.7) == 3
+    assert kept(0.9, 0.5, 0.53, 0.7) == 2
+    assert kept(0.5, 0.9, 0.5, 0.6) == 3
+    assert kept(0.5, 0.51, 0.3, 0.6) == 3
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), min_size=1))
+def test_an_epoch_once_passed_over_is_never_kept_later(entries):
+    """Training keeps the weights of one epoch alone: those it let go cannot be asked for again."""
+    history = [{"val_loss": loss, "val_loss_error": error} for loss, error in entries]
+    held = 0
+    for epoch in range(1, len(history) + 1):
+        if kept_epoch(history[:epoch]) == epoch:
+            held = epoch
+        assert kept_epoch(history[:epoch]) == held
+
+
+def test_the_error_is_that_of_the_mean_loss(train, parts, tiny):
+    state = train()
+    network = TextureNetwork(tiny)
+    network.load_state_dict(state["best"])
+    losses = ordinal(predict(network.eval(), parts[1]), parts[1].shares)
+    entry = state["history"][kept_epoch(state["history"]) - 1]
+    assert entry["val_loss"] == pytest.approx(float(losses.mean()), rel=1e-5)
+    assert entry["val_loss_error"] == pytest.approx(float(losses.std(correction=0)) / len(losses) ** 0.5, rel=1e-4)
 
 
 def test_a_run_whose_patience_was_spent_does_not_go_on(train, parts):

@@ -10,6 +10,7 @@ from typing import Any
 from runtime.errors import InflamapError
 from runtime.images import file_sha256
 from trainer.network import WEIGHTS_FILE
+from trainer.optimise import kept_epoch
 from trainer.run import RUN_FILE, load_run
 from trainer.split import SPLIT_FILE
 
@@ -51,9 +52,8 @@ class RunFacts:
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch, from 1, whose weights the run kept: the last of those with the lowest validation loss."""
-        losses = [entry["val_loss"] for entry in self.document["history"]]
-        return len(losses) - losses[::-1].index(min(losses))
+        """The epoch, from 1, whose weights the run kept."""
+        return kept_epoch(self.document["history"])
 
     def patches_by_grade(self) -> Counter[tuple[int, str]]:
         """Number of patches of each (grade, part)."""

@@ -132,7 +132,13 @@ def facts_of() -> Callable[..., RunFacts]:
             },
             "versions": {"inflamap": "0.1.0", "network": 1, "torch": "2.13.1", "python": "3.12.9"},
             "devices": {"accelerator": "cpu", "count": 1, "precision": "32-true"},
-            "history": [dict(zip(("train_loss", "val_loss", "val_accuracy"), entry, strict=True)) for entry in losses],
+            "history": [
+                {
+                    **dict(zip(("train_loss", "val_loss", "val_accuracy"), entry, strict=True)),
+                    "val_loss_error": 0.0,
+                }
+                for entry in losses
+            ],
             "temperature": 1.1375,
             "finished": True,
         }

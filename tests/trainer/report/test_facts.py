@@ -23,13 +23,15 @@ def test_a_finished_run_is_read_as_it_stands(trained):
     assert len(facts.content_of("test")) == trained.parts.count("test")
 
 
-def test_the_kept_epoch_is_the_last_of_the_best(make_patches, facts_of):
+def test_the_kept_epoch_is_the_one_that_training_kept(make_patches, facts_of):
     def facts(*losses):
-        history = [{"train_loss": 1.0, "val_loss": loss, "val_accuracy": 0.5} for loss in losses]
+        history = [
+            {"train_loss": 1.0, "val_loss": loss, "val_loss_error": 0.02, "val_accuracy": 0.5} for loss in losses
+        ]
         return facts_of(make_patches([(0,), (1,)]), history=history)
 
     assert facts(0.9, 0.5, 0.7).kept_epoch == 2
-    assert facts(0.5, 0.9, 0.5, 0.6).kept_epoch == 3
+    assert facts(0.5, 0.9, 0.51, 0.6).kept_epoch == 3
     assert facts(0.9).kept_epoch == 1
 
 
