@@ -42,7 +42,7 @@ class Camera:
 def draw_camera(subject: Subject, rng: np.random.Generator) -> Camera:
     """Draw the settings of one exposure of `subject`."""
     return Camera(
-        psf_px=float(rng.uniform(0.6, 1.6)),
+        psf_px=float(rng.uniform(0.6, 1.4)),
         noise=float(rng.uniform(15.0, 20.0)),
         speckle_px=float(rng.uniform(0.2, 0.45)),
         gamma=subject.gamma * float(np.exp(rng.normal(0.0, 0.15))),

@@ -25,7 +25,7 @@ from .raters import RATERS, draw_scores, draw_severity, oracle_accuracy
 from .section import UM_PER_PX
 from .subject import Subject, draw_subjects
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same seed would give other bytes."""
 
 Progress = Callable[[str, int, int], None]

@@ -7,12 +7,13 @@ PMC3077366), scaled from the paper's cell (nucleus 8.6 µm, border 3.6 µm) to t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .fields import erf_edge, grain, smooth_field
+from .fields import erf_edge, even_shares, grain, smooth_field
 from .section import Section
 from .signs import Course, Signs, signs_at
 
@@ -25,6 +26,10 @@ _PYKNOTIC = 0.6
 _RETAINED_BRIGHTNESS = 2.0
 _MELANOSOME = 4.0
 """In one pixel; the optics spread it to a tenth of that."""
+_LOST, _RETAINED, _BRIGHTNESS, _DISTANCE, _DIRECTION = range(5)
+"""What is dealt evenly among the cells of a field, see `even_shares`."""
+_FARTHEST = 2.5
+"""Of a displaced cell, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -38,36 +43,46 @@ class Honeycomb:
 
 def paint_honeycomb(section: Section, course: Course, shape: tuple[int, int], rng: np.random.Generator) -> Honeycomb:
     """Paint `shape` = (H, W) pixels of epidermis whose order, gaps and contrast follow `course`."""
-    rows, cols, signs = _place_cells(section, course, shape, rng)
+    rows, cols, dealt = _place_cells(section, course, shape, rng)
     centre_px, border_px, owner = _tessellate(rows, cols, shape)
-    return Honeycomb(_paint_cells(section, signs, centre_px, border_px, owner, rng), border_px)
+    signs = signs_at(course, rows, cols)
+    return Honeycomb(_paint_cells(section, signs, dealt, centre_px, border_px, owner, rng), border_px)
 
 
 def _place_cells(
     section: Section, course: Course, shape: tuple[int, int], rng: np.random.Generator
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Signs]:
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Row and column of every cell, intp [n], and what was dealt to it, float64 [n, 5]."""
     height, width = shape
     pitch = section.pitch_px
-    points = _hexagonal_lattice(pitch, section.anisotropy, shape, rng)
+    points, steps = _hexagonal_lattice(pitch, section.anisotropy, shape, rng)
+    dealt = even_shares(steps, 5, rng)
     # Even healthy rows bend: without this the grid would be a crystal.
     bend = [smooth_field(shape, 7.0 * pitch, rng) for _ in range(2)]
     at_rows, at_cols = _inside(points, shape)
     points = points + 0.22 * pitch * np.stack([b[at_rows, at_cols] for b in bend], axis=1)
     signs = signs_at(course, at_rows, at_cols)
-    points = points + (pitch * signs.jitter)[:, None] * np.clip(rng.standard_normal(points.shape), -2.2, 2.2)
-    present = rng.random(len(points)) >= signs.lost
+    points = points + (pitch * signs.jitter)[:, None] * _displacements(dealt)
+    present = dealt[:, _LOST] >= signs.lost
     inside = (points >= 0).all(axis=1) & (points < (height - 0.5, width - 0.5)).all(axis=1)
-    points = points[present & inside]
+    points, dealt = points[present & inside], dealt[present & inside]
     # Two cells on one pixel are one cell to the tessellation.
-    pixels = np.unique(np.rint(points).astype(np.intp), axis=0)
-    rows, cols = _inside(pixels.astype(np.float64), shape)
-    return rows, cols, signs_at(course, rows, cols)
+    pixels, first = np.unique(np.rint(points).astype(np.intp), axis=0, return_index=True)
+    return *_inside(pixels.astype(np.float64), shape), dealt[first]
+
+
+def _displacements(dealt: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Of standard deviation 1 along each axis, normal up to `_FARTHEST`, float64 [n, 2]."""
+    distance = np.minimum(np.sqrt(-2.0 * np.log1p(-dealt[:, _DISTANCE])), _FARTHEST)
+    direction = 2.0 * np.pi * dealt[:, _DIRECTION]
+    return np.asarray(distance[:, None] * np.stack([np.sin(direction), np.cos(direction)], axis=1))
 
 
 def _hexagonal_lattice(
     pitch: float, anisotropy: float, shape: tuple[int, int], rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
-    """Points (row, col), float64 [n, 2], of a randomly turned and stretched lattice, a pitch beyond the field."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """Points (row, col), float64 [n, 2], of a randomly turned and stretched lattice, a pitch beyond the field; and
+    how many steps along the lattice's two axes each of them lies, intp [n, 2]."""
     height, width = shape
     turn, stretch_along = rng.uniform(0.0, np.pi, 2)
     stretch = np.sqrt(anisotropy)
@@ -79,7 +94,7 @@ def _hexagonal_lattice(
     grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
     points = grid @ basis.T + np.array([height, width]) / 2.0 + rng.uniform(0.0, pitch, 2)
     near = (points > -pitch).all(axis=1) & (points < (height + pitch, width + pitch)).all(axis=1)
-    return np.asarray(points[near])
+    return np.asarray(points[near]), np.asarray(grid[near], dtype=np.intp)
 
 
 def _rotation(angle: float) -> npt.NDArray[np.float64]:
@@ -121,6 +136,7 @@ def _tessellate(
 def _paint_cells(
     section: Section,
     signs: Signs,
+    dealt: npt.NDArray[np.float64],
     centre_px: npt.NDArray[np.float32],
     border_px: npt.NDArray[np.float32],
     owner: npt.NDArray[np.intp],
@@ -132,8 +148,8 @@ def _paint_cells(
     # A cell that shrinks from its neighbours takes its nucleus with it.
     nucleus = section.nucleus_px * rng.normal(1.0, _NUCLEUS_SPREAD, n) - 0.45 * np.maximum(gap, 0)
     darkness = section.nucleus_darkness * (1.0 - signs.fading)
-    brightness = np.clip(rng.normal(1.0, signs.unevenness), 0.25, 1.9)
-    retained = _PYKNOTIC * nucleus * np.where(rng.random(n) < signs.parakeratosis, 1.0, -1.0)
+    brightness = np.clip(1.0 + signs.unevenness * _normal(dealt[:, _BRIGHTNESS]), 0.25, 1.9)
+    retained = _PYKNOTIC * nucleus * np.where(dealt[:, _RETAINED] < signs.parakeratosis, 1.0, -1.0)
     outside_nucleus = erf_edge(centre_px - nucleus.astype(np.float32)[owner], section.edge_px)
     inside_border = erf_edge(border_px - gap[owner], section.membrane_px)
     cytoplasm = 1.0 - darkness.astype(np.float32)[owner] * (1.0 - outside_nucleus)
@@ -143,3 +159,9 @@ def _paint_cells(
     body = brightness.astype(np.float32)[owner] * cytoplasm * (grains + melanosomes)
     gap_level = np.float32(section.gap_reflectance)
     return np.asarray(gap_level + (body - gap_level) * inside_border, dtype=np.float32)
+
+
+def _normal(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Normal numbers of which `share` lie below, within ±2.6."""
+    of = NormalDist().inv_cdf
+    return np.array([of(x) for x in np.clip(share, 0.005, 0.995)])

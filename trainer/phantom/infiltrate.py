@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .fields import grain
+from .fields import even_points, grain
 from .honeycomb import Honeycomb
 from .section import UM_PER_PX, Section
 from .signs import Course, signs_at
@@ -100,9 +100,8 @@ def _paint_vesicles(scene: Reflectance, course: Course, rng: np.random.Generator
 
 
 def _scatter(rng: np.random.Generator, shape: tuple[int, ...], per_mm2: float) -> npt.NDArray[np.float64]:
-    """Poisson points (row, col), float64 [n, 2], in the field."""
-    area_mm2 = shape[0] * shape[1] * (UM_PER_PX / 1000.0) ** 2
-    return rng.uniform((0.0, 0.0), (shape[0], shape[1]), (int(rng.poisson(per_mm2 * area_mm2)), 2))
+    """Points (row, col), float64 [n, 2], in the field: they keep some distance, as cells and papillae do."""
+    return even_points(shape, 1000.0 / UM_PER_PX / float(np.sqrt(per_mm2)), rng) if per_mm2 > 0.0 else np.empty((0, 2))
 
 
 def _pixel(row: float, col: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

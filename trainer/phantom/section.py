@@ -51,9 +51,9 @@ def draw_section(subject: Subject, rng: np.random.Generator) -> Section:
         edge_px=half_pitch * float(rng.uniform(0.08, 0.25)),
         membrane_px=float(rng.uniform(0.6, 1.3)),
         gap_reflectance=float(rng.uniform(0.05, 0.3)),
-        grain_contrast=subject.granularity * float(rng.uniform(0.7, 2.3)),
+        grain_contrast=subject.granularity * float(rng.uniform(0.7, 1.6)),
         grain_px=float(rng.uniform(0.7, 2.2)),
-        melanin=float(rng.uniform(0.0, 0.012)),
+        melanin=float(rng.uniform(0.0, 0.014)),
         # At most one papilla in about 160 x 160 µm; how many are in view is up to the depth.
-        vessels_per_mm2=40.0 * (0.2 + 0.8 * subject.depth),
+        vessels_per_mm2=25.0 * (0.2 + 0.8 * subject.depth),
     )

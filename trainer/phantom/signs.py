@@ -19,6 +19,9 @@ MAX_SEVERITY = 4.0
 _SCATTER_GRADES = 0.05
 """How far one sign strays from the severity it should show. The signs stray independently, so that all of them
 together tell the severity better than any one."""
+_GAP_SCATTER_GRADES = 0.5
+"""Gaps stray far: fluid comes and goes within the hour, and binary patterns, which read gaps best, would otherwise
+tell the grade by them alone."""
 _SCATTER_PX = 160.0
 """About a patch: the scatter is constant within a patch and wanders over a frame."""
 
@@ -60,11 +63,15 @@ class Course:
 def draw_course(subject: Subject, severity: npt.NDArray[np.float32], rng: np.random.Generator) -> Course:
     """Let every group of signs follow `severity` (float32 [H, W], 0..4) in its own, slightly wrong way."""
 
-    def stray(offset: float) -> npt.NDArray[np.float32]:
-        scatter = np.float32(_SCATTER_GRADES) * smooth_field(severity.shape, _SCATTER_PX, rng)
-        return severity + scatter + np.float32(offset)
+    def stray(scatter: float, offset: float = 0.0) -> npt.NDArray[np.float32]:
+        return severity + np.float32(scatter) * smooth_field(severity.shape, _SCATTER_PX, rng) + np.float32(offset)
 
-    return Course(stray(subject.gap_offset), stray(subject.order_offset), stray(0.0), stray(0.0))
+    return Course(
+        stray(_GAP_SCATTER_GRADES, subject.gap_offset),
+        stray(_SCATTER_GRADES, subject.order_offset),
+        stray(_SCATTER_GRADES),
+        stray(_SCATTER_GRADES),
+    )
 
 
 def signs_at(course: Course, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> Signs:
@@ -73,11 +80,13 @@ def signs_at(course: Course, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.in
         part[rows, cols] / np.float32(MAX_SEVERITY)
         for part in (course.gaps, course.order, course.contrast, course.infiltrate)
     )
+    # order goes first and has the least left to lose at the end
+    disorder = 1.0 - np.clip(1.0 - order, 0.0, 1.4) ** 1.4
     late = np.clip(infiltrate, 0.0, 1.2)
     return Signs(
-        gap=_f32(-0.1 + 0.65 * gaps + 0.75 * gaps * np.abs(gaps)),
-        jitter=_f32(np.clip(0.05 + 0.29 * order, 0.03, 0.36)),
-        lost=_f32(np.clip(0.25 * order, 0.0, 0.3)),
+        gap=_f32(-0.1 + 0.6 * gaps + 0.3 * gaps * np.abs(gaps)),
+        jitter=_f32(np.clip(0.05 + 0.29 * disorder, 0.03, 0.36)),
+        lost=_f32(np.clip(0.25 * disorder, 0.0, 0.3)),
         fading=_f32(np.clip(0.78 * contrast, 0.0, 0.85)),
         unevenness=_f32(0.05 + 0.17 * np.clip(contrast, 0.0, 1.2)),
         parakeratosis=_f32(0.97 * np.clip((infiltrate - 0.44) / 0.54, 0.0, 1.05)),

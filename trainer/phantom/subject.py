@@ -19,7 +19,7 @@ class Subject:
 
     name: str
     pitch_um: float
-    """Mean distance of neighbouring cells, 8-13 µm (spinous layer; cobblestone 6-8 µm and up in FIELD)."""
+    """Mean distance of neighbouring cells, 8-11 µm (spinous layer; cobblestone 6-8 µm and up in FIELD)."""
     depth: float
     """0 = upper, 1 = deeper spinous layer: deeper nuclei are darker and papillary vessels come into view."""
     anisotropy: float
@@ -45,12 +45,12 @@ def _draw_subject(seed: int, i: int) -> Subject:
     rng = np.random.default_rng(np.random.SeedSequence([seed, _SUBJECT_KIND, i]))
     return Subject(
         name=f"s{i:02d}",
-        pitch_um=float(rng.uniform(8.0, 13.0)),
+        pitch_um=float(rng.uniform(8.0, 11.0)),
         depth=float(rng.uniform(0.0, 1.0)),
         anisotropy=float(rng.uniform(1.0, 1.3)),
         nucleus_ratio=float(rng.uniform(0.60, 0.80)),
         granularity=float(rng.uniform(0.08, 0.2)),
         gamma=float(rng.uniform(0.8, 1.6)),
-        gap_offset=float(np.clip(rng.normal(0.0, 0.15), -0.3, 0.3)),
-        order_offset=float(np.clip(rng.normal(0.0, 0.25), -0.5, 0.5)),
+        gap_offset=float(np.clip(rng.normal(0.0, 0.35), -0.7, 0.7)),
+        order_offset=float(np.clip(rng.normal(0.0, 0.12), -0.25, 0.25)),
     )
