@@ -59,20 +59,15 @@ class Candidate:
     settings: FitSettings = SETTINGS
 
 
-def ours(widths: tuple[int, ...], **changes: Any) -> Callable[[], Network]:
+def ours(*widths: int) -> Callable[[], Network]:
     """A texture network of other widths than the shipped one's."""
-    return lambda: TextureNetwork(replace(SHIPPED, widths=widths, **changes))
+    return lambda: TextureNetwork(replace(SHIPPED, widths=widths))
 
 
 CANDIDATES: dict[str, Candidate] = {
-    "small": Candidate("texture network, small", ours((16, 16, 32, 32, 48))),
+    "small": Candidate("texture network, small", ours(16, 16, 32, 32, 48)),
     "shipped": Candidate("**texture network, shipped**", lambda: TextureNetwork(SHIPPED)),
-    "medium": Candidate("texture network, medium", ours((16, 32, 48, 48, 64))),
-    "large": Candidate("texture network, large", ours((32, 32, 64, 64, 96))),
-    "fine": Candidate(
-        "texture network, three convolutions at 4 px",
-        ours((16, 32, 32, 48, 64, 64), kernels=(4, 3, 3, 3, 3, 3), strides=(2, 2, 1, 1, 2, 1)),
-    ),
+    "large": Candidate("texture network, large", ours(32, 32, 64, 64, 96)),
     "flattened": Candidate("the same convolutions, flattened head", lambda: FlattenedNetwork(SHIPPED)),
     "t-cnn-3": Candidate("T-CNN-3", lambda: TCNN3(len(SHIPPED.grades)), replace(SETTINGS, learning_rate=TCNN3_RATE)),
 }

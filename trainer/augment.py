@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,6 +18,10 @@ class Augmentation:
     """How far each change goes; every one is drawn anew for each patch, the resolution for each batch.
 
     Attributes:
+        warped_share: share of the patches that are turned by any angle, zoomed and stretched; the others are as sharp
+            as they were stored.
+        zoom, stretch: of these, natural logarithms of the largest factor.
+        gamma: grey levels are raised to a power, ± this natural logarithm.
         gain: grey levels are multiplied by 1 ± gain.
         offset: grey levels added or taken away.
         ramp: illumination at the edges against the middle, ± ramp (vignetting).
@@ -26,6 +31,10 @@ class Augmentation:
         resolution_share: share of the patches that lose resolution.
     """
 
+    warped_share: float = 0.6
+    zoom: float = 0.15
+    stretch: float = 0.1
+    gamma: float = 0.25
     gain: float = 0.15
     offset: float = 8.0
     ramp: float = 0.15
@@ -42,33 +51,71 @@ def draw_batch(
     rng: np.random.Generator,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """What one step of training sees of the given rows: `cut_and_turn` here, then `augment` on the device.
+    """What one step of training sees of the given rows: `cut` here, then `augment` on the device.
 
     Returns:
         float [n, 1, side, side], grey levels 0 to 255.
     """
-    cut = torch.from_numpy(cut_and_turn([part.pixels[row] for row in rows], side, rng))
+    patches = torch.from_numpy(cut([part.pixels[row] for row in rows], side, settings, rng))
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**63)))
-    return augment(cut.to(device), settings, generator)
+    return augment(patches.to(device), settings, generator)
 
 
-def cut_and_turn(pixels: Sequence[npt.NDArray[np.uint8]], side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A patch from a place drawn for each image, in one of the eight flips and quarter turns.
+def cut(
+    pixels: Sequence[npt.NDArray[np.uint8]], side: int, settings: Augmentation, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """A patch from a place drawn for each image, flipped, turned, zoomed, stretched, in another tone.
 
     Args:
         pixels: N images, uint8, of any size from `side` on.
         side: of the patches.
+        settings: how far to go.
         rng: the only source of chance.
 
     Returns:
         uint8 [N, 1, side, side].
     """
-    cut = np.empty((len(pixels), 1, side, side), np.uint8)
-    for image, patch in zip(pixels, cut[:, 0], strict=True):
+    patches = np.empty((len(pixels), 1, side, side), np.uint8)
+    for image, patch in zip(pixels, patches[:, 0], strict=True):
         top, left = (int(rng.integers(spare + 1)) for spare in (image.shape[0] - side, image.shape[1] - side))
-        turned = np.rot90(image[top : top + side, left : left + side], int(rng.integers(4)))
-        patch[:] = turned[:, ::-1] if rng.integers(2) else turned
-    return cut
+        if rng.random() < settings.warped_share:
+            seen = _warped(image, top, left, side, settings, rng)
+        else:
+            seen = image[top : top + side, left : left + side]
+        turned = np.rot90(seen, int(rng.integers(4)))
+        gamma = np.exp(rng.uniform(-settings.gamma, settings.gamma))
+        patch[:] = cv2.LUT(turned[:, ::-1] if rng.integers(2) else turned, _in_tone(gamma))
+    return patches
+
+
+def _warped(
+    image: npt.NDArray[np.uint8], top: int, left: int, side: int, settings: Augmentation, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """The patch at (top, left), turned, zoomed and stretched about its middle; beyond the image it is mirrored."""
+    angle, along = rng.uniform(0.0, np.pi / 2), rng.uniform(0.0, np.pi)
+    zoom, stretch = np.exp(rng.uniform(-settings.zoom, settings.zoom)), np.exp(rng.uniform(0.0, settings.stretch))
+    to_image = _rotation(angle + along) @ np.diag([zoom * stretch, zoom / stretch]) @ _rotation(-along)
+    middle = np.full(2, (side - 1) / 2)
+    matrix = np.column_stack([to_image, (left, top) + (middle - to_image @ middle)])
+    return np.asarray(
+        cv2.warpAffine(
+            image,
+            matrix,
+            (side, side),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        ),
+        dtype=np.uint8,
+    )
+
+
+def _rotation(angle: float) -> npt.NDArray[np.float64]:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _in_tone(gamma: float) -> npt.NDArray[np.uint8]:
+    """Grey level of every grey level: uint8 [256]."""
+    return np.rint(255.0 * (np.arange(256) / 255.0) ** gamma).astype(np.uint8)
 
 
 def augment(grey: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
