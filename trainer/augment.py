@@ -1,5 +1,6 @@
 """Changes to a patch that leave its grade as it is: what another session, hand or microscope would have changed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.parts import Part
+
+_LEVELS = np.arange(256) / 255.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def cut(
         else:
             seen = image[top : top + side, left : left + side]
         turned = np.rot90(seen, int(rng.integers(4)))
-        gamma = np.exp(rng.uniform(-settings.gamma, settings.gamma))
+        gamma = math.exp(rng.uniform(-settings.gamma, settings.gamma))
         patch[:] = cv2.LUT(turned[:, ::-1] if rng.integers(2) else turned, _in_tone(gamma))
     return patches
 
@@ -92,11 +95,17 @@ def _warped(
     image: npt.NDArray[np.uint8], top: int, left: int, side: int, settings: Augmentation, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """The patch at (top, left), turned, zoomed and stretched about its middle; beyond the image it is mirrored."""
-    angle, along = rng.uniform(0.0, np.pi / 2), rng.uniform(0.0, np.pi)
-    zoom, stretch = np.exp(rng.uniform(-settings.zoom, settings.zoom)), np.exp(rng.uniform(0.0, settings.stretch))
-    to_image = _rotation(angle + along) @ np.diag([zoom * stretch, zoom / stretch]) @ _rotation(-along)
-    middle = np.full(2, (side - 1) / 2)
-    matrix = np.column_stack([to_image, (left, top) + (middle - to_image @ middle)])
+    angle, along = rng.uniform(0.0, math.pi / 2), rng.uniform(0.0, math.pi)
+    zoom, stretch = math.exp(rng.uniform(-settings.zoom, settings.zoom)), math.exp(rng.uniform(0.0, settings.stretch))
+    # a stretch along one direction, then a turn, written out: matrices this small cost numpy more than the warping
+    a, b = zoom * stretch, zoom / stretch
+    (c1, s1), (c2, s2) = ((math.cos(x), math.sin(x)) for x in (angle + along, along))
+    xx, xy = a * c1 * c2 + b * s1 * s2, a * c1 * s2 - b * s1 * c2
+    yx, yy = a * s1 * c2 - b * c1 * s2, a * s1 * s2 + b * c1 * c2
+    middle = (side - 1) / 2
+    matrix = np.array(
+        [[xx, xy, left + middle - (xx + xy) * middle], [yx, yy, top + middle - (yx + yy) * middle]], np.float64
+    )
     return np.asarray(
         cv2.warpAffine(
             image,
@@ -109,13 +118,9 @@ def _warped(
     )
 
 
-def _rotation(angle: float) -> npt.NDArray[np.float64]:
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-
 def _in_tone(gamma: float) -> npt.NDArray[np.uint8]:
     """Grey level of every grey level: uint8 [256]."""
-    return np.rint(255.0 * (np.arange(256) / 255.0) ** gamma).astype(np.uint8)
+    return np.rint(255.0 * _LEVELS**gamma).astype(np.uint8)
 
 
 def augment(grey: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
