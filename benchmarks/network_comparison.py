@@ -70,7 +70,7 @@ def ours(*widths: int) -> Callable[[], Network]:
 CANDIDATES: dict[str, Candidate] = {
     "small": Candidate("texture network, small", ours(16, 16, 32, 32, 48)),
     "shipped": Candidate("**texture network, shipped**", lambda: TextureNetwork(SHIPPED)),
-    "large": Candidate("texture network, large", ours(32, 32, 64, 64, 96)),
+    "large": Candidate("texture network, large", ours(16, 32, 48, 64, 96)),
     "flattened": Candidate("the same convolutions, flattened head", lambda: FlattenedNetwork(SHIPPED)),
     "t-cnn-3": Candidate("T-CNN-3", lambda: TCNN3(len(SHIPPED.grades)), TCNN3_SETTINGS),
 }
