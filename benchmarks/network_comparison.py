@@ -68,9 +68,9 @@ def ours(*widths: int) -> Callable[[], Network]:
 
 
 CANDIDATES: dict[str, Candidate] = {
+    "tiny": Candidate("texture network, tiny", ours(16, 16, 16, 32, 32)),
     "small": Candidate("texture network, small", ours(16, 16, 32, 32, 48)),
     "shipped": Candidate("**texture network, shipped**", lambda: TextureNetwork(SHIPPED)),
-    "large": Candidate("texture network, large", ours(16, 32, 48, 64, 96)),
     "flattened": Candidate("the same convolutions, flattened head", lambda: FlattenedNetwork(SHIPPED)),
     "t-cnn-3": Candidate("T-CNN-3", lambda: TCNN3(len(SHIPPED.grades)), TCNN3_SETTINGS),
 }

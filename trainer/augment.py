@@ -85,9 +85,10 @@ def cut(
             seen = _warped(image, top, left, side, settings, rng)
         else:
             seen = image[top : top + side, left : left + side]
-        turned = np.rot90(seen, int(rng.integers(4)))
+        quarters = int(rng.integers(4))
         gamma = math.exp(rng.uniform(-settings.gamma, settings.gamma))
-        patch[:] = cv2.LUT(turned[:, ::-1] if rng.integers(2) else turned, _in_tone(gamma))
+        turned = np.rot90(cv2.LUT(seen, _in_tone(gamma)), quarters)
+        patch[:] = turned[:, ::-1] if rng.integers(2) else turned
     return patches
 
 
