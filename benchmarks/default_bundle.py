@@ -2,7 +2,7 @@
 
     python -m benchmarks.default_bundle [--work DIR]
 
-About six minutes on two cores. Leaves `runtime/default_bundle`, and beside the model `made_by.json`: the commands, the
+About ten minutes on two cores. Leaves `runtime/default_bundle`, and beside the model `made_by.json`: the commands, the
 phantom's seed and version, and the figures on the held-out patches. Everything in it is synthetic.
 """
 

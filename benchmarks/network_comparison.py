@@ -155,10 +155,10 @@ def _compare(train: Part, val: Part, test: Part, subjects: list[str], work: Path
         network = candidate.make()
         trained = torch.load(work / f"{name}.pt", weights_only=True)
         network.load_state_dict(trained["best"])
-        answers = {part: torch.softmax(predict(network, part), 1).numpy() for part in (val, test)}
+        on_val, on_test = (torch.softmax(predict(network, part), 1).numpy() for part in (val, test))
         macs = frame_macs(network)
         # T-CNN-3 is held to its convolutions alone, which favours it twenty-fold
-        found[name] = _entry(candidate.what, answers[val], answers[test], val, test, draws) | {
+        found[name] = _entry(candidate.what, on_val, on_test, val, test, draws) | {
             "parameters": parameters(network),
             "macs": macs.body if name == "t-cnn-3" else macs.total,
             "epochs": len(trained["history"]),
