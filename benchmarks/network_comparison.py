@@ -3,7 +3,7 @@
     python -m benchmarks.network_comparison DATA --work DIR [--only NAME ...]
 
 Trains each on the training part of DATA (a phantom), chooses its epoch by the validation part, and looks at the
-held-out part once, when all are trained. About an hour on two cores; what is trained already is taken from DIR.
+held-out part once, when all are trained. Over an hour of one core; what is trained already is taken from DIR.
 Writes DIR/comparison.json and prints the table of docs/network.md. Exit code 1 when the shipped size does not beat
 every rival in accuracy at a tenth of T-CNN-3's multiply-accumulates.
 """
@@ -40,7 +40,7 @@ SHIPPED = NetworkConfig()
 SETTINGS = FitSettings()
 # without batch normalisation the texture network's own rate makes T-CNN-3 diverge
 TCNN3_RATE = 3e-4
-# an epoch costs it thirty times what it costs the shipped network
+# an epoch costs it twenty times what it costs the shipped network
 TCNN3_EPOCHS = 12
 TCNN3_SETTINGS = replace(SETTINGS, learning_rate=TCNN3_RATE, epochs=TCNN3_EPOCHS)
 TENTH = 10
