@@ -3,7 +3,7 @@
     python -m benchmarks.network_comparison DATA --work DIR [--only NAME ...]
 
 Trains each on the training part of DATA (a phantom), chooses its epoch by the validation part, and looks at the
-held-out part once, when all are trained. Over an hour of one core; what is trained already is taken from DIR.
+held-out part once, when all are trained. Over two hours of one core; what is trained already is taken from DIR.
 Writes DIR/comparison.json and prints the table of docs/network.md. Exit code 1 when the shipped size does not beat
 every rival in accuracy at a tenth of T-CNN-3's multiply-accumulates.
 """
@@ -38,11 +38,10 @@ from trainer.split import split_patches
 
 SHIPPED = NetworkConfig()
 SETTINGS = FitSettings()
-# without batch normalisation the texture network's own rate makes T-CNN-3 diverge
-TCNN3_RATE = 3e-4
-# an epoch costs it twenty times what it costs the shipped network
-TCNN3_EPOCHS = 12
-TCNN3_SETTINGS = replace(SETTINGS, learning_rate=TCNN3_RATE, epochs=TCNN3_EPOCHS)
+# at the texture network's rate of 1e-2 neither rival learns; these are the best on the validation part of those tried,
+# see docs/network.md
+FLATTENED_SETTINGS = replace(SETTINGS, learning_rate=3e-3)
+TCNN3_SETTINGS = replace(SETTINGS, learning_rate=1e-3)
 TENTH = 10
 TIMED_PATCHES = 20
 
@@ -71,7 +70,10 @@ CANDIDATES: dict[str, Candidate] = {
     "tiny": Candidate("texture network, tiny", ours(16, 16, 16, 32, 32)),
     "small": Candidate("texture network, small", ours(16, 16, 32, 32, 48)),
     "shipped": Candidate("**texture network, shipped**", lambda: TextureNetwork(SHIPPED)),
-    "flattened": Candidate("the same convolutions, flattened head", lambda: FlattenedNetwork(SHIPPED)),
+    "large": Candidate("texture network, large", ours(32, 32, 64, 64, 96)),
+    "flattened": Candidate(
+        "the same convolutions, flattened head", lambda: FlattenedNetwork(SHIPPED), FLATTENED_SETTINGS
+    ),
     "t-cnn-3": Candidate("T-CNN-3", lambda: TCNN3(len(SHIPPED.grades)), TCNN3_SETTINGS),
 }
 RIVALS = ("t-cnn-3", "flattened", "lbp-glcm")
