@@ -94,8 +94,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 @pytest.fixture(scope="session")
 def graphs(finished) -> dict[int, bytes]:
-    """The run's graph at two strides; each costs torch seconds, so tests that need one share them."""
-    return {stride_px: to_onnx(finished.network, stride_px) for stride_px in (8, 16)}
+    """The run's graph at its own stride and two others; each costs torch seconds, so tests share them."""
+    return {stride_px: to_onnx(finished.network, stride_px) for stride_px in (4, 8, 16)}
 
 
 @pytest.fixture
