@@ -32,10 +32,8 @@ def set_temperature(network: TextureNetwork, val: Part) -> None:
 
     def answers(temperature: float) -> tuple[float, float]:
         """Mean confidence and share of right answers."""
-        found = [
-            (grades, torch.log_softmax(image_logits(some, temperature), dim=1).max(dim=1)) for grades, some in cells
-        ]
-        sure = sum(float(best.values.exp().sum()) for _, best in found)
+        found = [(grades, torch.softmax(image_logits(some, temperature), dim=1).max(dim=1)) for grades, some in cells]
+        sure = sum(float(best.values.sum()) for _, best in found)
         right = sum(int((best.indices == grades).sum()) for grades, best in found)
         return sure / len(val), (right + 0.5) / (len(val) + 1)
 
