@@ -53,5 +53,9 @@ class BundleError(InflamapError):
     """A bundle that cannot be trusted or understood."""
 
 
+class EngineMissing(InflamapError):
+    """An engine cannot run here for want of a package, a driver or a device; `next_step` names what to install."""
+
+
 class DataError(InflamapError):
     """A data set that cannot be trained on; `details` names every fault found."""

@@ -38,3 +38,20 @@ class Engine(Protocol):
         ...
 
     def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput: ...
+
+
+class DeployedEngine(Engine, Protocol):
+    """An engine over a model file of a bundle."""
+
+    def int8_share(self) -> float | None:
+        """Share (0 to 1) of the multiply-accumulates that really run in INT8, by the engine's own account of what it
+        executes, not by what the model file asks for; None where the engine is not of INT8 precision.
+        """
+        ...
+
+    @property
+    def runs_on(self) -> dict[str, str]:
+        """What the engine's speed and rounding depend on beside the machine: library and version, and on a GPU its
+        name and driver. Keys such as `onnxruntime`, `openvino`, `tensorrt_rtx`, `gpu`, `driver`.
+        """
+        ...
