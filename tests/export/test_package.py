@@ -12,12 +12,14 @@ import onnx
 import pytest
 import torch
 
-from export import package
-from export.calibration import read_calibration_patches, read_run
-from export.package import export_bundle, golden_images
+from export import engines, int8_search, package
+from export.package import calibration_images, export_bundle
+from export.quantize import PROCESSOR
+from export.run_files import read_run
+from export.run_images import PartImages, read_part
 from runtime.bundle import open_bundle
 from runtime.engines.registry import check_golden_frames, open_engine
-from runtime.errors import CheckFailed, InflamapError
+from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError
 from trainer.network import MapNetwork
 
 
@@ -62,7 +64,10 @@ def test_every_file_is_there_with_its_hash_and_no_other(bundle):
     assert set(files) == {"bundle.json", *bundle.manifest.files}
     for name, sha256 in bundle.manifest.files.items():
         assert hashlib.sha256(files[name]).hexdigest() == sha256
-    assert {"model.fp32.onnx", "golden.npz", "training_patches.txt"} <= set(files)
+    assert set(bundle.manifest.files) == {
+        *("model.fp32.onnx", "model.fp16.trt.onnx", "model.int8.onnx", "model.int8.trt.onnx"),
+        *("golden.npz", "gate.npz", "training_patches.txt"),
+    }
 
 
 def test_the_golden_frames_are_the_trained_networks_own_and_are_reproduced(bundle, finished):
@@ -74,18 +79,9 @@ def test_the_golden_frames_are_the_trained_networks_own_and_are_reproduced(bundl
     np.testing.assert_array_equal(golden.probabilities, wanted[0].numpy())
     np.testing.assert_array_equal(golden.unfamiliarity, wanted[1].numpy())
     engine = open_engine(bundle, threads=1)
-    assert check_golden_frames(engine, bundle, "model.fp32.onnx") < 1e-5
+    assert check_golden_frames(engine, bundle, "model.fp32.onnx").probability < 1e-5
     # frames on which every engine says the same would prove nothing
     assert np.ptp(golden.probabilities.argmax(1)) > 0
-
-
-def test_golden_images_hold_whole_patches_of_the_validation_part(finished):
-    patches = read_calibration_patches(read_run(finished.folder), None, finished.geometry)
-    frames = golden_images(patches, finished.geometry)
-    assert frames.shape == (2, 1, 64, 64)
-    np.testing.assert_array_equal(frames[0, 0, :32, :32], patches[0, 0])
-    np.testing.assert_array_equal(frames[1, 0, 32:, 32:], patches[-1, 0])
-    assert golden_images(patches[:1], finished.geometry).shape == (2, 1, 64, 64)
 
 
 def test_it_knows_what_it_was_trained_and_chosen_by_and_not_what_was_held_out(bundle, finished):
@@ -103,7 +99,7 @@ def test_no_name_of_a_person_or_folder_leaves_the_run(bundle, finished):
         for folder in (finished.folder, finished.data, Path.cwd()):
             assert str(folder).encode() not in content, (name, folder)
     manifest = (bundle.folder / "bundle.json").read_text()
-    assert re.findall(r'"[^"]*[/\\][^"]*"', manifest) == ['"inflamap.bundle/1"']
+    assert re.findall(r'"[^"]*[/\\][^"]*"', manifest) == ['"inflamap.bundle/2"']
     assert bundle.manifest.training["split"] == bundle.manifest.training["settings"]["split"] == "file"
 
 
@@ -134,6 +130,105 @@ def test_name_stride_data_folder_and_origin_are_taken_over(finished, tmp_path):
     assert "scores hold from " in said[1]
 
 
+def test_the_gates_figures_are_in_the_manifest_and_on_the_terminal(finished, graphs, tmp_path, monkeypatch):
+    monkeypatch.setattr(package, "to_onnx", lambda _network, stride_px: graphs[stride_px])
+    said = export_quietly(finished.folder, tmp_path / "bundle")
+    document = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    metrics = document["metrics"]
+    for file in ("model.fp32.onnx", "model.fp16.trt.onnx", "model.int8.onnx", "model.int8.trt.onnx"):
+        gate = metrics[file]["gate"]
+        assert gate["passed"] is True
+        assert gate["patches"]["cells"] == 30
+        assert gate["patches"]["unchanged"] >= 0.98
+        assert gate["frames"]["cells"] > 30
+        assert 0 < document["golden"]["tolerance"][file] < 0.2
+        [row] = [line for line in said if line.startswith(f"{file} ")]
+        assert row.endswith("passed")
+    assert metrics["model.int8.onnx"]["gate"]["int8_share"] >= 0.8
+    assert metrics["model.int8.onnx"]["calibrator"] == "percentile"
+    assert metrics["calibration"] == {"part": "train", "patches": 90, "images": 360}
+    assert metrics["gate"]["part"] == document["gate"]["part"] == "test"
+    assert {"onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-int8"} <= {
+        line.split()[0] for line in said if line.endswith("passed")
+    }
+
+
+def test_the_gates_patches_are_held_out_ones_with_the_trained_networks_answers(bundle, finished):
+    gate = bundle.gate_patches()
+    run = read_run(finished.folder)
+    held_out = read_part(run, None, finished.geometry, "test", 400)
+    np.testing.assert_array_equal(gate.patches, held_out.patches)
+    np.testing.assert_array_equal(gate.medians, held_out.medians)
+    with torch.inference_mode():
+        probabilities, unfamiliarity = MapNetwork(finished.network, 8).eval()(torch.from_numpy(gate.patches[:, None]))
+    np.testing.assert_array_equal(gate.probabilities, probabilities[:, :, 0, 0].numpy())
+    np.testing.assert_array_equal(gate.unfamiliarity, unfamiliarity[:, 0, 0].numpy())
+
+
+def test_calibration_shows_few_patches_in_several_orientations_and_frames_as_they_are():
+    patches = np.random.default_rng(0).integers(0, 256, (100, 4, 4), np.uint8)
+    frame = np.zeros((9, 8), np.uint8)
+    shown, alone = calibration_images(PartImages("train", patches, np.zeros(100, np.int64)), (frame,))
+    assert shown.shape == (300, 1, 4, 4)
+    np.testing.assert_array_equal(shown[:100, 0], patches)
+    np.testing.assert_array_equal(shown[100:200, 0], np.rot90(patches, 1, (1, 2)))
+    assert alone.shape == (1, 1, 9, 8)
+    enough = np.zeros((300, 4, 4), np.uint8)
+    assert len(calibration_images(PartImages("train", enough, np.zeros(300, np.int64)), ())[0]) == 300
+
+
+# a quantised model that does not keep the grades
+
+
+def spoil(content: bytes) -> bytes:
+    """The eight-bit weights of the last convolution that has some, upside down."""
+    model = onnx.load_from_string(content)
+    weight = [tensor for tensor in model.graph.initializer if tensor.name.endswith("weight_quantized")][-1]
+    weight.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weight), weight.name))
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_a_spoilt_int8_model_is_not_written_and_the_export_ends_with_1(finished, tmp_path, monkeypatch, inflamap):
+    quantize = int8_search.quantize
+
+    def spoiling(model, ranges, recipe, layers):
+        content = quantize(model, ranges, recipe, layers)
+        return spoil(content) if recipe is PROCESSOR else content
+
+    monkeypatch.setattr(int8_search, "quantize", spoiling)
+    out = tmp_path / "bundle"
+    code, _out, err = inflamap("export", finished.folder, "--out", out, "--stride", 8)
+    assert code == 1
+    *_others, line = err.splitlines()
+    assert line.startswith("inflamap: model.int8.onnx: not written; seen: model.int8.onnx: patches: ")
+    assert "of the grades unchanged, wanted 0.98" in line
+    written = open_bundle(out)
+    assert "model.int8.onnx" not in {*written.manifest.files, *contents(out)}
+    assert written.manifest.golden.tolerance.keys() == set(written.manifest.model_files())
+    assert open_engine(written, threads=1).name == "onnxruntime-fp32"
+    with pytest.raises(BundleError, match=r"model\.int8\.onnx: not in bundle\.json"):
+        open_engine(written, "onnxruntime-int8", threads=1)
+    assert [row for row in err.splitlines() if row.startswith("model.int8.onnx ") and row.endswith("MISSED")]
+    # what was tried is told, the sensitivity of each layer too
+    for tried in ("percentile", "minmax", "entropy"):
+        assert f"model.int8.onnx: {tried}: missed: " in err
+    assert "shift of the expected grade with one layer alone in INT8:" in err
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_tensorrt_is_asked_for_before_the_work_where_there_is_none(finished, tmp_path, monkeypatch, inflamap):
+    monkeypatch.setattr(package, "require_tensorrt", missing)
+    code, _out, err = inflamap("export", finished.folder, "--out", tmp_path / "bundle", "--tensorrt")
+    assert code == 2
+    assert err == "inflamap: no GPU; next: buy one\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def missing() -> None:
+    raise EngineMissing("no GPU", next_step="buy one")
+
+
 # what is in the way
 
 
@@ -155,7 +250,7 @@ def earlier(bundle, tmp_path) -> Path:
     """A bundle from before, with a file of its own."""
     out = tmp_path / "bundle"
     shutil.copytree(bundle.folder, out)
-    (out / "model.int8.onnx").write_bytes(b"of an earlier export")
+    (out / "model.old.onnx").write_bytes(b"of an earlier export")
     return out
 
 
@@ -210,8 +305,12 @@ def test_a_failure_at_the_last_moment_leaves_the_earlier_bundle_and_no_temporari
     def refuse(*_arguments: object, **_options: object) -> None:
         raise CheckFailed("does not reproduce")
 
-    def full(*_arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.is_relative_to(earlier.parent):
+            raise OSError(28, "No space left on device")
+        return write(path, content)
 
     rename = Path.rename
 
@@ -222,7 +321,7 @@ def test_a_failure_at_the_last_moment_leaves_the_earlier_bundle_and_no_temporari
 
     with monkeypatch.context() as patch:
         if failing == "the proof":
-            patch.setattr(package, "open_engine", refuse)
+            patch.setattr(engines, "open_engine", refuse)
         if failing == "the disk":
             patch.setattr(Path, "write_bytes", full)
         if failing == "the renaming":

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from export import scale_range
-from export.calibration import read_calibration_patches, read_run
+from export.run_files import read_run
+from export.run_images import read_part
 from export.scale_range import STEP, STEPS, TOLERANCE_GRADES, measure_scale_range
 from runtime.dense_map import Geometry
 from runtime.engines import EngineOutput
@@ -84,7 +85,7 @@ def test_the_shift_is_a_mean_of_sizes_so_that_opposite_ones_do_not_cancel(monkey
 
 
 def test_a_trained_model_holds_around_its_own_scale_and_the_same_each_time(finished, graphs):
-    patches = read_calibration_patches(read_run(finished.folder), None, finished.geometry)
+    patches = read_part(read_run(finished.folder), None, finished.geometry, "val", 300).patches[:, None]
     engine = OnnxRuntimeEngine(graphs[8], name="onnxruntime-fp32", precision="fp32", threads=1)
     first = measure_scale_range(patches, engine, finished.geometry)
     (low, high), shifts = first

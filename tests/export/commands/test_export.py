@@ -14,7 +14,7 @@ def test_a_run_becomes_a_bundle(inflamap, finished, tmp_path):
     assert code == 0
     assert said == ""
     assert "torch against onnxruntime" in err
-    assert f"bundle in {out}; next: inflamap score IMAGE --bundle {out} --out RESULTS" in err
+    assert err.endswith(f"bundle in {out}; next, on the microscope's PC: inflamap bench {out} --accept\n")
     assert open_bundle(out).manifest.name == "arm-1"
     assert open_bundle(out).geometry.stride_px == 4
 

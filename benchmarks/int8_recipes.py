@@ -1,0 +1,87 @@
+"""What ways of quantising cost in grades: calibrators, seven or eight bits, run exactly and by this machine's kernels.
+
+    python -m benchmarks.int8_recipes RUN [--data DATA]
+
+Prints the gate's figures for each, and how far one layer alone moves the expected grade. Half a minute to some minutes.
+docs/quantization.md keeps what it printed for the shipped network.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from export.exact_engine import ExactEngine
+from export.golden import answers
+from export.graph import feature_convolutions
+from export.onnx_graph import to_onnx
+from export.package import CALIBRATION_PATCHES, DEFAULT_STRIDE_PX, GATE_PATCHES, calibration_images
+from export.quantize import CALIBRATORS, PROCESSOR, TENSORRT, Recipe, calibrate, default_layers, quantize
+from export.run_files import read_run
+from export.run_images import mosaics, read_part
+from runtime.dense_map import Geometry
+from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
+from runtime.engines.registry import REFERENCE_ENGINE, default_threads
+from runtime.gate import Cells, GateSet, Verdict
+from runtime.gate_table import gate_table
+from runtime.quality import QualityLimits
+from trainer.network import load_network
+
+RECIPES: Mapping[str, Recipe] = {
+    "7 bits": PROCESSOR,
+    "8 bits": replace(PROCESSOR, reduce_range=False),
+    "8 bits, first layer too": replace(PROCESSOR, reduce_range=False, first_in_float=False),
+    "TensorRT": TENSORRT,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a finished run")
+    parser.add_argument("--data", type=Path, help="its data set, if it was moved")
+    chosen = parser.parse_args()
+    run, network = read_run(chosen.run), load_network(chosen.run)
+    geometry = Geometry(network.config.patch_px, DEFAULT_STRIDE_PX, network.config.um_per_px)
+    trained = read_part(run, chosen.data, geometry, "train", CALIBRATION_PATCHES)
+    held_out = read_part(run, chosen.data, geometry, "test", GATE_PATCHES)
+    model = to_onnx(network, DEFAULT_STRIDE_PX)
+    probabilities, unfamiliarity = answers(network, DEFAULT_STRIDE_PX, held_out.patches[:, None])
+    gate = GateSet.of(
+        held_out.patches,
+        held_out.medians,
+        Cells(probabilities[:, :, 0, 0], unfamiliarity[:, 0, 0]),
+        mosaics(held_out.patches),
+        OnnxRuntimeEngine(model, name=REFERENCE_ENGINE, precision="fp32", threads=default_threads()),
+        geometry,
+        QualityLimits(),
+    )
+    graph, images = onnx.load_from_string(model), calibration_images(trained, ())
+    verdicts: dict[str, Verdict] = {}
+    for calibrator in CALIBRATORS:
+        ranges = calibrate(model, images, calibrator)
+        for label, recipe in RECIPES.items():
+            content = quantize(graph, ranges, recipe, default_layers(graph, recipe))
+            verdicts[f"{label}, {calibrator}"] = _exactly(content, gate)
+            # other calibrators saturate no more and no less
+            if recipe.file == PROCESSOR.file and calibrator == next(iter(CALIBRATORS)):
+                engine = OnnxRuntimeEngine(
+                    content, name="onnxruntime-int8", precision="int8", threads=default_threads()
+                )
+                verdicts[f"{label}, {calibrator}, kernels here"] = gate.judge(engine)
+    print("\n".join(gate_table(verdicts)))
+    ranges = calibrate(model, images, next(iter(CALIBRATORS)))
+    for layer in feature_convolutions(graph):
+        alone = _exactly(quantize(graph, ranges, PROCESSOR, (layer,)), gate)
+        print(f"{layer} alone in INT8: the expected grade shifts by {alone.patches.shift:.4f}")
+    return 0
+
+
+def _exactly(content: bytes, gate: GateSet) -> Verdict:
+    return gate.judge(ExactEngine(content, name="exact", precision="int8", threads=default_threads()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""An eight-bit file that keeps the grades, or none: calibrators first, then the most sensitive layers in float."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import TensorsData
+
+from export.exact_engine import ExactEngine
+from export.graph import feature_convolutions
+from export.quantize import CALIBRATORS, Recipe, calibrate, default_layers, quantize, share_of
+from runtime.gate import INT8_SHARE, GateSet, Verdict
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way of quantising, and what came of it.
+
+    Attributes:
+        calibrator: one of `CALIBRATORS`.
+        in_float: names of the feature convolutions that stay in float.
+        verdict: of the gate, on the file run exactly.
+    """
+
+    calibrator: str
+    in_float: tuple[str, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """The outcome for one recipe.
+
+    Attributes:
+        file: the model file's name.
+        model: its bytes, of the attempt that passed; None where none did.
+        attempts: all of them, in order; the last is the one taken.
+        sensitivity: for each layer quantised alone the mean shift of the expected grade, in grades; empty where it was
+            not needed.
+    """
+
+    file: str
+    model: bytes | None
+    attempts: tuple[Attempt, ...]
+    sensitivity: Mapping[str, float]
+
+
+class Int8Search:
+    """One calibration, whatever is made of it.
+
+    Each calibrator runs over the images once, when it is first wanted, for all recipes.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        images: list[npt.NDArray[np.uint8]],
+        gate: GateSet,
+        *,
+        threads: int,
+        say: Callable[[str], None],
+        calibrators: tuple[str, ...] = tuple(CALIBRATORS),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            model: the float graph.
+            images: calibration batches, uint8 [N, 1, H, W] each.
+            gate: what is held against the reference.
+            threads: cores to use at most.
+            say: told what is tried.
+            calibrators: those to try, in order.
+        """
+        self._graph = onnx.load_from_string(model)
+        self._gate, self._threads, self._say = gate, threads, say
+        self._calibrators = calibrators
+
+        @cache
+        def ranges(calibrator: str) -> TensorsData:
+            return calibrate(model, images, calibrator)
+
+        self._ranges = ranges
+
+    def find(self, recipe: Recipe) -> Quantized:
+        """Try calibrators, then keep ever more layers in float, until the gate is content."""
+        layers = default_layers(self._graph, recipe)
+        attempts: list[Attempt] = []
+        for calibrator in self._calibrators:
+            model = self._try(recipe, calibrator, layers, attempts)
+            if attempts[-1].verdict.passed:
+                return Quantized(recipe.file, model, tuple(attempts), {})
+        # the shift is the figure that hardly depends on how many patches there are
+        nearest = min(attempts, key=lambda attempt: attempt.verdict.patches.shift).calibrator
+        sensitivity = self._sensitivity(recipe, nearest, layers)
+        for layer in sorted(sensitivity, key=sensitivity.__getitem__, reverse=True):
+            fewer = tuple(name for name in layers if name != layer)
+            if not fewer or share_of(self._graph, fewer) < INT8_SHARE:
+                continue
+            layers = fewer
+            model = self._try(recipe, nearest, layers, attempts)
+            if attempts[-1].verdict.passed:
+                return Quantized(recipe.file, model, tuple(attempts), sensitivity)
+        return Quantized(recipe.file, None, tuple(attempts), sensitivity)
+
+    def _try(self, recipe: Recipe, calibrator: str, layers: tuple[str, ...], attempts: list[Attempt]) -> bytes:
+        model = quantize(self._graph, self._ranges(calibrator), recipe, layers)
+        verdict = self._judge(recipe, model)
+        in_float = tuple(name for name in feature_convolutions(self._graph) if name not in layers)
+        attempts.append(Attempt(calibrator, in_float, verdict))
+        if not verdict.passed:
+            kept = f", {', '.join(in_float)} in float" if in_float else ""
+            self._say(f"{recipe.file}: {calibrator}{kept}: missed: {'; '.join(verdict.misses())}")
+        return model
+
+    def _judge(self, recipe: Recipe, model: bytes) -> Verdict:
+        return self._gate.judge(ExactEngine(model, name=recipe.file, precision="int8", threads=self._threads))
+
+    def _sensitivity(self, recipe: Recipe, calibrator: str, layers: tuple[str, ...]) -> dict[str, float]:
+        """How far each layer alone moves the expected grade."""
+        found = {
+            layer: self._judge(recipe, quantize(self._graph, self._ranges(calibrator), recipe, (layer,))).patches.shift
+            for layer in layers
+        }
+        self._say(f"{recipe.file}: shift of the expected grade with one layer alone in INT8:")
+        for layer, shift in sorted(found.items(), key=lambda item: item[1], reverse=True):
+            share = share_of(self._graph, (layer,))
+            self._say(f"  {layer:<20} {shift:.4f} grades   {share:4.0%} of the multiply-accumulates")
+        return found

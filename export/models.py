@@ -1,0 +1,110 @@
+"""The model files of a bundle: made from one graph, each judged by the gate before it is anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from export.exact_engine import ExactEngine
+from export.graph import to_half
+from export.int8_search import Int8Search, Quantized
+from export.quantize import CALIBRATORS, PROCESSOR, TENSORRT
+from runtime.bundle_files import FP16_TENSORRT_MODEL, FP32_MODEL
+from runtime.gate import GateSet, Verdict
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model that passed the gate.
+
+    Attributes:
+        name: of the file.
+        engine: runs the file exactly.
+        content: its bytes.
+        verdict: of the gate.
+        made: how it was quantised, for the manifest; empty where it was not.
+    """
+
+    name: str
+    engine: ExactEngine
+    content: bytes
+    verdict: Verdict
+    made: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What came of one graph.
+
+    Attributes:
+        files: those that keep the grades.
+        missed: verdicts of those that do not, by the name they would have had.
+    """
+
+    files: tuple[ModelFile, ...]
+    missed: dict[str, Verdict]
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Of all, by file name."""
+        return {file.name: file.verdict for file in self.files} | self.missed
+
+
+def make_models(
+    graph: bytes,
+    calibration: list[npt.NDArray[np.uint8]],
+    gate: GateSet,
+    *,
+    threads: int,
+    say: Callable[[str], None],
+    calibrators: tuple[str, ...] = tuple(CALIBRATORS),
+) -> Models:
+    """The float graph itself, its half-precision and its two eight-bit versions.
+
+    Args:
+        graph: what `to_onnx` gave.
+        calibration: batches of images to take the ranges from, uint8 [N, 1, H, W] each.
+        gate: what each is held against the reference on.
+        threads: cores to use at most.
+        say: told what is done and what missed.
+        calibrators: those that may be tried, in order.
+    """
+    half = bytes(to_half(onnx.load_from_string(graph)).SerializeToString())
+    made = [
+        _file(name, precision, content, gate, threads)
+        for name, precision, content in ((FP32_MODEL, "fp32", graph), (FP16_TENSORRT_MODEL, "fp16", half))
+    ]
+    missed = {file.name: file.verdict for file in made if not file.verdict.passed}
+    files = [file for file in made if file.verdict.passed]
+    search = Int8Search(graph, calibration, gate, threads=threads, say=say, calibrators=calibrators)
+    for recipe in (PROCESSOR, TENSORRT):
+        say(f"quantising {recipe.file}")
+        found = search.find(recipe)
+        verdict = found.attempts[-1].verdict
+        if found.model is None:
+            missed[found.file] = verdict
+        else:
+            engine = ExactEngine(found.model, name=found.file, precision="int8", threads=threads)
+            files.append(ModelFile(found.file, engine, found.model, verdict, _made(found)))
+    return Models(tuple(files), missed)
+
+
+def _file(name: str, precision: str, content: bytes, gate: GateSet, threads: int) -> ModelFile:
+    engine = ExactEngine(content, name=name, precision=precision, threads=threads)
+    return ModelFile(name, engine, content, gate.judge(engine), {})
+
+
+def _made(found: Quantized) -> dict[str, Any]:
+    last = found.attempts[-1]
+    return {
+        "calibrator": last.calibrator,
+        "layers_in_float": list(last.in_float),
+        "tried": [
+            {"calibrator": attempt.calibrator, "layers_in_float": list(attempt.in_float)}
+            | {"misses": list(attempt.verdict.misses())}
+            for attempt in found.attempts[:-1]
+        ],
+        "shift_of_one_layer_alone": {layer: round(shift, 6) for layer, shift in found.sensitivity.items()},
+    }

@@ -1,0 +1,47 @@
+"""Golden frames and what an engine is allowed of them."""
+
+import numpy as np
+import pytest
+
+from export.golden import LEAST, golden_images, tolerances
+from runtime.bundle_arrays import GoldenFrames
+from runtime.engines import EngineOutput
+
+
+def test_golden_images_hold_whole_patches():
+    patches = np.random.default_rng(0).integers(0, 256, (30, 32, 32), np.uint8)
+    frames = golden_images(patches)
+    assert frames.shape == (2, 1, 64, 64)
+    np.testing.assert_array_equal(frames[0, 0, :32, :32], patches[0])
+    np.testing.assert_array_equal(frames[1, 0, 32:, 32:], patches[-1])
+    assert golden_images(patches[:1]).shape == (2, 1, 64, 64)
+
+
+class Apart:
+    """A file whose outputs are off by given amounts."""
+
+    name = "apart"
+
+    def __init__(self, precision: str, probability: float, unfamiliarity: float) -> None:
+        self.precision, self._apart = precision, (probability, unfamiliarity)
+
+    def run(self, _images) -> EngineOutput:
+        probabilities, unfamiliarity = np.zeros((2, 3, 4, 4), np.float32), np.zeros((2, 4, 4), np.float32)
+        probabilities[1, 2, 3, 0], unfamiliarity[0, 1, 2] = self._apart
+        return EngineOutput(probabilities, unfamiliarity)
+
+
+@pytest.fixture
+def golden() -> GoldenFrames:
+    return GoldenFrames(
+        np.zeros((2, 1, 64, 64), np.uint8), np.zeros((2, 3, 4, 4), np.float32), np.zeros((2, 4, 4), np.float32)
+    )
+
+
+def test_an_engine_may_be_twice_as_far_off_as_its_file(golden):
+    assert tolerances(Apart("int8", 0.03, 0.1), golden) == pytest.approx((0.06, 0.2), rel=0.05)
+
+
+@pytest.mark.parametrize("precision", LEAST)
+def test_a_file_that_is_nearly_exact_leaves_engines_their_rounding(golden, precision):
+    assert tolerances(Apart(precision, 1e-7, 1e-7), golden) == LEAST[precision]
