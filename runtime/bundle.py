@@ -5,14 +5,13 @@ bytes, so nothing can be swapped between the check and the load.
 """
 
 import hashlib
-import io
+import json
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from runtime.bundle_arrays import GatePatches, GoldenFrames
 from runtime.bundle_files import MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.errors import BundleError
@@ -20,41 +19,11 @@ from runtime.errors import BundleError
 if TYPE_CHECKING:
     from runtime.manifest import Manifest
 
+# several times the largest model and gate file that an export writes
+MOST_FILE_BYTES = 512 * 2**20
+# hundreds of times what an export writes; as JSON a byte may become fifty
+MOST_MANIFEST_BYTES = 2**20
 DEFAULT_BUNDLE = Path(__file__).parent / "default_bundle"
-
-
-@dataclass(frozen=True)
-class GoldenFrames:
-    """Golden inputs and outputs.
-
-    Attributes:
-        frames: uint8 [N, 1, H, W] at the model's scale.
-        probabilities: float32 [N, K, h, w], as the trained network gave them.
-        unfamiliarity: float32 [N, h, w].
-    """
-
-    frames: npt.NDArray[np.uint8]
-    probabilities: npt.NDArray[np.float32]
-    unfamiliarity: npt.NDArray[np.float32]
-
-    def to_bytes(self) -> bytes:
-        """The .npz of `GOLDEN_FILE`."""
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, frames=self.frames, probabilities=self.probabilities, unfamiliarity=self.unfamiliarity
-        )
-        return buffer.getvalue()
-
-    @staticmethod
-    def from_bytes(data: bytes) -> "GoldenFrames":
-        """Raises ValueError or KeyError where the bytes are no such archive; never unpickles."""
-        from zipfile import BadZipFile
-
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                return GoldenFrames(arrays["frames"], arrays["probabilities"], arrays["unfamiliarity"])
-        except (BadZipFile, EOFError, OSError) as error:
-            raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -63,6 +32,8 @@ class Bundle:
 
     folder: Path
     manifest: "Manifest"
+    # what the manifest says of the scores' meaning, see `runtime.manifest.facts_of`
+    facts: str
 
     @property
     def geometry(self) -> Geometry:
@@ -79,12 +50,7 @@ class Bundle:
         path = self.folder / name
         if wanted is None:
             raise BundleError(f"{path}: not in {MANIFEST_FILE}", next_step="export the run again")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BundleError(
-                f"{path}: cannot be read", seen=error.strerror, next_step="copy the whole bundle again"
-            ) from error
+        data = _read_plain_file(path)
         seen = hashlib.sha256(data).hexdigest()
         if seen != wanted:
             raise BundleError(
@@ -97,15 +63,62 @@ class Bundle:
 
     def training_patches(self) -> frozenset[str]:
         """Abbreviated content hashes of the patches it was trained or chosen by, see `abbreviate`."""
-        return frozenset(self.read_file(TRAINING_PATCHES_FILE).decode().split())
+        try:
+            return frozenset(self.read_file(TRAINING_PATCHES_FILE).decode().split())
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{self.folder / TRAINING_PATCHES_FILE}: no list of patches", seen=error) from error
 
     def golden_frames(self) -> GoldenFrames:
-        """The golden frames, checked like every file."""
+        """The golden frames, checked like every file, and the manifest checked against what they know of it.
+
+        Raises:
+            BundleError: as `read_file`, or the manifest was changed after the export.
+        """
         name = self.manifest.golden.file
         try:
-            return GoldenFrames.from_bytes(self.read_file(name))
-        except (ValueError, KeyError) as error:
+            golden = GoldenFrames.from_bytes(self.read_file(name))
+            seen, wanted = json.loads(self.facts), json.loads(golden.facts)
+            changed = [
+                (f"{key} {value!r}", f"{key} {wanted[key]!r}") for key, value in seen.items() if wanted[key] != value
+            ]
+        # a RecursionError for brackets without end
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"{self.folder / name}: no golden frames", seen=error) from error
+        if changed:
+            raise BundleError(
+                f"{self.folder / MANIFEST_FILE}: changed after the export",
+                seen=", ".join(here for here, _sealed in changed)[:200],
+                wanted=", ".join(sealed for _here, sealed in changed)[:200],
+                next_step="copy the bundle again from where it was exported; do not use this one",
+            )
+        return golden
+
+    def gate_patches(self) -> GatePatches:
+        """The patches that the gate asks every engine about, checked like every file."""
+        manifest, name = self.manifest, self.manifest.gate.file
+        try:
+            gate = GatePatches.from_bytes(self.read_file(name))
+        except ValueError as error:
+            raise BundleError(f"{self.folder / name}: no patches for the gate", seen=error) from error
+        seen = (*gate.patches.shape[1:], *gate.probabilities.shape[1:])
+        wanted = (manifest.patch_px, manifest.patch_px, len(manifest.grades))
+        if seen != wanted:
+            raise BundleError(
+                f"{self.folder / name}: patches for another model",
+                seen=f"height, width and grades {seen}",
+                wanted=str(wanted),
+                next_step="export the run again",
+            )
+        return gate
+
+    def verify_files(self) -> None:
+        """Read every file of the manifest, so that a changed one is found whichever engine is asked for.
+
+        Raises:
+            BundleError: as `read_file`, for the first that is not as it was exported.
+        """
+        for name in self.manifest.files:
+            self.read_file(name)
 
 
 def abbreviate(sha256: str) -> str:
@@ -120,19 +133,41 @@ def open_bundle(folder: Path) -> Bundle:
         BundleError: no such folder, no `bundle.json`, or one that breaks the contract.
     """
     path = folder / MANIFEST_FILE
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"{path}: cannot be read",
-            seen=error.strerror,
-            wanted="the folder that `inflamap export` wrote",
-            next_step="check the path; without one the bundle that ships is taken",
-        ) from error
+    text = _read_plain_file(
+        path,
+        most=MOST_MANIFEST_BYTES,
+        wanted="the folder that `inflamap export` wrote",
+        next_step="check the path; without one the bundle that ships is taken",
+    )
     # a command that opens no bundle does not wait for the validation's library
-    from runtime.manifest import decode_manifest
+    from runtime.manifest import decode_document, decode_manifest, facts_of
 
     try:
-        return Bundle(folder, decode_manifest(text))
+        return Bundle(folder, decode_manifest(text), facts_of(decode_document(text)))
     except ValueError as error:
         raise BundleError(f"{path}: not a valid bundle", seen=error, next_step="export the run again") from error
+
+
+def _read_plain_file(
+    path: Path,
+    *,
+    most: int = MOST_FILE_BYTES,
+    wanted: str = "",
+    next_step: str = "copy the whole bundle again",
+) -> bytes:
+    """The bytes of a plain file: no link, which would lead out of the bundle, and nothing that never ends."""
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or (not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode)):
+            kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no plain file"
+            raise BundleError(f"{path}: refused", seen=kind, wanted="a plain file", next_step=next_step)
+        if found.st_size > most:
+            raise BundleError(
+                f"{path}: refused",
+                seen=f"{found.st_size} bytes",
+                wanted=f"at most {most}",
+                next_step=next_step,
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read", seen=error.strerror, wanted=wanted, next_step=next_step) from error

@@ -1,5 +1,6 @@
 """What all tests share: the shipped bundle, a model with random weights, real frames where they are."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,6 +14,9 @@ import numpy.typing as npt
 import pytest
 
 from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from runtime.bundle_arrays import GoldenFrames
+from runtime.bundle_files import GOLDEN_FILE
+from runtime.manifest import facts_of
 from runtime.scoring import Model
 
 
@@ -35,18 +39,31 @@ def real_frames() -> list[Path]:
 
 @pytest.fixture
 def bundle_with(tmp_path: Path) -> Callable[..., Bundle]:
-    """Copies the shipped bundle with other keys in `bundle.json`."""
+    """Copies the shipped bundle with other keys in `bundle.json`, or other contents of its files, as if exported so."""
 
-    def copy(**changes: Any) -> Bundle:
+    def copy(*, contents: dict[str, bytes] | None = None, **changes: Any) -> Bundle:
         folder = tmp_path / "bundle"
         folder.mkdir()
-        document = json.loads((DEFAULT_BUNDLE / "bundle.json").read_text())
-        for name in document["files"]:
-            (folder / name).write_bytes((DEFAULT_BUNDLE / name).read_bytes())
-        (folder / "bundle.json").write_text(json.dumps(document | changes))
+        shipped = json.loads((DEFAULT_BUNDLE / "bundle.json").read_text())
+        files = {name: (DEFAULT_BUNDLE / name).read_bytes() for name in shipped["files"]}
+        # the golden frames keep a copy of what the manifest says of the scores
+        sealed = GoldenFrames.from_bytes(files[GOLDEN_FILE])
+        files[GOLDEN_FILE] = dataclasses.replace(sealed, facts=facts_of(shipped | changes)).to_bytes()
+        files |= contents or {}
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        (folder / "bundle.json").write_text(json.dumps(shipped | {"files": hashes} | changes))
         return open_bundle(folder)
 
     return copy
+
+
+@pytest.fixture
+def strict_golden() -> dict[str, Any]:
+    """A `golden` of `bundle.json` with tolerances that no engine keeps."""
+    golden: dict[str, Any] = json.loads((DEFAULT_BUNDLE / "bundle.json").read_text())["golden"]
+    return golden | {"tolerance": dict.fromkeys(golden["tolerance"], 1e-12)}
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,6 @@ def other_model(bundle_with: Callable[..., Bundle]) -> Model:
     bundle = bundle_with()
     altered = bundle.manifest.files | {"model.fp32.onnx": "f" * 64}
     return Model(
-        Bundle(bundle.folder, msgspec.structs.replace(bundle.manifest, files=altered)),
+        Bundle(bundle.folder, msgspec.structs.replace(bundle.manifest, files=altered), bundle.facts),
         OnnxRuntimeEngine(bundle.read_file("model.fp32.onnx"), name="onnxruntime-fp32", precision="fp32", threads=1),
     )
