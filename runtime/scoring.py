@@ -1,6 +1,7 @@
 """One image's way: file, frame, map, quality, score, and the files of its result."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -10,8 +11,9 @@ import numpy.typing as npt
 
 from runtime.bundle import Bundle
 from runtime.dense_map import InflammationMap, dense_map
-from runtime.engines import Engine
-from runtime.engines.registry import AUTO, default_threads, model_sha256, open_engine
+from runtime.engines import DeployedEngine
+from runtime.engines.choice import open_chosen
+from runtime.engines.registry import REFERENCE_ENGINE, default_threads, model_sha256
 from runtime.errors import InflamapError
 from runtime.images import Frame, file_sha256, picture, read_frame, to_model_scale
 from runtime.map_file import encode_map
@@ -30,17 +32,23 @@ class Model:
     """A bundle and the engine that runs it here."""
 
     bundle: Bundle
-    engine: Engine
+    engine: DeployedEngine
 
     @staticmethod
-    def load(bundle: Bundle, engine: str = AUTO, *, threads: int | None = None) -> "Model":
-        """Open the engine and prove it on the golden frames; errors as `open_engine`.
+    def load(
+        bundle: Bundle,
+        engine: str = REFERENCE_ENGINE,
+        *,
+        threads: int | None = None,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> "Model":
+        """Open the engine, or the one that `auto` stands for, and prove it on the golden frames.
 
-        `threads` bounds the engine and OpenCV, which keeps a pool of its own.
+        Arguments and errors as of `open_chosen`. `threads` bounds the engine and OpenCV, which keeps a pool of its own.
         """
         threads = threads or default_threads()
         cv2.setNumThreads(threads)
-        return Model(bundle, open_engine(bundle, engine, threads=threads))
+        return Model(bundle, open_chosen(bundle, engine, threads=threads, say=say))
 
     @property
     def sha256(self) -> str:

@@ -9,7 +9,8 @@ import click
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.commands.finite_range import FiniteRange
-from runtime.engines.registry import AUTO, ENGINE_NAMES
+from runtime.engines.choice import AUTO
+from runtime.engines.registry import ENGINE_NAMES
 
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +24,12 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="BUNDLE folder. Default: the synthetic-trained one that ships with inflamap.",
         ),
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results."),
-        click.option("--engine", default=AUTO, show_default=True, help=f"auto or one of {', '.join(ENGINE_NAMES)}."),
+        click.option(
+            "--engine",
+            default=AUTO,
+            show_default=True,
+            help=f"auto (the one that `inflamap bench --accept` chose) or one of {', '.join(ENGINE_NAMES)}.",
+        ),
         click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of the images."),
         click.option("--threads", type=click.IntRange(min=1), help="Cores to use at most. Default: half, 4 at most."),
     ]

@@ -35,10 +35,11 @@ def score(
     """Score images, or all images below folders, and write score, map and overlay of each under --out."""
     check_output_folder(out, paths)
     inputs = gather_inputs(paths)
-    model = Model.load(open_bundle(bundle_folder), engine, threads=threads)
+    bundle = open_bundle(bundle_folder)
     results: list[Result] = []
     failed: list[dict[str, Any]] = []
     with reporter() as report:
+        model = Model.load(bundle, engine, threads=threads, say=report.say)
 
         def fail(path: Path, error: InflamapError) -> None:
             failed.append({"path": str(path), "error": str(error)})

@@ -62,7 +62,7 @@ def watch(
     bundle = open_bundle(bundle_folder)
     with held(out), open_ledger(out, create=True) as ledger, reporter() as report:
         bind_folder(ledger, folder, out)
-        model = Model.load(bundle, engine, threads=threads)
+        model = Model.load(bundle, engine, threads=threads, say=report.say)
         sweep_temporaries(out, folder)
         stop = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):

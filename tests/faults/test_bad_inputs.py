@@ -203,7 +203,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, skin: npt.NDArray[np.uint8
 
     with (place / "stderr").open("wb") as stderr, subprocess.Popen(arguments, stderr=stderr) as process:
         try:
-            started = wait_for(lambda: (place / "stderr").read_bytes().startswith(b"watching "), process, 60)
+            started = wait_for(lambda: b"watching " in (place / "stderr").read_bytes(), process, 60)
             assert started, (place / "stderr").read_text(errors="replace")
             all_arrive(folder, files)
             before = snapshot(folder)

@@ -15,6 +15,14 @@ from runtime.bundle import DEFAULT_BUNDLE, Bundle
 from runtime.cli import main
 from runtime.ledger import open_ledger
 
+NONE_ACCEPTED = "engine onnxruntime-fp32: none was chosen for this bundle on this machine yet; next: "
+
+
+@pytest.fixture(autouse=True)
+def _unaccepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was accepted for the shipped bundle on the machine that runs the tests."""
+    monkeypatch.setattr("runtime.acceptance.this_host", lambda: "a host of the tests")
+
 
 def score(*arguments: object) -> int:
     with pytest.raises(SystemExit) as stop:
@@ -27,10 +35,57 @@ def test_default_bundle_scores_and_json_is_one_document(
 ) -> None:
     save_image(tmp_path / "in" / "a.png", skin)
     assert score(tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.5", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
     assert [result["image"]["path"] for result in document["results"]] == ["a.png"]
     assert document["failed"] == []
     assert document["results"][0]["model"]["synthetic"] is True
+    assert captured.err == f"{NONE_ACCEPTED}`inflamap bench --accept`\n"
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime-int8"])
+def test_accepted_engine_scores_and_so_does_a_named_one(
+    engine: str,
+    tmp_path: Path,
+    skin: npt.NDArray[np.uint8],
+    bundle_with: Callable[..., Bundle],
+    save_image: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = bundle_with()
+    save_image(tmp_path / "in" / "a.png", skin)
+    if engine == "auto":
+        quickly = ("--frames", "1", "--budget-ms", "1e6", "--no-footprint", "--threads", "1")
+        images = ("--images", str(tmp_path / "in"), "--um-per-px", "0.5")
+        with pytest.raises(SystemExit) as stop:
+            main(["bench", str(bundle.folder), *images, *quickly, "--engines", "onnxruntime-int8", "--accept"])
+        assert stop.value.code == 0
+        capsys.readouterr()
+    arguments = ("--out", tmp_path / "out", "--um-per-px", "0.5", "--json", "--bundle", bundle.folder)
+    assert score(tmp_path / "in", *arguments, "--engine", engine) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["results"][0]["model"]["engine"] == "onnxruntime-int8"
+    if engine == "auto":
+        assert captured.err.startswith("engine onnxruntime-int8: accepted on this machine on 20")
+    else:
+        assert captured.err == ""
+
+
+def test_named_engine_that_is_not_here_is_one_line_and_nothing_is_scored(
+    tmp_path: Path,
+    skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save_image(tmp_path / "in" / "a.png", skin)
+    # what an import of a package that is not installed does
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert score(tmp_path / "in", "--out", tmp_path / "out", "--engine", "openvino-int8") == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "pip install 'inflamap[openvino]'" in captured.err
+    assert not (tmp_path / "out").exists()
 
 
 BAD = {
@@ -60,7 +115,8 @@ def test_bad_files_are_told_in_one_line_each_and_the_others_are_done(
     assert score(folder, folder / "gone.bmp", "--out", tmp_path / "out", "--um-per-px", "0.5") == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
-    lines = captured.err.splitlines()
+    first, *lines = captured.err.splitlines()
+    assert first.startswith(NONE_ACCEPTED)
     assert len(lines) == len(BAD)
     for name in BAD:
         assert sum(name in line for line in lines) == 1, name
@@ -91,7 +147,7 @@ def test_result_that_cannot_be_written_keeps_no_other_from_being_done(
     document = json.loads(captured.out)
     assert [result["image"]["path"] for result in document["results"]] == ["a.png", "c.png"]
     assert [Path(failure["path"]).name for failure in document["failed"]] == ["b.png"]
-    assert captured.err.count("\n") == 1
+    assert captured.err.count("\n") == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's pipe")
@@ -101,6 +157,7 @@ def test_reader_that_goes_early_is_no_failure(
     for number in range(3):
         save_image(tmp_path / "in" / f"{number}.png", skin)
     arguments = ["score", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--um-per-px", "0.5"]
+    arguments += ["--engine", "onnxruntime-fp32"]
     command = [sys.executable, "-m", "runtime.cli", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -26,6 +26,7 @@ def watching(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     arguments = command(tmp_path / "in", tmp_path / "out", "--um-per-px", "0.5", "--settle", "0.3")
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        assert process.stderr.readline().startswith("engine ")
         assert process.stderr.readline().startswith("watching ")
         yield process
         process.kill()
