@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.frame_timing import paint_frames
+from benchmarks.engine_bench.frames import paint_frames
 from benchmarks.microscope import FRAMES_PER_SECOND
 from benchmarks.rehearsal import Rehearsal, rehearse
 from runtime.cli import ended_by_sigterm

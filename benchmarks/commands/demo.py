@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # enough for maps that one can believe, in a few minutes on two cores
 PATCHES, FRAMES, EPOCHS = 1500, 12, 20
 BENCH_FRAMES = 30
+# far beyond the microscope's: the demo shows how any machine does
+BENCH_BUDGET_MS = 1000
 SAVED_FRAMES = 90
 SETTLE_S = 1.0
 # what the demo writes is small; a disk that is truly full still stops it
@@ -85,10 +87,14 @@ def _learn(steps: Steps, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     steps.inflamap("export", run, "--out", bundle, "--name", "demo")
     steps.end()
 
-    steps.begin("Prove it and time it on this machine")
-    images = ("--images", data / "frames", "--frames", BENCH_FRAMES)
-    bench = json.loads(steps.inflamap("bench", bundle, *images, "--json", into=folder / "bench.json"))
-    steps.end(frame_time(bench))
+    steps.begin("Prove it on each engine of this machine, and choose the fastest")
+    quickly = ("--frames", BENCH_FRAMES, "--budget-ms", BENCH_BUDGET_MS, "--no-footprint")
+    bench = json.loads(
+        steps.inflamap(
+            "bench", bundle, "--images", data / "frames", *quickly, "--accept", "--json", into=folder / "bench.json"
+        )
+    )
+    steps.end(f"{bench['chosen']}: {bench['why']}; {frame_time(bench)}")
     return evaluation, bench
 
 

@@ -74,22 +74,28 @@ def agreement(evaluation: dict[str, Any]) -> str:
 
 def engine(bench: dict[str, Any]) -> str:
     """From the document of `inflamap bench --json`."""
-    timed = bench["engines"][0]
-    golden = timed["golden"]
+    chosen = _chosen(bench)
+    golden, patches = chosen["golden"], chosen["gate"]["patches"]
     return (
-        f"{timed['engine']} reproduces the golden frames: difference {golden['difference']:.0e}, "
-        f"tolerance {golden['tolerance']:.0e}"
+        f"{chosen['engine']}: {bench['why']}; golden frames reproduced (difference {golden['difference']:.0e}, "
+        f"tolerance {golden['tolerance']:.0e}), {patches['unchanged']:.1%} of {patches['cells']} held-out patches "
+        "graded as by the trained network"
     )
 
 
 def frame_time(bench: dict[str, Any]) -> str:
     """From the document of `inflamap bench --json`."""
-    timed = bench["engines"][0]
-    frame = timed["frame_ms"]
+    chosen = _chosen(bench)
+    frame = chosen["frame_ms"]
     return (
         f"file to results on disk: p50 {frame['p50']:.0f} ms, p95 {frame['p95']:.0f} ms, "
-        f"{timed['frames_per_second']:.1f} frames/s one after another"
+        f"{chosen['frames_per_second']:.1f} frames/s one after another"
     )
+
+
+def _chosen(bench: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(found for found in bench["engines"] if found["engine"] == bench["chosen"])
+    return found
 
 
 def latency(found: Rehearsal) -> str:

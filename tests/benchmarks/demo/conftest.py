@@ -18,13 +18,17 @@ def figures() -> DemoFigures:
         },
         bench={
             "engines": [
+                {"engine": "onnxruntime-fp32"},
                 {
-                    "engine": "onnxruntime-fp32",
-                    "golden": {"difference": 1.01e-6, "tolerance": 1e-4},
+                    "engine": "onnxruntime-int8",
+                    "golden": {"difference": 1.01e-2, "tolerance": 5e-2},
+                    "gate": {"patches": {"cells": 300, "unchanged": 0.9967}},
                     "frame_ms": {"p50": 110.6, "p95": 116.2},
                     "frames_per_second": 9.31,
-                }
-            ]
+                },
+            ],
+            "chosen": "onnxruntime-int8",
+            "why": "fastest of 2 that keep the grades and 1000 ms",
         },
         rehearsal=Rehearsal(9.0, 90, 89, {"scored": 89}, 1.0, (1.1, 1.2, 1.3), 12, 0.8),
         truths=[

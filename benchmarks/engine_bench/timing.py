@@ -1,0 +1,170 @@
+"""How long a frame takes on this machine, from its file to its results on the disk.
+
+The engines take turns frame by frame, in an order drawn anew for each, so that a machine that is slow for a while is
+slow for all of them and none always follows the same other one. Reading, drawing and writing do not depend on the
+engine, yet differ from one time to the next by more than engines do: a frame's time is the engine's own examination of
+it plus reading, drawing and writing as they took in the same round, for every engine alike.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from benchmarks.engine_bench.frames import Frames, Progress
+from runtime.images import read_frame
+from runtime.result import Result
+from runtime.scoring import Model, analyse, examine, write_examined
+
+# the first frames pay for fonts, memory and caches that all later ones find ready
+WARM_UP_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, 95th and 99th percentile, in milliseconds to two decimals."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @staticmethod
+    def of(milliseconds: Sequence[float]) -> "Spread":
+        p50, p95, p99 = np.percentile(milliseconds, [50, 95, 99])
+        return Spread(round(float(p50), 2), round(float(p95), 2), round(float(p99), 2))
+
+
+@dataclass(frozen=True)
+class FrameTiming:
+    """What one engine took for its frames, and what became of them.
+
+    Attributes:
+        timed: number of frames timed, the warm-up not counted.
+        frame_ms: from opening the file to map, overlay and score.json durably on the disk; of the frames that were
+            mapped, or of all where none was. See above how it is put together.
+        map_ms: of the same frames, bringing the frame to the model's scale, mapping and judging it.
+        frames_per_second: 1000 / p50 of frame_ms: frames done one after another.
+        withheld: number of timed frames that got no score.
+        unmapped: number of those that were withheld before a map was computed; their time says little.
+        withheld_reason: why the first of the withheld frames was withheld, None when none was.
+        repeatable: whether a frame got the identical mean score every time.
+        score_difference: largest difference of a frame's mean score (in grades) from the first timed engine's; None
+            for that engine itself, and when no frame was scored by both.
+    """
+
+    timed: int
+    frame_ms: Spread
+    map_ms: Spread
+    frames_per_second: float
+    withheld: int
+    unmapped: int
+    withheld_reason: str | None
+    repeatable: bool
+    score_difference: float | None
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One frame of one engine: milliseconds of examining it, and of all before and after that."""
+
+    own_ms: float
+    around_ms: float
+    result: Result
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What an engine makes of a frame: its mean score (None when withheld), and whether it was mapped at all."""
+
+    mean: float | None
+    mapped: bool
+
+
+def time_engines(
+    models: Sequence[Model], frames: Frames, scratch: Path, *, count: int, progress: Progress
+) -> list[FrameTiming]:
+    """Look at what each model makes of the frames, warm up, and time them, the models taking turns.
+
+    Args:
+        models: one bundle on engines that keep its grades.
+        frames: what to time; gone through again and again until `count` is reached.
+        scratch: an empty folder; results are written below it, and left there.
+        count: timed frames an engine.
+        progress: told how far it has come.
+
+    Raises:
+        InflamapError: a frame that could be read cannot be any more, or a result cannot be written.
+    """
+    paths = frames.paths[:count]
+    found: list[list[_Finding]] = [[] for _ in models]
+    for done, path in enumerate(paths):
+        progress("checking", done, len(paths))
+        for place, model in enumerate(models):
+            found[place].append(_find(model, path, frames.um_per_px))
+
+    turns: list[list[_Turn]] = [[] for _ in models]
+    rng = np.random.default_rng(0)
+    for number in range(-WARM_UP_FRAMES, count):
+        progress("timing", max(0, number), count)
+        path = paths[number % len(paths)]
+        for place in rng.permutation(len(models)):
+            # each frame is new to the folder of results, as it is beside the microscope
+            out, relative = scratch / str(place), PurePath(f"{number}-{path.name}")
+            turn = _take_turn(models[place], path, out, relative, frames.um_per_px)
+            if number >= 0:
+                turns[place].append(turn)
+    return [
+        _timing(turns[place], turns, found[place], found[0] if place else None, len(paths))
+        for place in range(len(models))
+    ]
+
+
+def _take_turn(model: Model, path: Path, out: Path, relative: PurePath, um_per_px: float | None) -> _Turn:
+    started = time.perf_counter()
+    examined = examine(path, model, um_per_px=um_per_px)
+    result = write_examined(examined, relative, out, model)
+    spent = 1000 * (time.perf_counter() - started)
+    return _Turn(examined.infer_ms, spent - examined.infer_ms, result)
+
+
+def _timing(
+    own: Sequence[_Turn],
+    all_turns: Sequence[Sequence[_Turn]],
+    found: Sequence[_Finding],
+    first: Sequence[_Finding] | None,
+    paths: int,
+) -> FrameTiming:
+    """The figures of one engine from its turns, and from what lay around those of every engine."""
+    mapped = [number for number in range(len(own)) if found[number % paths].mapped]
+    # a frame withheld before it was mapped takes next to no time, and would flatter the others
+    counted = mapped or list(range(len(own)))
+    frame_ms = Spread.of([own[number].own_ms + turns[number].around_ms for number in counted for turns in all_turns])
+    results = [turn.result for turn in own]
+    return FrameTiming(
+        timed=len(own),
+        frame_ms=frame_ms,
+        map_ms=Spread.of([own[number].own_ms for number in counted]),
+        # from the rounded median, so that no two figures can contradict each other
+        frames_per_second=round(1000 / max(frame_ms.p50, 0.01), 2),
+        withheld=sum(result.score is None for result in results),
+        unmapped=len(own) - len(mapped),
+        withheld_reason=next(("; ".join(result.reasons) for result in results if not result.score), None),
+        repeatable=all(
+            (result.score.mean if result.score else None) == found[number % paths].mean
+            for number, result in enumerate(results)
+        ),
+        score_difference=None if first is None else _difference(found, first),
+    )
+
+
+def _find(model: Model, path: Path, um_per_px: float | None) -> _Finding:
+    analysis = analyse(read_frame(path, um_per_px=um_per_px), model)
+    return _Finding(None if analysis.score is None else analysis.score.mean, analysis.map is not None)
+
+
+def _difference(found: Sequence[_Finding], first: Sequence[_Finding]) -> float | None:
+    """Largest difference in mean score over the frames that both have scored."""
+    pairs = [(a.mean, b.mean) for a, b in zip(found, first, strict=True)]
+    return max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=None)
