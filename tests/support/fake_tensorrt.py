@@ -1,11 +1,14 @@
 """TensorRT and a GPU's memory made of numpy, for what no GPU is needed to know.
 
-They fail as the real ones do: by None or False and a line to the logger, not by an exception. A "model" is JSON,
-`model_file` makes it; its map is a weighted sum of each patch's pixels: exact in float32, different at every place.
+They fail as the real ones do: by None or False and a line to the logger, a constructor by the binding's TypeError. A
+"model" is JSON, `model_file` makes it; its map is a weighted sum of each patch's pixels: exact in float32, different at
+every place.
 """
 
 import enum
 import json
+import weakref
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,13 +34,13 @@ def true_map(images: npt.NDArray[np.uint8], patch_px: int, stride_px: int) -> di
 
 
 class FakeMemory:
-    """Device memory that knows what was allocated, and refuses what was not."""
+    """Device memory that knows what was allocated, and refuses what was not. `ended`: what was let go of, in order."""
 
     def __init__(self) -> None:
+        self.ended: list[str] = []
         self.stream = 77
         self.blocks: dict[int, npt.NDArray[np.uint8]] = {}
         self.allocations = 0
-        self.closed = False
 
     def allocate(self, size: int) -> int:
         self.allocations += 1
@@ -58,15 +61,32 @@ class FakeMemory:
 
     def close(self) -> None:
         self.blocks.clear()
-        self.closed = True
+        self.ended.append("memory")
 
 
 class Severity(enum.Enum):
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
 
+class Ending:
+    """One of the library's objects, whose end is seen."""
+
+    def __init__(self, trt: "FakeTensorRT", logger: Any) -> None:
+        self._trt, self._logger = trt, logger
+        weakref.finalize(self, trt.memory.ended.append, type(self).__name__.strip("_").lower()).atexit = False
+
+
 class FakeTensorRT:
-    """The module. `fails` names the calls that are to fail from now on."""
+    """The module.
+
+    Attributes:
+        fails: the calls that are to fail from now on.
+        grumbles: those that log an error and succeed.
+        builds: the plans that were built.
+        shapes: of the images that were run, in order.
+        compiled: the shapes that kernels had to be compiled for.
+        serialized: how often kernels were asked for, to be kept.
+    """
 
     __name__ = "tensorrt_rtx"
     __version__ = "1.7.0"
@@ -81,24 +101,35 @@ class FakeTensorRT:
 
     def __init__(self, memory: FakeMemory) -> None:
         self.memory = memory
-        self.fails: set[str] = set()
+        self.fails, self.grumbles = set[str](), set[str]()
         self.builds: list[dict[str, Any]] = []
-        self.shapes: list[tuple[int, ...]] = []
+        self.shapes, self.compiled = list[tuple[int, ...]](), list[tuple[int, ...]]()
+        self.serialized = 0
 
     def failing(self, call: str, logger: Any) -> bool:
+        if call in self.grumbles:
+            logger.log(Severity.ERROR, f"{call} grumbles")
         if call in self.fails:
             logger.log(Severity.ERROR, f"{call} failed\nas it was told to")
             return True
         return False
 
+    def constructed(self, kind: Callable[..., Any], call: str, logger: Any) -> Any:
+        """As NVIDIA/TensorRT #2913 tells of it; other versions give None."""
+        if call in self.fails:
+            logger.log(Severity.WARNING, "Unable to determine GPU memory usage")
+            logger.log(Severity.WARNING, "CUDA initialization failure with error: 35")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+        return None if self.failing(f"{call} is None", logger) else kind(self, logger)
+
     def Builder(self, logger: Any) -> Any:  # noqa: N802
-        return _Builder(self, logger)
+        return self.constructed(_Builder, "Builder", logger)
 
     def OnnxParser(self, network: Any, logger: Any) -> Any:  # noqa: N802
         return _Parser(network, logger)
 
     def Runtime(self, logger: Any) -> Any:  # noqa: N802
-        return _Runtime(self, logger)
+        return self.constructed(_Runtime, "Runtime", logger)
 
 
 class _Builder:
@@ -148,19 +179,17 @@ class _Parser:
         return SimpleNamespace(desc=lambda: f"fault {index}\nof the model")
 
 
-class _Runtime:
-    def __init__(self, trt: FakeTensorRT, logger: Any) -> None:
-        self._trt, self._logger = trt, logger
-
+class _Runtime(Ending):
     def deserialize_cuda_engine(self, plan: bytes) -> Any:
         if not plan.startswith(b"plan") or self._trt.failing("load", self._logger):
             return None
         return _Engine(self._trt, self._logger, json.loads(plan[4:]))
 
 
-class _Engine:
+class _Engine(Ending):
     def __init__(self, trt: FakeTensorRT, logger: Any, plan: dict[str, Any]) -> None:
-        self._trt, self._logger, self._plan = trt, logger, plan
+        super().__init__(trt, logger)
+        self._plan = plan
         self.num_io_tensors = 3
 
     def get_tensor_name(self, index: int) -> str:
@@ -180,18 +209,60 @@ class _Engine:
         return SimpleNamespace(get_engine_information={"oneline": layer}.__getitem__)
 
     def create_runtime_config(self) -> Any:
-        return SimpleNamespace()
+        return _Config(self._trt, self._logger)
 
-    def create_execution_context(self, config: Any) -> Any:
-        assert config.dynamic_shapes_kernel_specialization_strategy == "eager"
-        return None if self._trt.failing("context", self._logger) else _Context(self._trt, self._logger, self._plan)
+    def create_execution_context(self, config: Any = None) -> Any:
+        compiles = self._trt.DynamicShapesKernelSpecializationStrategy is not None
+        assert getattr(config, "dynamic_shapes_kernel_specialization_strategy", None) == ("eager" if compiles else None)
+        if self._trt.failing("context", self._logger):
+            return None
+        return _Context(self._trt, self._logger, self._plan, config)
 
 
-class _Context:
-    def __init__(self, trt: FakeTensorRT, logger: Any, plan: dict[str, Any]) -> None:
-        self._trt, self._logger, self._plan = trt, logger, plan
-        self._shape: tuple[int, ...] = ()
-        self._addresses: dict[str, int] = {}
+class _Config(Ending):
+    dynamic_shapes_kernel_specialization_strategy = "lazy"
+    kernels: Any = None
+
+    def create_runtime_cache(self) -> Any:
+        return None if self._trt.failing("kernels", self._logger) else _Cache(self._trt, self._logger)
+
+    def set_runtime_cache(self, cache: Any) -> bool:
+        self.kernels = weakref.ref(cache)
+        return True
+
+
+class _Cache(Ending):
+    """Kernels by the shapes that they were compiled for."""
+
+    def __init__(self, trt: FakeTensorRT, logger: Any) -> None:
+        super().__init__(trt, logger)
+        self.shapes: list[list[int]] = []
+
+    def deserialize(self, blob: bytes) -> bool:
+        if self._trt.failing("deserialize", self._logger):
+            return False
+        self.shapes = json.loads(blob)
+        return True
+
+    def serialize(self) -> Any:
+        self._trt.serialized += 1
+        return None if self._trt.failing("serialize", self._logger) else memoryview(json.dumps(self.shapes).encode())
+
+
+class _Context(Ending):
+    def __init__(self, trt: FakeTensorRT, logger: Any, plan: dict[str, Any], config: _Config | None) -> None:
+        super().__init__(trt, logger)
+        self._plan = plan
+        # borrowed, as in the real one
+        self._config = config and weakref.ref(config)
+        self._shape, self._addresses = (), dict[str, int]()
+
+    def _compile(self, config: _Config | None, shape: list[int]) -> None:
+        assert config is not None, "the config ended before its context"
+        kept = config.kernels().shapes if config.kernels else []
+        if shape not in kept:
+            kept.append(shape)
+            self._trt.compiled.append(tuple(shape))
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         limits = zip(self._plan["smallest"], shape, self._plan["largest"], strict=True)
@@ -200,6 +271,8 @@ class _Context:
             return False
         self._shape = shape
         self._trt.shapes.append(shape)
+        if self._config:
+            self._compile(self._config(), list(shape))
         return True
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:

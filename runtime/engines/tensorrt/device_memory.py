@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
@@ -36,7 +36,11 @@ class DeviceMemory(Protocol):
         ...
 
     def close(self) -> None:
-        """Free what is left, and the stream."""
+        """Free what is left, and the stream: all of it, even where some of that fails.
+
+        Raises:
+            CheckFailed: some of it failed.
+        """
         ...
 
 
@@ -44,13 +48,17 @@ def device_memory() -> DeviceMemory:
     """The one of pycuda where it is installed, else of cuda-python. Only where `probe_gpu` found a GPU.
 
     Raises:
-        EngineMissing: there is neither.
+        EngineMissing: cuda-python is missing, which is needed even with pycuda.
         CheckFailed: CUDA refuses.
     """
+    cudart = import_cudart()
+    # whoever waits for the GPU sleeps, where CUDA by default may keep a core spinning that the microscope needs. These
+    # are flags of the GPU's primary context, which pycuda and TensorRT use too; pycuda itself cannot set them
+    _cuda_python(cudart, "let this program sleep", cudart.cudaSetDeviceFlags, cudart.cudaDeviceScheduleBlockingSync)
     try:
         driver = importlib.import_module("pycuda.driver")
     except ImportError:
-        return CudaPythonMemory(import_cudart())
+        return CudaPythonMemory(cudart)
     return PycudaMemory(driver)
 
 
@@ -80,24 +88,25 @@ class CudaPythonMemory:
         self._copy("copy to the GPU", address, _pointer(array), array.nbytes, "cudaMemcpyHostToDevice")
 
     def to_host(self, array: npt.NDArray[Any], address: int) -> None:
-        self._copy("copy from the GPU", _pointer(array), address, array.nbytes, "cudaMemcpyDeviceToHost")
-        # faults of the inference itself come out here
+        # a copy to memory that is not page-locked may wait for the stream in its own way, spinning; and faults of the
+        # inference itself come out here
         self._checked("run the model", self._cudart.cudaStreamSynchronize, self._stream)
+        self._copy("copy from the GPU", _pointer(array), address, array.nbytes, "cudaMemcpyDeviceToHost")
+        self._checked("copy from the GPU", self._cudart.cudaStreamSynchronize, self._stream)
 
     def close(self) -> None:
-        for address in tuple(self._taken):
-            self.free(address)
-        self._checked("end a stream", self._cudart.cudaStreamDestroy, self._stream)
+        # the last first; goes on where one fails, and raises after all
+        with ExitStack() as ends:
+            ends.callback(self._checked, "end a stream", self._cudart.cudaStreamDestroy, self._stream)
+            for address in self._taken:
+                ends.callback(self.free, address)
 
     def _copy(self, what: str, target: int, source: int, size: int, direction: str) -> None:
         kind = getattr(self._cudart.cudaMemcpyKind, direction)
         self._checked(what, self._cudart.cudaMemcpyAsync, target, source, size, kind, self._stream)
 
     def _checked(self, what: str, call: Callable[..., Any], *arguments: Any) -> Any:
-        error, *values = call(*arguments)
-        if error != self._cudart.cudaError_t.cudaSuccess:
-            raise _refused(what, error.name)
-        return values[0] if values else None
+        return _cuda_python(self._cudart, what, call, *arguments)
 
 
 class PycudaMemory:
@@ -122,8 +131,9 @@ class PycudaMemory:
         return int(taken)
 
     def free(self, address: int) -> None:
+        taken = self._taken.pop(address)
         with self._current():
-            self._checked("free memory", self._taken.pop(address).free)
+            self._checked("free memory", taken.free)
 
     def to_device(self, address: int, array: npt.NDArray[Any]) -> None:
         # the asynchronous copies of pycuda want page-locked memory; these are in order with the stream, a blocking one
@@ -136,16 +146,21 @@ class PycudaMemory:
             self._checked("copy from the GPU", lambda: self._driver.memcpy_dtoh(_contiguous(array), address))
 
     def close(self) -> None:
-        for address in tuple(self._taken):
-            self.free(address)
+        # the last first; goes on where one fails, and raises after all
+        with ExitStack() as ends:
+            ends.callback(self._checked, "let go of the GPU", self._context.detach)
+            ends.callback(self._end_stream)
+            for address in self._taken:
+                ends.callback(self.free, address)
+
+    def _end_stream(self) -> None:
         with self._current():
             del self._stream
-        self._context.detach()
 
     @contextmanager
     def _current(self) -> Iterator[None]:
         """A context of the driver's API is current on one thread only, and the engine may be used on another."""
-        self._context.push()
+        self._checked("open the GPU", self._context.push)
         try:
             yield
         finally:
@@ -156,6 +171,14 @@ class PycudaMemory:
             return call()
         except self._driver.Error as error:
             raise _refused(what, error) from error
+
+
+def _cuda_python(cudart: Any, what: str, call: Callable[..., Any], *arguments: Any) -> Any:
+    """What a call of `cuda.bindings.runtime` gives."""
+    error, *values = call(*arguments)
+    if error != cudart.cudaError_t.cudaSuccess:
+        raise _refused(what, error.name)
+    return values[0] if values else None
 
 
 def _contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

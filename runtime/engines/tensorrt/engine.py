@@ -1,52 +1,25 @@
 """A plan on the GPU, as an engine like any other."""
 
 import threading
+import traceback
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.dense_map import Geometry
 from runtime.engines.protocol import EngineOutput
-from runtime.engines.tensorrt.device_memory import DeviceMemory, device_memory
+from runtime.engines.tensorrt.device_memory import device_memory
 from runtime.engines.tensorrt.int8_share import convolution_work, int8_share
+from runtime.engines.tensorrt.loaded_plan import LoadedPlan, Seams
 from runtime.engines.tensorrt.messages import messages_of
 from runtime.engines.tensorrt.module import import_tensorrt
 from runtime.engines.tensorrt.pieces import pieces
-from runtime.engines.tensorrt.plan import (
-    IMAGE,
-    PLAN_VERSION,
-    PROBABILITIES,
-    UNFAMILIARITY,
-    build_plan,
-    profile_of,
-)
-from runtime.engines.tensorrt.plan_cache import PlanCache, PlanKey, cache_folder
-from runtime.engines.tensorrt.probe import Gpu, probe_gpu
+from runtime.engines.tensorrt.plan import IMAGE, PROBABILITIES, UNFAMILIARITY, profile_of
+from runtime.engines.tensorrt.plan_cache import plan_cache
+from runtime.engines.tensorrt.probe import probe_gpu
 from runtime.errors import BundleError, CheckFailed, InflamapError
-
-OTHER_ENGINE = "choose another --engine"
-
-
-@dataclass(frozen=True)
-class Seams:
-    """What an engine stands on, each found on this machine unless given.
-
-    Attributes:
-        trt: `tensorrt` or `tensorrt_rtx`.
-        gpu: the current GPU.
-        memory: its memory.
-        cache: where plans are kept.
-    """
-
-    trt: Any
-    gpu: Gpu
-    memory: DeviceMemory
-    cache: PlanCache
 
 
 def open_tensorrt(
@@ -77,7 +50,8 @@ def open_tensorrt(
     if seams is None:
         trt = import_tensorrt()
         gpu = probe_gpu()
-        seams = Seams(trt, gpu, device_memory(), PlanCache(cache_folder(), say))
+        cache = plan_cache(gpu, say)
+        seams = Seams(trt, gpu, device_memory(), cache)
     return TensorRTEngine(model, name=name, precision=precision, geometry=geometry, say=say, seams=seams)
 
 
@@ -101,17 +75,20 @@ class TensorRTEngine:
         """See `open_tensorrt`."""
         self.name, self.precision = name, precision
         self._model, self._geometry, self._seams = model, geometry, seams
-        self._trt, self._memory = seams.trt, seams.memory
+        self._trt, self._memory, self._messages = seams.trt, seams.memory, messages_of(seams.trt)
         self._profile = profile_of(geometry)
         self._turn = threading.Lock()
         self._buffers: dict[str, tuple[int, int]] = {}
-        weakref.finalize(self, seams.memory.close)
-        # TensorRT wants the runtime to outlive the engine, and the engine the context
-        self._runtime = seams.trt.Runtime(messages_of(seams.trt).logger)
-        self._engine = self._load(say)
-        self._check_tensors()
-        self._grades = int(self._engine.get_tensor_shape(PROBABILITIES)[1])
-        self._context = self._new_context()
+        self._plan = LoadedPlan(seams, name)
+        end = weakref.finalize(self, self._plan.release)
+        try:
+            self._plan.load(model, self._profile, say)
+        except BaseException as error:
+            # whoever keeps the error keeps what it was raised in, and must not keep the GPU's memory
+            traceback.clear_frames(error.__traceback__)
+            end()
+            raise
+        self._grades = int(self._plan.engine.get_tensor_shape(PROBABILITIES)[1])
 
     def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
         """See `Engine.run`. What the plan's profile does not take at once is run in pieces, to the same result.
@@ -133,11 +110,16 @@ class TensorRTEngine:
             )
         probabilities = np.empty((count, self._grades, rows, columns), np.float32)
         unfamiliarity = np.empty((count, rows, columns), np.float32)
+        shapes: set[tuple[int, ...]] = set()
         with self._turn:
             for piece in pieces(count, height, width, self._geometry, self._profile):
-                part = self._run_piece(images[piece.images, :, piece.rows, piece.columns])
+                pixels = images[piece.images, :, piece.rows, piece.columns]
+                shapes.add(pixels.shape)
+                part = self._run_piece(pixels)
                 probabilities[piece.images, :, piece.cell_rows, piece.cell_columns] = part.probabilities
                 unfamiliarity[piece.images, piece.cell_rows, piece.cell_columns] = part.unfamiliarity
+            if self._plan.kernels:
+                self._plan.kernels.keep(shapes)
         return EngineOutput(probabilities, unfamiliarity)
 
     def int8_share(self) -> float | None:
@@ -148,7 +130,8 @@ class TensorRTEngine:
         """
         if self.precision != "int8":
             return None
-        layers = self._engine.create_engine_inspector().get_engine_information(self._trt.LayerInformationFormat.ONELINE)
+        inspector = self._plan.engine.create_engine_inspector()
+        layers = inspector.get_engine_information(self._trt.LayerInformationFormat.ONELINE)
         return int8_share(layers, convolution_work(self._trt, self._model, self._profile.usual[2]))
 
     @property
@@ -157,72 +140,12 @@ class TensorRTEngine:
         gpu = self._seams.gpu
         return {self._trt.__name__: self._trt.__version__, "gpu": gpu.name, "driver": gpu.driver}
 
-    def _load(self, say: Callable[[str], None]) -> Any:
-        """The engine of the kept plan, or of a new one."""
-        key = self._key()
-        kept = self._seams.cache.read(key)
-        if kept is not None:
-            engine = self._runtime.deserialize_cuda_engine(kept)
-            if engine is not None:
-                return engine
-            messages_of(self._trt).take()
-            say(f"{self.name}: the kept plan does not load and is built anew")
-        say(f"{self.name}: building a plan with {key.module} {key.version} for {key.gpu}")
-        plan = build_plan(self._trt, self._model, profile=self._profile, compute_capability=key.compute_capability)
-        engine = self._runtime.deserialize_cuda_engine(plan)
-        if engine is None:
-            raise self._failed(f"{key.module} {key.version} cannot load the plan it built for {key.gpu}")
-        # only what is known to load
-        self._seams.cache.write(key, plan)
-        return engine
-
-    def _key(self) -> PlanKey:
-        trt, gpu = self._trt, self._seams.gpu
-        return PlanKey(
-            onnx_sha256=sha256(self._model).hexdigest(),
-            module=trt.__name__,
-            version=trt.__version__,
-            gpu=gpu.name,
-            compute_capability=gpu.compute_capability,
-            driver=gpu.driver,
-            profile=self._profile,
-            plan_version=PLAN_VERSION,
-        )
-
-    def _check_tensors(self) -> None:
-        """The library reads and writes as many bytes as its own types ask for."""
-        engine = self._engine
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        found = {name: engine.get_tensor_dtype(name) for name in names}
-        wanted = {IMAGE: self._trt.uint8, PROBABILITIES: self._trt.float32, UNFAMILIARITY: self._trt.float32}
-        if found != wanted:
-            raise BundleError(
-                "the model's inputs and outputs are not a bundle's",
-                seen=", ".join(f"{name} {dtype}" for name, dtype in found.items()),
-                wanted=", ".join(f"{name} {dtype}" for name, dtype in wanted.items()),
-                next_step="export the run again",
-            )
-
-    def _new_context(self) -> Any:
-        # `tensorrt_rtx` compiles for a shape when it first meets it: by default in the background, with other kernels
-        # until then, so that two runs over one frame could differ. At once: the first of a size is slow, all are alike
-        strategies = getattr(self._trt, "DynamicShapesKernelSpecializationStrategy", None)
-        if strategies is None:
-            context = self._engine.create_execution_context()
-        else:
-            config = self._engine.create_runtime_config()
-            config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
-            context = self._engine.create_execution_context(config)
-        if context is None:
-            raise self._failed("the GPU cannot hold the model's intermediate results")
-        return context
-
     def _run_piece(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
         """Images of a shape within the profile."""
-        context, memory = self._context, self._memory
+        context, memory, checked = self._plan.context, self._memory, self._messages.checked
         pixels = np.ascontiguousarray(images)
-        if not context.set_input_shape(IMAGE, pixels.shape):
-            raise self._failed(f"{self.name} does not take images of shape {pixels.shape}")
+        what = f"{self.name} does not take images of shape {pixels.shape}"
+        checked(what, context.set_input_shape, IMAGE, pixels.shape)
         count, cells = len(pixels), tuple(map(self._geometry.cells, pixels.shape[2:]))
         wanted = {PROBABILITIES: (count, self._grades, *cells), UNFAMILIARITY: (count, *cells)}
         found = {name: tuple(context.get_tensor_shape(name)) for name in wanted}
@@ -237,8 +160,8 @@ class TensorRTEngine:
         for name, output in outputs.items():
             self._buffer(name, output.nbytes)
         memory.to_device(self._buffer(IMAGE, pixels.nbytes), pixels)
-        if not context.execute_async_v3(memory.stream):
-            raise self._failed(f"{self.name} cannot run on images of shape {pixels.shape}")
+        what = f"{self.name} cannot run on images of shape {pixels.shape}"
+        checked(what, context.execute_async_v3, memory.stream)
         for name, output in outputs.items():
             memory.to_host(output, self._buffers[name][0])
         return EngineOutput(outputs[PROBABILITIES], outputs[UNFAMILIARITY])
@@ -251,14 +174,11 @@ class TensorRTEngine:
                 del self._buffers[name]
                 self._memory.free(address)
             address = self._memory.allocate(size)
-            if not self._context.set_tensor_address(name, address):
+            what = f"{self.name} takes no buffer for {name}"
+            try:
+                self._messages.checked(what, self._plan.context.set_tensor_address, name, address)
+            except CheckFailed:
                 self._memory.free(address)
-                raise self._failed(f"{self.name} takes no buffer for {name}")
+                raise
             self._buffers[name] = address, size
         return address
-
-    def _failed(self, what: str) -> CheckFailed:
-        errors = messages_of(self._trt).take()
-        return CheckFailed(
-            what, seen=errors[0] if errors else "no reason given", next_step=OTHER_ENGINE, details=errors[1:]
-        )

@@ -1,7 +1,8 @@
 """How much of the arithmetic runs in INT8, by the engine's own list of what it executes.
 
 Q/DQ nodes ask for INT8; whether a convolution then runs in it is the library's choice. The list names for each of
-the engine's layers the types of what it reads, and the nodes of the ONNX file that it does.
+the engine's layers the types of what it reads, and the nodes of the ONNX file that it does. Weights are, by library
+and kind of layer, among `Constants`, among `Inputs`, or a word of their own.
 """
 
 import re
@@ -13,6 +14,8 @@ from runtime.engines.tensorrt.plan import IMAGE, parse_model
 # `tensorrt` names the type within a description of the layout; \b keeps UInt8 out
 _INT8 = re.compile(r"Datatype: [^,\]}]*\bInt8\b")
 _INT8_WEIGHTS = re.compile(r'Weights: \{"Type": "Int8"')
+# a generated kernel does what is left of a convolution, such as its scale, and names it as the convolution does
+_POINTWISE = "LayerType: kgen,"
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 
 
@@ -27,10 +30,11 @@ def int8_share(layers: str, work: Mapping[str, int]) -> float:
         work: multiply-accumulates by the convolution's name, see `convolution_work`.
     """
     in_int8: set[str] = set()
-    for line in layers.splitlines():
+    # no other separator of lines: TensorRT puts one of those that splitlines() knows between the nodes
+    for line in layers.split("\n"):
         reads, _, rest = line.partition(", Outputs: [")
-        inputs, _, constants = reads.partition(", Constants: [")
-        if _INT8.search(inputs) and (_INT8.search(constants) or _INT8_WEIGHTS.search(rest)):
+        tensors = len(_INT8.findall(reads)) + len(_INT8_WEIGHTS.findall(rest))
+        if tensors >= 2 and _POINTWISE not in reads:
             in_int8.update(_NODE.findall(line))
     total = sum(work.values())
     return sum(count for name, count in work.items() if name in in_int8) / total if total else 0.0

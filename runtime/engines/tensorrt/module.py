@@ -29,7 +29,7 @@ def import_tensorrt(name: str | None = None) -> Any:
     candidates = (chosen,) if chosen else MODULES
     for candidate in candidates:
         try:
-            return importlib.import_module(candidate)
+            module = importlib.import_module(candidate)
         except ModuleNotFoundError as error:
             if error.name == candidate:
                 continue
@@ -37,6 +37,9 @@ def import_tensorrt(name: str | None = None) -> Any:
         # a library that is missing or does not fit is an OSError or an ImportError, to some versions a RuntimeError
         except (ImportError, OSError, RuntimeError) as error:
             raise _broken(candidate, error) from error
+        # any folder of that name on the path is imported as an empty package
+        if hasattr(module, "Builder"):
+            return module
     raise EngineMissing(f"TensorRT is not installed: no {' and no '.join(candidates)}", next_step=INSTALL)
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from runtime.dense_map import DEFAULT_TILE_PX, Geometry
 from runtime.engines.tensorrt.messages import messages_of
-from runtime.errors import CheckFailed, EngineMissing
+from runtime.errors import EngineMissing
 
 IMAGE, PROBABILITIES, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
 # raise it whenever other plans come of the same file, library and GPU
 PLAN_VERSION = 1
 
 USUAL_PX = 1000
-# the library sets memory aside for the largest batch: at four of 2048x2048 px some 350 MB
+# the library sets memory aside for the largest batch: at four of 2048x2048 px some 360 MB for INT8
 LARGEST_BATCH = 4
 
 Shape = tuple[int, int, int, int]
@@ -62,6 +62,7 @@ def build_plan(trt: Any, model: bytes, *, profile: Profile, compute_capability: 
         CheckFailed: the library cannot read the model, or cannot build it.
         EngineMissing: the library has no code for such a GPU.
     """
+    what = f"{trt.__name__} {trt.__version__} cannot build the model"
     messages = messages_of(trt)
     parsed = parse_model(trt, model)
     config = parsed.builder.create_builder_config()
@@ -73,38 +74,30 @@ def build_plan(trt: Any, model: bytes, *, profile: Profile, compute_capability: 
         _aim(trt, config, compute_capability)
     shapes = parsed.builder.create_optimization_profile()
     shapes.set_shape(IMAGE, profile.smallest, profile.usual, profile.largest)
-    accepted = config.add_optimization_profile(shapes) >= 0
-    plan = parsed.builder.build_serialized_network(parsed.network, config) if accepted else None
-    if plan is None:
-        errors = messages.take()
-        raise CheckFailed(
-            f"{trt.__name__} {trt.__version__} cannot build the model",
-            seen=errors[0] if errors else "no reason given",
-            next_step="choose another --engine",
-            details=errors[1:],
-        )
-    return bytes(plan)
+    messages.clear()
+    if config.add_optimization_profile(shapes) < 0:
+        raise messages.failure(what)
+    return bytes(messages.checked(what, parsed.builder.build_serialized_network, parsed.network, config))
 
 
 def parse_model(trt: Any, model: bytes) -> ParsedModel:
     """Read an ONNX file.
 
     Raises:
-        CheckFailed: the library does not take it.
+        CheckFailed: the library does not take it, or cannot initialise CUDA.
     """
+    library = f"{trt.__name__} {trt.__version__}"
     messages = messages_of(trt)
-    messages.take()
-    builder = trt.Builder(messages.logger)
+    builder = messages.checked(f"{library} cannot start", trt.Builder, messages.logger)
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, messages.logger)
+    messages.clear()
     if not parser.parse(model):
-        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or messages.take()
-        raise CheckFailed(
-            f"{trt.__name__} {trt.__version__} cannot read the model",
-            seen=errors[0] if errors else "no reason given",
+        raise messages.failure(
+            f"{library} cannot read the model",
+            reasons=[parser.get_error(index).desc() for index in range(parser.num_errors)],
             wanted="a model.*.trt.onnx file of a bundle",
             next_step="export the run again",
-            details=errors[1:],
         )
     return ParsedModel(network, parser, builder)
 
@@ -118,8 +111,9 @@ def _strongly_typed(trt: Any) -> int:
 def _aim(trt: Any, config: Any, compute_capability: str) -> None:
     """Have the plan built for one generation of GPUs, where the library can do so.
 
-    `tensorrt_rtx` builds without a GPU, by default for compute capability 8.0 and later; 7.5 has to be asked for
-    (docs.nvidia.com, CPU-Only AOT and TensorRT-RTX Engines). `tensorrt` always builds for the GPU it finds.
+    `tensorrt_rtx` builds without a GPU, so that it has to be told for which. By default that is no plan for 7.5, and
+    whether it is one for 8.0 NVIDIA's own pages tell differently (docs.nvidia.com, TensorRT-RTX: Support Matrix against
+    CPU-Only AOT). `tensorrt` always builds for the GPU it finds.
     """
     members = getattr(getattr(trt, "ComputeCapability", None), "__members__", {})
     known = {name: member for name, member in members.items() if name.startswith("SM")}
@@ -134,9 +128,5 @@ def _aim(trt: Any, config: Any, compute_capability: str) -> None:
             next_step="install NVIDIA's full tensorrt package (docs/gpu.md), or choose another --engine",
         )
     config.num_compute_capabilities = 1
-    if not config.set_compute_capability(known[wanted], 0):
-        raise CheckFailed(
-            f"{trt.__name__} {trt.__version__} cannot build for this GPU",
-            seen=f"compute capability {compute_capability}",
-            next_step="choose another --engine",
-        )
+    what = f"{trt.__name__} {trt.__version__} cannot build for compute capability {compute_capability}"
+    messages_of(trt).checked(what, config.set_compute_capability, known[wanted], 0)

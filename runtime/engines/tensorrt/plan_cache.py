@@ -1,7 +1,8 @@
-"""Plans kept between starts. A plan is code: only what this user built here, and nobody else can touch, is run.
+"""Plans kept between starts, and kernels compiled of them. Both are code: only what this user built here, and nobody
+else can touch, is run.
 
-Each plan lies beside a small file that says what it was built from and what its bytes hash to. A plan without it, or of
-other bytes, is built anew, as is one whose key no longer holds: that one has another name.
+Each lies beside a small file that says what it was built from and what its bytes hash to. One without it, or of other
+bytes, is built anew, as is one whose key no longer holds: that one has another name.
 """
 
 import json
@@ -16,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from runtime.engines.tensorrt.plan import Profile
+from runtime.engines.tensorrt.probe import Gpu
 from runtime.errors import InflamapError
 from runtime.outputs import said_plainly, write_atomically
 
@@ -48,14 +50,43 @@ class PlanKey:
     plan_version: int
 
     @property
-    def document(self) -> str:
-        """The key as JSON, the same for the same key."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def name(self) -> str:
+        """Name of the plan's file."""
+        return sha256(_document(self).encode()).hexdigest() + ".plan"
+
+
+@dataclass(frozen=True)
+class KernelsKey:
+    """What compiled kernels depend on.
+
+    Attributes:
+        plan: the key of the plan that they are of.
+        plan_sha256: of its bytes: a plan built anew begins without kernels.
+    """
+
+    plan: PlanKey
+    plan_sha256: str
 
     @property
     def name(self) -> str:
-        """Name of the plan's file."""
-        return sha256(self.document.encode()).hexdigest() + ".plan"
+        """Name of the kernels' file, beside the plan's."""
+        return str(_kernels_of(Path(self.plan.name)))
+
+
+def plan_cache(gpu: Gpu, say: Callable[[str], None]) -> "PlanCache":
+    """This user's cache on a machine with such a GPU.
+
+    Args:
+        gpu: see `probe_gpu`.
+        say: takes a line for the person at the keyboard.
+    """
+    if not gpu.driver_known:
+        say(f"TensorRT plans are built at every start: which driver they would be for is not known ({gpu.driver})")
+        return PlanCache(None, say)
+    folder = cache_folder()
+    if folder is None:
+        say(f"there is no folder to keep TensorRT plans in: they are built at every start; {FOLDER} names one")
+    return PlanCache(folder, say)
 
 
 def cache_folder() -> Path | None:
@@ -76,19 +107,20 @@ def cache_folder() -> Path | None:
 
 
 class PlanCache:
-    """A folder of plans. Where it cannot be trusted or written to, that is said once and plans are built each time."""
+    """A folder of plans and kernels. Where it cannot be trusted or written to, that is said once, and each is built
+    every time.
+    """
 
     def __init__(self, folder: Path | None, say: Callable[[str], None]) -> None:
         """Make the folder, for this user alone.
 
         Args:
-            folder: where; None for no cache.
+            folder: where; None to keep nothing.
             say: takes a line for the person at the keyboard.
         """
         self._say = say
         self._folder = folder
         if folder is None:
-            say(f"there is no folder to keep TensorRT plans in: they are built at every start; {FOLDER} names one")
             return
         try:
             with said_plainly(folder):
@@ -101,32 +133,36 @@ class PlanCache:
             self._folder = None
             say(f"TensorRT plans are not kept in {folder}: {fault}; they are built at every start")
 
-    def read(self, key: PlanKey) -> bytes | None:
-        """The plan of this key; None where there is none that can be trusted, and a line where there is another."""
+    def read(self, key: PlanKey | KernelsKey) -> bytes | None:
+        """What was kept under this key; None where there is none that can be trusted, and a line where there is
+        another.
+        """
         if self._folder is None:
             return None
         path = self._folder / key.name
         try:
-            plan, about = _read(path), json.loads(_read(_about(path)))
+            kept, about = _read(path), json.loads(_read(_about(path)))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             return self._say(f"{path} is not used and built anew: {error}")
-        if about != _description(key, plan):
+        if about != _description(key, kept):
             return self._say(f"{path} is not used and built anew: it is damaged, or not what was written")
         # the least recently used go first
         with suppress(OSError):
             os.utime(path)
-        return plan
+        return kept
 
-    def write(self, key: PlanKey, plan: bytes) -> None:
-        """Keep a plan, and let go of the least recently used beyond `MOST_PLANS`. A line says where that fails."""
+    def write(self, key: PlanKey | KernelsKey, data: bytes) -> None:
+        """Keep a plan, or its kernels, and let go of the least recently used plans beyond `MOST_PLANS`. A line says
+        where that fails.
+        """
         if self._folder is None:
             return
         path = self._folder / key.name
         try:
-            for file, data in ((path, plan), (_about(path), json.dumps(_description(key, plan)).encode())):
-                write_atomically(file, data)
+            for file, content in ((path, data), (_about(path), json.dumps(_description(key, data)).encode())):
+                write_atomically(file, content)
                 with said_plainly(file):
                     # some systems let the group write by default
                     file.chmod(0o600)
@@ -136,13 +172,22 @@ class PlanCache:
             self._say(f"the TensorRT plan is not kept: {error}")
 
 
-def _about(plan: Path) -> Path:
-    return plan.with_suffix(".json")
+def _document(key: PlanKey | KernelsKey) -> str:
+    """The key as JSON, the same for the same key."""
+    return json.dumps(asdict(key), sort_keys=True)
 
 
-def _description(key: PlanKey, plan: bytes) -> dict[str, object]:
-    """What lies beside a plan."""
-    return {"key": json.loads(key.document), "sha256": sha256(plan).hexdigest()}
+def _about(kept: Path) -> Path:
+    return kept.with_name(f"{kept.name}.json")
+
+
+def _kernels_of(plan: Path) -> Path:
+    return plan.with_suffix(".kernels")
+
+
+def _description(key: PlanKey | KernelsKey, data: bytes) -> dict[str, object]:
+    """What lies beside a plan, or beside its kernels."""
+    return {"key": json.loads(_document(key)), "sha256": sha256(data).hexdigest()}
 
 
 def _read(path: Path) -> bytes:
@@ -181,8 +226,9 @@ def _fault(status: os.stat_result, is_right_kind: Callable[[int], bool]) -> str:
 def _prune(folder: Path) -> None:
     plans = sorted(folder.glob("*.plan"), key=lambda plan: plan.stat().st_mtime, reverse=True)
     for plan in plans[MOST_PLANS:]:
-        plan.unlink(missing_ok=True)
-        _about(plan).unlink(missing_ok=True)
+        for kept in (plan, _kernels_of(plan)):
+            kept.unlink(missing_ok=True)
+            _about(kept).unlink(missing_ok=True)
     for left in folder.glob("*.tmp-*"):
         if time.time() - left.stat().st_mtime > STALE_S:
             left.unlink(missing_ok=True)

@@ -19,12 +19,14 @@ class Gpu:
         driver: version of the driver and the newest CUDA it knows, for instance `580.65.06 (CUDA 13.0)`.
         compute_capability: its generation, for instance `8.9`.
         memory: its whole memory in bytes.
+        driver_known: whether `driver` tells one driver from the next; else it is for instance `unknown (CUDA 13.0)`.
     """
 
     name: str
     driver: str
     compute_capability: str
     memory: int
+    driver_known: bool = True
 
 
 def probe_gpu(cudart: Any = None, nvml: Any = None) -> Gpu:
@@ -42,11 +44,13 @@ def probe_gpu(cudart: Any = None, nvml: Any = None) -> Gpu:
         raise _no_gpu("0 devices")
     device = _found(cudart, cudart.cudaGetDevice)
     properties = _found(cudart, cudart.cudaGetDeviceProperties, device)
+    cuda, driver = _found(cudart, cudart.cudaDriverGetVersion), _driver(nvml)
     return Gpu(
         name=properties.name.split(b"\0")[0].decode(errors="replace"),
-        driver=_driver(_found(cudart, cudart.cudaDriverGetVersion), nvml),
+        driver=f"{driver or 'unknown'} (CUDA {cuda // 1000}.{cuda % 1000 // 10})",
         compute_capability=f"{properties.major}.{properties.minor}",
         memory=int(properties.totalGlobalMem),
+        driver_known=driver is not None,
     )
 
 
@@ -98,15 +102,14 @@ def _no_gpu(seen: object) -> EngineMissing:
     )
 
 
-def _driver(cuda: int, nvml: Any) -> str:
-    """The driver's version; where NVML is not to be had, the CUDA version tells drivers apart more coarsely."""
-    newest = f"CUDA {cuda // 1000}.{cuda % 1000 // 10}"
+def _driver(nvml: Any) -> str | None:
+    """The driver's version; None where NVML, which comes with the driver, does not tell it."""
     try:
         nvml = nvml or importlib.import_module("cuda.bindings.nvml")
         nvml.init_v2()
         try:
-            return f"{nvml.system_get_driver_version()} ({newest})"
+            return str(nvml.system_get_driver_version())
         finally:
             nvml.shutdown()
-    except Exception:  # its errors have no public base class, and older bindings lack the module
-        return newest
+    except Exception:  # its errors have no public base class, and bindings before 13.2 lack the module
+        return None

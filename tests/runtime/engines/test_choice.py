@@ -34,6 +34,7 @@ def accepted(bundle: Bundle, *, of: str = "", **changes: Any) -> None:
         runs_on=open_engine(bundle, OTHER, threads=1).runs_on,
         threads=1,
         budget_ms=111.0,
+        frames="synthetic",
         figures={"p95_ms": 38.2},
         version="0.1.0",
         accepted=datetime(2026, 11, 24, 12, tzinfo=UTC),
@@ -52,14 +53,14 @@ def auto(bundle: Bundle, threads: int = 1) -> tuple[str, str]:
 
 def test_accepted_engine_runs_and_it_is_said_since_when(bundle: Bundle) -> None:
     accepted(bundle)
-    assert auto(bundle) == (OTHER, "accepted on this machine on 2026-11-24 (p95 38 ms)")
+    assert auto(bundle) == (OTHER, "accepted on this machine on 2026-11-24 (p95 38 ms on synthetic frames)")
 
 
 def test_other_threads_are_said(bundle: Bundle) -> None:
     accepted(bundle)
     name, why = auto(bundle, threads=2)
     assert name == OTHER
-    assert why.endswith("(p95 38 ms, measured with --threads 1, this is 2)")
+    assert why.endswith("(p95 38 ms on synthetic frames, measured with --threads 1, this is 2)")
 
 
 def test_without_an_accepted_one_the_reference_runs_and_the_next_step_is_said(bundle: Bundle) -> None:

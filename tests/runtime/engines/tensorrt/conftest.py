@@ -11,7 +11,7 @@ from fake_tensorrt import FakeMemory, FakeTensorRT, model_file
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.dense_map import Geometry
 from runtime.engines.tensorrt import TensorRTEngine, open_tensorrt
-from runtime.engines.tensorrt.engine import Seams
+from runtime.engines.tensorrt.loaded_plan import Seams
 from runtime.engines.tensorrt.plan_cache import PlanCache
 from runtime.engines.tensorrt.probe import Gpu
 

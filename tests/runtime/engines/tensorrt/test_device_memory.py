@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runtime.engines.tensorrt.device_memory import CudaPythonMemory, DeviceMemory, PycudaMemory, device_memory
-from runtime.errors import CheckFailed
+from runtime.errors import CheckFailed, EngineMissing
 
 
 class Heap:
@@ -20,6 +20,7 @@ class Heap:
         self.blocks: dict[int, Any] = {}
         self.calls: list[str] = []
         self.fails: set[str] = set()
+        self.flags = 0
 
     def take(self, size: int) -> int:
         block = ctypes.create_string_buffer(size)
@@ -50,6 +51,8 @@ def cuda_python(heap: Heap) -> Any:
         ctypes.memmove(target, source, size)
 
     return SimpleNamespace(
+        cudaSetDeviceFlags=call("flags", lambda flags: setattr(heap, "flags", flags)),
+        cudaDeviceScheduleBlockingSync=4,
         cudaError_t=Error,
         cudaMemcpyKind=SimpleNamespace(cudaMemcpyHostToDevice="in", cudaMemcpyDeviceToHost="out"),
         cudaStreamNonBlocking=1,
@@ -84,6 +87,16 @@ def pycuda(heap: Heap) -> Any:
         push=lambda: current.append(1), pop=current.pop, detach=lambda: heap.calls.append("detach")
     )
 
+    class Stream:
+        handle = 5
+
+        def synchronize(self) -> None:
+            note("wait")
+
+        def __del__(self) -> None:
+            # an end must not raise
+            heap.calls.append("destroy" if current else "destroy, no context is current")
+
     def note(name: str) -> None:
         assert current, "no context is current"
         heap.calls.append(name)
@@ -106,7 +119,7 @@ def pycuda(heap: Heap) -> Any:
         Error=DriverError,
         init=lambda: None,
         Device=lambda _index: SimpleNamespace(retain_primary_context=lambda: context),
-        Stream=lambda: SimpleNamespace(handle=5, synchronize=lambda: note("wait")),
+        Stream=Stream,
         mem_alloc=allocate,
         memcpy_htod=copy_in,
         memcpy_dtoh=copy_out,
@@ -133,8 +146,8 @@ def test_what_is_copied_in_comes_out(memory: DeviceMemory, heap: Heap) -> None:
     heap.calls.clear()
     memory.to_host(found, address)
     np.testing.assert_array_equal(found, values)
-    # the copy and the wait belong together, in whichever order the library wants them
-    assert sorted(heap.calls) == ["copy", "wait"]
+    # the wait comes first: a copy would wait for the inference by spinning. One that may return early is waited for too
+    assert heap.calls == (["wait", "copy", "wait"] if isinstance(memory, CudaPythonMemory) else ["wait", "copy"])
     assert memory.stream == 5
 
 
@@ -144,6 +157,17 @@ def test_closing_frees_what_is_left(memory: DeviceMemory, heap: Heap) -> None:
     memory.close()
     assert heap.blocks == {}
     assert heap.calls.count("free") == 2
+
+
+def test_closing_frees_all_that_can_be_freed_before_it_says_what_could_not(memory: DeviceMemory, heap: Heap) -> None:
+    for size in (10, 20, 30):
+        memory.allocate(size)
+    heap.fails.add("free")
+    heap.calls.clear()
+    with pytest.raises(CheckFailed, match="the GPU cannot free memory"):
+        memory.close()
+    last = ["destroy"] if isinstance(memory, CudaPythonMemory) else ["destroy", "detach"]
+    assert heap.calls == ["free"] * 3 + last
 
 
 @pytest.mark.parametrize("call", ["allocate", "copy", "wait", "free"])
@@ -160,7 +184,9 @@ def _use(memory: DeviceMemory) -> None:
     memory.free(address)
 
 
-def test_pycuda_is_taken_where_it_is_installed(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def installed(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Modules by name as they would be found; others are not there."""
     modules = {"pycuda.driver": pycuda(heap), "cuda.bindings.runtime": cuda_python(heap)}
 
     def find(name: str) -> Any:
@@ -169,6 +195,33 @@ def test_pycuda_is_taken_where_it_is_installed(heap: Heap, monkeypatch: pytest.M
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(importlib, "import_module", find)
+    return modules
+
+
+def test_pycuda_is_taken_where_it_is_installed(installed: dict[str, Any]) -> None:
     assert isinstance(device_memory(), PycudaMemory)
-    del modules["pycuda.driver"]
+    del installed["pycuda.driver"]
     assert isinstance(device_memory(), CudaPythonMemory)
+
+
+def test_cuda_python_is_needed_with_pycuda_too(installed: dict[str, Any]) -> None:
+    del installed["cuda.bindings.runtime"]
+    with pytest.raises(EngineMissing, match="cuda-python cannot be imported"):
+        device_memory()
+
+
+@pytest.mark.parametrize("library", ["pycuda", "cuda-python"])
+def test_whoever_waits_for_the_gpu_sleeps(installed: dict[str, Any], heap: Heap, library: str) -> None:
+    """The flags are of the primary context, and are set before anything is made on it."""
+    if library == "cuda-python":
+        del installed["pycuda.driver"]
+    device_memory()
+    assert heap.calls[0] == "flags"
+    assert heap.flags == 4
+
+
+@pytest.mark.usefixtures("installed")
+def test_gpu_that_lets_nobody_sleep_is_told(heap: Heap) -> None:
+    heap.fails.add("flags")
+    with pytest.raises(CheckFailed, match="the GPU cannot let this program sleep; seen: cudaErrorIllegalAddress; next"):
+        device_memory()

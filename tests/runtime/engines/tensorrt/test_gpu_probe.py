@@ -49,11 +49,12 @@ def test_gpu_is_described_with_its_driver() -> None:
     assert probe_gpu(FakeCuda(), nvml()) == Gpu("NVIDIA RTX 4000", "580.65.06 (CUDA 13.2)", "8.9", 20 * 2**30)
 
 
-def test_without_nvml_the_cuda_version_stands_for_the_driver() -> None:
+def test_without_nvml_the_driver_is_said_to_be_unknown() -> None:
     def missing() -> None:
         raise RuntimeError("no such library")
 
-    assert probe_gpu(FakeCuda(), SimpleNamespace(init_v2=missing)).driver == "CUDA 13.2"
+    gpu = probe_gpu(FakeCuda(), SimpleNamespace(init_v2=missing))
+    assert gpu == Gpu("NVIDIA RTX 4000", "unknown (CUDA 13.2)", "8.9", 20 * 2**30, driver_known=False)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,7 @@ def test_installed_cuda_python_answers_as_the_probe_expects() -> None:
     for name in (
         *("cudaGetDeviceCount", "cudaGetDevice", "cudaGetDeviceProperties", "cudaDriverGetVersion", "cudaMalloc"),
         *("cudaFree", "cudaMemcpyAsync", "cudaStreamSynchronize", "cudaStreamDestroy", "cudaStreamCreateWithFlags"),
+        "cudaSetDeviceFlags",
     ):
         assert callable(getattr(cudart, name))
     assert {"cudaErrorInsufficientDriver", "cudaErrorStubLibrary", "cudaErrorNoDevice", "cudaSuccess"} <= set(
@@ -115,6 +117,7 @@ def test_installed_cuda_python_answers_as_the_probe_expects() -> None:
     )
     assert {"cudaMemcpyHostToDevice", "cudaMemcpyDeviceToHost"} <= set(cudart.cudaMemcpyKind.__members__)
     assert isinstance(cudart.cudaStreamNonBlocking, int)
+    assert cudart.cudaDeviceScheduleBlockingSync == 4
     properties = cudart.cudaDeviceProp()
     assert (properties.major, properties.minor, properties.totalGlobalMem) == (0, 0, 0)
     assert isinstance(properties.name, bytes)

@@ -14,8 +14,17 @@ import pytest
 from fake_tensorrt import model_file
 
 from runtime.engines.tensorrt.plan import Profile
-from runtime.engines.tensorrt.plan_cache import MOST_PLANS, PlanCache, PlanKey, cache_folder
+from runtime.engines.tensorrt.plan_cache import (
+    MOST_PLANS,
+    KernelsKey,
+    PlanCache,
+    PlanKey,
+    cache_folder,
+    plan_cache,
+)
+from runtime.engines.tensorrt.probe import Gpu
 
+GPU = Gpu("Fake RTX", "600.01 (CUDA 13.0)", "8.9", 8 * 2**30)
 PROFILE = Profile((1, 1, 8, 8), (1, 1, 20, 20), (2, 1, 20, 20))
 KEY = PlanKey("0" * 64, "tensorrt_rtx", "1.7.0", "Fake RTX", "8.9", "600.01 (CUDA 13.0)", PROFILE, 1)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a user's folders by lists of rights")
@@ -33,6 +42,10 @@ def cache(tmp_path: Path, said: list[str]) -> PlanCache:
 
 def files(folder: Path, suffix: str = ".plan") -> list[Path]:
     return sorted(folder.glob(f"*{suffix}"))
+
+
+def about(plan: Path) -> Path:
+    return plan.with_name(f"{plan.name}.json")
 
 
 def test_second_start_loads_the_plan_of_the_first(machine: Any) -> None:
@@ -74,11 +87,9 @@ def test_plan_is_built_anew_for_another_model_or_profile(machine: Any) -> None:
         lambda plan: plan.write_bytes(plan.read_bytes()[:-5]),
         lambda plan: plan.write_bytes(plan.read_bytes().replace(b"stride", b"string")),
         lambda plan: plan.write_bytes(b""),
-        lambda plan: plan.with_suffix(".json").write_text("{"),
-        lambda plan: plan.with_suffix(".json").write_bytes(b"\xff\xfe"),
-        lambda plan: plan.with_suffix(".json").write_text(
-            plan.with_suffix(".json").read_text().replace("Fake RTX", "Other RTX")
-        ),
+        lambda plan: about(plan).write_text("{"),
+        lambda plan: about(plan).write_bytes(b"\xff\xfe"),
+        lambda plan: about(plan).write_text(about(plan).read_text().replace("Fake RTX", "Other RTX")),
     ],
     ids=["truncated", "altered", "empty", "no JSON", "no text", "another key"],
 )
@@ -104,10 +115,9 @@ def test_kept_plan_that_the_library_does_not_load_is_built_anew_once(machine: An
     """Its bytes are what was written, and still the library refuses: say, after an update that kept its version."""
     machine.open()
     (plan,) = files(machine.cache)
-    about = plan.with_suffix(".json")
     plan.write_bytes(b"of another build")
-    description = json.loads(about.read_text())
-    about.write_text(json.dumps(description | {"sha256": hashlib.sha256(b"of another build").hexdigest()}))
+    description = json.loads(about(plan).read_text())
+    about(plan).write_text(json.dumps(description | {"sha256": hashlib.sha256(b"of another build").hexdigest()}))
     machine.open()
     assert len(machine.trt.builds) == 2
     assert machine.said[1] == "tensorrt-fp16: the kept plan does not load and is built anew"
@@ -213,6 +223,7 @@ def test_least_recently_used_plans_go_first(cache: PlanCache, tmp_path: Path) ->
     folder = tmp_path / "plans"
     for age, key in enumerate(keys[:-1]):
         cache.write(key, b"plan %d" % age)
+        cache.write(KernelsKey(key, "0" * 64), b"kernels")
         os.utime(folder / key.name, (1e9 + age, 1e9 + age))
     stale, fresh = folder / "a.plan.tmp-00000000", folder / "b.plan.tmp-00000000"
     stale.touch()
@@ -224,7 +235,11 @@ def test_least_recently_used_plans_go_first(cache: PlanCache, tmp_path: Path) ->
     assert cache.read(keys[0]) == b"plan 0"
     assert cache.read(keys[1]) is None
     assert cache.read(keys[-1]) == b"new"
-    assert len(files(folder)) == len(files(folder, ".json")) == MOST_PLANS
+    assert len(files(folder)) == len(files(folder, ".plan.json")) == MOST_PLANS
+    # the new one has no kernels yet, and those of the plan that went went with it
+    assert len(files(folder, ".kernels")) == len(files(folder, ".kernels.json")) == MOST_PLANS - 1
+    assert cache.read(KernelsKey(keys[0], "0" * 64)) == b"kernels"
+    assert cache.read(KernelsKey(keys[0], "1" * 64)) is None
     assert not stale.exists()
     assert fresh.exists()
 
@@ -251,7 +266,25 @@ def test_user_without_a_home_builds_at_every_start(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("INFLAMAP_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setattr("pathlib.Path.home", nowhere)
-    cache = PlanCache(cache_folder(), said.append)
+    cache = plan_cache(GPU, said.append)
     cache.write(KEY, b"plan")
     assert cache.read(KEY) is None
-    assert "INFLAMAP_CACHE names one" in said[0]
+    (line,) = said
+    assert "INFLAMAP_CACHE names one" in line
+
+
+def test_plans_for_a_driver_that_is_not_known_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, said: list[str], tmp_path: Path
+) -> None:
+    """Another driver would look the same, and get this one's plan."""
+    monkeypatch.setenv("INFLAMAP_CACHE", str(tmp_path / "plans"))
+    known = plan_cache(GPU, said.append)
+    known.write(KEY, b"plan")
+    assert known.read(KEY) == b"plan"
+    assert said == []
+    unknown = plan_cache(replace(GPU, driver="unknown (CUDA 13.0)", driver_known=False), said.append)
+    assert unknown.read(KEY) is None
+    unknown.write(replace(KEY, driver="unknown (CUDA 13.0)"), b"plan")
+    assert len(files(tmp_path / "plans")) == 1
+    (line,) = said
+    assert "not known (unknown (CUDA 13.0))" in line

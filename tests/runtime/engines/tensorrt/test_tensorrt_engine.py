@@ -1,6 +1,5 @@
 """A plan on a (fake) GPU gives the very map of the whole batch, in whatever pieces it has to run."""
 
-import gc
 import threading
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
 from runtime.engines.tensorrt import engine as engine_module
 from runtime.engines.tensorrt import open_tensorrt
-from runtime.engines.tensorrt.engine import Seams
+from runtime.engines.tensorrt.loaded_plan import Seams
 from runtime.engines.tensorrt.pieces import pieces
 from runtime.engines.tensorrt.plan import Profile, profile_of
 from runtime.engines.tensorrt.plan_cache import PlanCache
@@ -117,14 +116,6 @@ def test_image_that_is_a_view_is_taken(machine: Any) -> None:
     np.testing.assert_array_equal(machine.open().run(images).probabilities, true_map(images, 8, 3)["probabilities"])
 
 
-def test_memory_is_given_back_with_the_engine(machine: Any) -> None:
-    engine = machine.open()
-    engine.run(images_of(1, 1, 20, 20))
-    del engine
-    gc.collect()
-    assert machine.memory.closed
-
-
 def test_runs_from_several_threads_take_turns(machine: Any) -> None:
     engine = machine.open()
     wrong: list[int] = []
@@ -187,6 +178,13 @@ def test_image_smaller_than_a_patch_is_refused(machine: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "line"),
     [
+        (
+            "Runtime",
+            "tensorrt_rtx 1.7.0 cannot start on Fake RTX; seen: CUDA initialization failure with error: 35; next",
+        ),
+        ("Runtime is None", "tensorrt_rtx 1.7.0 cannot start on Fake RTX; seen: Runtime is None failed"),
+        ("Builder", "tensorrt_rtx 1.7.0 cannot start; seen: CUDA initialization failure with error: 35; next: choose"),
+        ("Builder is None", "tensorrt_rtx 1.7.0 cannot start; seen: Builder is None failed"),
         ("build", "tensorrt_rtx 1.7.0 cannot build the model; seen: build failed as it was told to; next: choose"),
         ("load", "tensorrt_rtx 1.7.0 cannot load the plan it built for Fake RTX; seen: load failed"),
         ("context", "the GPU cannot hold the model's intermediate results; seen: context failed"),
@@ -199,6 +197,15 @@ def test_what_the_library_refuses_is_one_line_with_its_reason(machine: Any, call
     with pytest.raises(CheckFailed, match=line) as raised:
         machine.open().run(images_of(1, 1, 20, 20))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("earlier", "later"), [("build", "load"), ("load", "context"), ("address", "run")])
+def test_errors_of_a_call_that_succeeded_explain_no_later_failure(machine: Any, earlier: str, later: str) -> None:
+    machine.trt.grumbles.add(earlier)
+    machine.trt.fails.add(later)
+    with pytest.raises(CheckFailed, match=f"seen: {later} failed") as raised:
+        machine.open().run(images_of(1, 1, 20, 20))
+    assert raised.value.details == ()
 
 
 def test_run_after_a_failed_one_is_right_again(machine: Any) -> None:
@@ -249,6 +256,7 @@ def test_library_that_builds_for_what_it_finds_is_let(machine: Any) -> None:
     class Full(FakeTensorRT):
         __name__, __version__ = "tensorrt", "11.0"
         ComputeCapability = None
+        DynamicShapesKernelSpecializationStrategy = None
 
     trt = Full(machine.memory)
     seams = Seams(trt, machine.gpu, machine.memory, PlanCache(None, machine.said.append))
@@ -257,3 +265,6 @@ def test_library_that_builds_for_what_it_finds_is_let(machine: Any) -> None:
     )
     assert trt.builds[0]["capability"] is None
     assert "tensorrt" in engine.runs_on
+    images = images_of(1, 1, 20, 20)
+    np.testing.assert_array_equal(engine.run(images).unfamiliarity, true_map(images, 8, 3)["unfamiliarity"])
+    assert trt.compiled == []

@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -45,10 +46,16 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType | Excepti
     return found
 
 
+def library(name: str) -> ModuleType:
+    module = ModuleType(name)
+    module.Builder = object  # type: ignore[attr-defined]
+    return module
+
+
 def test_full_package_comes_first(installed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    installed["tensorrt_rtx"] = rtx = ModuleType("tensorrt_rtx")
+    installed["tensorrt_rtx"] = rtx = library("tensorrt_rtx")
     assert import_tensorrt() is rtx
-    installed["tensorrt"] = full = ModuleType("tensorrt")
+    installed["tensorrt"] = full = library("tensorrt")
     assert import_tensorrt() is full
     assert import_tensorrt("tensorrt_rtx") is rtx
     monkeypatch.setenv("INFLAMAP_TENSORRT", "tensorrt_rtx")
@@ -75,9 +82,28 @@ def test_missing_package_names_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     ids=["no libraries", "library missing", "library missing on Windows"],
 )
 def test_broken_package_is_not_passed_over_in_silence(installed: dict[str, Any], fault: Exception) -> None:
-    installed.update(tensorrt=fault, tensorrt_rtx=ModuleType("tensorrt_rtx"))
+    installed.update(tensorrt=fault, tensorrt_rtx=library("tensorrt_rtx"))
     with pytest.raises(EngineMissing, match=r"tensorrt is installed but .* or set INFLAMAP_TENSORRT=tensorrt_rtx"):
         import_tensorrt()
+
+
+def test_folder_that_bears_the_name_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python imports any folder on its path, such as one for plans in the working directory, as an empty package."""
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("INFLAMAP_TENSORRT", raising=False)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    try:
+        assert hasattr(import_tensorrt(), "Builder")
+        assert "tensorrt" in sys.modules
+    finally:
+        sys.modules.pop("tensorrt", None)
+
+
+def test_library_that_is_asked_for_and_is_only_a_folder_is_missing(installed: dict[str, Any]) -> None:
+    installed.update(tensorrt=ModuleType("tensorrt"), tensorrt_rtx=library("tensorrt_rtx"))
+    with pytest.raises(EngineMissing, match="TensorRT is not installed: no tensorrt; next"):
+        import_tensorrt("tensorrt")
 
 
 def test_choice_of_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
