@@ -42,9 +42,13 @@ def check_model(model: bytes, file: str) -> None:
             _refuse(file, f"operators of the domain {domain!r}", "ONNX's own")
         if version not in OPSETS:
             _refuse(file, f"operator set {version}", f"{OPSETS.start} to {OPSETS.stop - 1}")
+    # an engine may look for a plug-in by the name of an operator that ONNX does not have
+    known = max(opset.version for opset in found.opset_import) if found.opset_import else OPSETS.start
     for node in _nodes(found.graph):
         if node.domain not in DOMAINS:
             _refuse(file, f"operator {node.op_type} of the domain {node.domain!r}", "ONNX's own")
+        if not onnx.defs.has(node.op_type, known, ""):
+            _refuse(file, f"operator {node.op_type!r}", f"one that ONNX has in operator set {known}")
     for tensor in _tensors(found.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             where = {entry.key: entry.value for entry in tensor.external_data}.get("location", "an unnamed place")

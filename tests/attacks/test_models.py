@@ -116,7 +116,7 @@ def test_weights_in_another_file_hidden(hidden: str, forgery: Forgery, refusal: 
 
 
 def a_graph_of_lists(model: onnx.ModelProto) -> None:
-    node = model.graph.node.add(op_type="Odd", name="odd")
+    node = model.graph.node.add(op_type="Identity", name="odd")
     node.attribute.add(name="graphs", type=onnx.AttributeProto.GRAPHS).graphs.append(
         graph_of(helper.make_node("Run", [], ["x"], domain="evil.example"))
     )
@@ -130,6 +130,20 @@ FOREIGN: dict[str, tuple[Change, str]] = {
     "an operator of one engine alone": (
         lambda model: model.graph.node.append(helper.make_node("Gelu", ["image"], ["x"], domain="com.microsoft")),
         "operator Gelu of the domain 'com.microsoft'",
+    ),
+    "a plug-in that passes for ONNX's own": (
+        lambda model: model.graph.node.append(helper.make_node("EvilPlugin_TRT", ["image"], ["x"])),
+        "operator 'EvilPlugin_TRT'",
+    ),
+    "a plug-in in a branch": (
+        lambda model: model.graph.node.append(
+            if_node(graph_of(helper.make_node("EvilPlugin_TRT", ["image"], ["x"], domain="ai.onnx")))
+        ),
+        "operator 'EvilPlugin_TRT'",
+    ),
+    "an operator of a later set": (
+        lambda model: model.graph.node.append(helper.make_node("TensorScatter", ["image"], ["x"])),
+        "operator 'TensorScatter'; wanted: one that ONNX has in operator set 20",
     ),
     "an operator of its own domain in a branch": (
         lambda model: model.graph.node.append(
