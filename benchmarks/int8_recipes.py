@@ -1,4 +1,4 @@
-"""What ways of quantising cost in grades: calibrators, seven or eight bits, run exactly and by this machine's kernels.
+"""What ways of quantising cost in grades: equalised or not, calibrators, seven or eight bits, exactly and as run here.
 
     python -m benchmarks.int8_recipes RUN [--data DATA]
 
@@ -14,18 +14,29 @@ from pathlib import Path
 
 import onnx
 
+from export.equalise import equalise
 from export.exact_engine import ExactEngine
-from export.golden import answers
+from export.gates import GATE_PATCHES, gate_of
 from export.graph import feature_convolutions
 from export.onnx_graph import to_onnx
-from export.package import CALIBRATION_PATCHES, DEFAULT_STRIDE_PX, GATE_PATCHES, calibration_images
-from export.quantize import CALIBRATORS, PROCESSOR, TENSORRT, Recipe, calibrate, default_layers, quantize
+from export.package import CALIBRATION_PATCHES, DEFAULT_STRIDE_PX, calibration_images
+from export.quantize import (
+    CALIBRATORS,
+    PROCESSOR,
+    TENSORRT,
+    Recipe,
+    calibrate,
+    default_layers,
+    few_at_once,
+    quantize,
+)
 from export.run_files import read_run
-from export.run_images import mosaics, read_part
+from export.run_images import read_part
 from runtime.dense_map import Geometry
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import REFERENCE_ENGINE, default_threads
-from runtime.gate import Cells, GateSet, Verdict
+from runtime.gate import Verdict
+from runtime.gate_set import GateSet
 from runtime.gate_table import gate_table
 from runtime.quality import QualityLimits
 from trainer.network import load_network
@@ -47,32 +58,27 @@ def main() -> int:
     geometry = Geometry(network.config.patch_px, DEFAULT_STRIDE_PX, network.config.um_per_px)
     trained = read_part(run, chosen.data, geometry, "train", CALIBRATION_PATCHES)
     held_out = read_part(run, chosen.data, geometry, "test", GATE_PATCHES)
-    model = to_onnx(network, DEFAULT_STRIDE_PX)
-    probabilities, unfamiliarity = answers(network, DEFAULT_STRIDE_PX, held_out.patches[:, None])
-    gate = GateSet.of(
-        held_out.patches,
-        held_out.medians,
-        Cells(probabilities[:, :, 0, 0], unfamiliarity[:, 0, 0]),
-        mosaics(held_out.patches),
-        OnnxRuntimeEngine(model, name=REFERENCE_ENGINE, precision="fp32", threads=default_threads()),
-        geometry,
-        QualityLimits(),
-    )
-    graph, images = onnx.load_from_string(model), calibration_images(trained, ())
+    model, threads = to_onnx(network, DEFAULT_STRIDE_PX), default_threads()
+    reference = OnnxRuntimeEngine(model, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
+    gate = gate_of(held_out, network, reference, geometry, QualityLimits())
+    images = calibration_images(trained)
+    plain = onnx.load_from_string(model)
+    graphs = {"": equalise(plain, few_at_once(images)), "not equalised, ": plain}
     verdicts: dict[str, Verdict] = {}
-    for calibrator in CALIBRATORS:
-        ranges = calibrate(model, images, calibrator)
-        for label, recipe in RECIPES.items():
-            content = quantize(graph, ranges, recipe, default_layers(graph, recipe))
-            verdicts[f"{label}, {calibrator}"] = _exactly(content, gate)
-            # other calibrators saturate no more and no less
-            if recipe.file == PROCESSOR.file and calibrator == next(iter(CALIBRATORS)):
-                engine = OnnxRuntimeEngine(
-                    content, name="onnxruntime-int8", precision="int8", threads=default_threads()
-                )
-                verdicts[f"{label}, {calibrator}, kernels here"] = gate.judge(engine)
+    for label, graph in graphs.items():
+        for calibrator in CALIBRATORS if graph is not plain else list(CALIBRATORS)[:1]:
+            ranges = calibrate(graph.SerializeToString(), images, calibrator)
+            for recipe_label, recipe in RECIPES.items():
+                content = quantize(graph, ranges, recipe, default_layers(graph, recipe))
+                name = f"{label}{recipe_label}, {calibrator}"
+                verdicts[name] = _exactly(content, gate)
+                # other calibrators saturate no more and no less
+                if recipe.file == PROCESSOR.file and calibrator == next(iter(CALIBRATORS)):
+                    engine = OnnxRuntimeEngine(content, name="onnxruntime-int8", precision="int8", threads=threads)
+                    verdicts[f"{name}, kernels here"] = gate.judge(engine)
     print("\n".join(gate_table(verdicts)))
-    ranges = calibrate(model, images, next(iter(CALIBRATORS)))
+    graph = graphs[""]
+    ranges = calibrate(graph.SerializeToString(), images, next(iter(CALIBRATORS)))
     for layer in feature_convolutions(graph):
         alone = _exactly(quantize(graph, ranges, PROCESSOR, (layer,)), gate)
         print(f"{layer} alone in INT8: the expected grade shifts by {alone.patches.shift:.4f}")

@@ -27,13 +27,14 @@ def require_replaceable(out: Path) -> None:
     check_output_folder(out, [])
 
 
-def write_bundle(out: Path, files: Mapping[str, bytes], prove: Callable[[Bundle], None]) -> None:
+def write_bundle(out: Path, files: Mapping[str, bytes], prove: Callable[[Bundle], bytes]) -> None:
     """Write a folder beside `out`, open it as the service will, and rename it: no half or unproven bundle is ever seen.
 
     Args:
         out: its place; an earlier bundle there is replaced.
         files: contents by name, the manifest among them.
-        prove: opens its engines; what it raises leaves everything as it was.
+        prove: opens its engines, and gives the manifest anew, with what was found; what it raises leaves everything as
+            it was.
 
     Raises:
         InflamapError: the disk refuses, or what `prove` raises; an earlier bundle is left as it was.
@@ -41,22 +42,36 @@ def write_bundle(out: Path, files: Mapping[str, bytes], prove: Callable[[Bundle]
     with said_plainly(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{out.name}.tmp-", dir=out.parent))
-        earlier = temporary.with_name(f"{temporary.name}-earlier")
         try:
             for name, content in files.items():
                 (temporary / name).write_bytes(content)
             # mkdtemp makes it private to this user; the service may run as another
             temporary.chmod(0o755)
-            prove(open_bundle(temporary))
-            # moved and not removed: where a file of it is held open, it stays whole
-            if out.exists():
-                out.rename(earlier)
-            try:
-                temporary.rename(out)
-            except OSError:
-                if earlier.exists():
-                    earlier.rename(out)
-                raise
+            (temporary / MANIFEST_FILE).write_bytes(prove(open_bundle(temporary)))
+            _put(temporary, out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _put(new: Path, place: Path) -> None:
+    """Rename a folder to where another may be. That one is moved and not removed until the new one is in its place."""
+    earlier = new.with_name(f"{new.name}-earlier")
+    if place.exists():
+        place.rename(earlier)
+    try:
+        new.rename(place)
+    # an interrupt between the two is no reason to lose it either
+    except BaseException as error:
+        if earlier.exists():
+            _put_back(earlier, place, error)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _put_back(earlier: Path, place: Path, reason: BaseException) -> None:
+    try:
+        earlier.rename(place)
+    except OSError as error:
+        raise InflamapError(
+            f"{place}: the earlier bundle could not be put back", seen=error, next_step=f"rename {earlier} to {place}"
+        ) from reason

@@ -1,13 +1,32 @@
 """A new bundle's engines on the machine that exports it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from runtime.bundle import Bundle
 from runtime.engines.registry import MODEL_FILES, REFERENCE_ENGINE, open_engine
-from runtime.errors import CheckFailed, EngineMissing
-from runtime.gate import GateSet, Verdict
+from runtime.errors import CheckFailed, EngineMissing, one_line
+from runtime.gate import Verdict
+from runtime.gate_set import GateSet
 
 TENSORRT_ENGINES = "tensorrt-"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An engine that ran here.
+
+    Attributes:
+        verdict: of the gate.
+        runs_on: see `DeployedEngine.runs_on`.
+    """
+
+    verdict: Verdict
+    runs_on: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"runs_on": self.runs_on, "gate": self.verdict.to_json()}
 
 
 def require_tensorrt() -> None:
@@ -25,7 +44,7 @@ def require_tensorrt() -> None:
 
 def judge_engines(
     bundle: Bundle, names: Sequence[str], gate: GateSet, *, threads: int, say: Callable[[str], None]
-) -> dict[str, Verdict]:
+) -> dict[str, Judged]:
     """Open engines and hold each, with the kernels it has here, against the reference.
 
     A file that is right may still run wrong on this machine, which need not be the microscope's: that is said, and
@@ -39,24 +58,27 @@ def judge_engines(
         say: told which engines are not here, and which are not right here.
 
     Raises:
-        CheckFailed: the reference or TensorRT does not reproduce the golden frames.
+        InflamapError: the reference or TensorRT is not here, or not right.
     """
-    verdicts: dict[str, Verdict] = {}
+    found: dict[str, Judged] = {}
     missing: dict[str, list[str]] = {}
     for name in names:
         if MODEL_FILES[name] not in bundle.manifest.files:
             continue
+        needed = name == REFERENCE_ENGINE or name.startswith(TENSORRT_ENGINES)
         try:
             engine = open_engine(bundle, name, threads=threads, say=say)
+            found[name] = Judged(gate.judge(engine), engine.runs_on)
+            if misses := found[name].verdict.misses():
+                raise CheckFailed(f"{name} does not keep the grades on this machine", seen="; ".join(misses))
         except EngineMissing as error:
-            missing.setdefault(str(error), []).append(name)
-            continue
-        except CheckFailed as failed:
-            if name == REFERENCE_ENGINE or name.startswith(TENSORRT_ENGINES):
+            if needed:
                 raise
-            say(f"{name}: not to be used on this machine: {failed}")
-            continue
-        verdicts[name] = gate.judge(engine)
+            missing.setdefault(str(error), []).append(name)
+        except Exception as error:  # engines' own exceptions share no public base class
+            if needed:
+                raise
+            say(f"{name}: not to be used on this machine: {one_line(str(error))}")
     for reason, engines in missing.items():
         say(f"{', '.join(engines)}: not tried here: {reason}")
-    return verdicts
+    return found

@@ -9,10 +9,12 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import TensorsData
 
+from export.equalise import equalise
 from export.exact_engine import ExactEngine
 from export.graph import feature_convolutions
-from export.quantize import CALIBRATORS, Recipe, calibrate, default_layers, quantize, share_of
-from runtime.gate import INT8_SHARE, GateSet, Verdict
+from export.quantize import CALIBRATORS, Recipe, calibrate, default_layers, few_at_once, quantize, share_of
+from runtime.gate import INT8_SHARE, Verdict
+from runtime.gate_set import GateSet
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Attempt:
     Attributes:
         calibrator: one of `CALIBRATORS`.
         in_float: names of the feature convolutions that stay in float.
-        verdict: of the gate, on the file run exactly.
+        verdict: on the file run exactly, of the gate that is chosen by.
     """
 
     calibrator: str
@@ -62,25 +64,22 @@ class Int8Search:
         *,
         threads: int,
         say: Callable[[str], None],
-        calibrators: tuple[str, ...] = tuple(CALIBRATORS),
     ) -> None:
         """Prepare.
 
         Args:
             model: the float graph.
             images: calibration batches, uint8 [N, 1, H, W] each.
-            gate: what is held against the reference.
+            gate: what attempts are held against the reference on; not what the chosen one is judged on in the end.
             threads: cores to use at most.
             say: told what is tried.
-            calibrators: those to try, in order.
         """
-        self._graph = onnx.load_from_string(model)
+        self._graph = equalise(onnx.load_from_string(model), few_at_once(images))
         self._gate, self._threads, self._say = gate, threads, say
-        self._calibrators = calibrators
 
         @cache
         def ranges(calibrator: str) -> TensorsData:
-            return calibrate(model, images, calibrator)
+            return calibrate(self._graph.SerializeToString(), images, calibrator)
 
         self._ranges = ranges
 
@@ -88,7 +87,7 @@ class Int8Search:
         """Try calibrators, then keep ever more layers in float, until the gate is content."""
         layers = default_layers(self._graph, recipe)
         attempts: list[Attempt] = []
-        for calibrator in self._calibrators:
+        for calibrator in CALIBRATORS:
             model = self._try(recipe, calibrator, layers, attempts)
             if attempts[-1].verdict.passed:
                 return Quantized(recipe.file, model, tuple(attempts), {})

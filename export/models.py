@@ -11,9 +11,10 @@ import onnx
 from export.exact_engine import ExactEngine
 from export.graph import to_half
 from export.int8_search import Int8Search, Quantized
-from export.quantize import CALIBRATORS, PROCESSOR, TENSORRT
+from export.quantize import PROCESSOR, TENSORRT
 from runtime.bundle_files import FP16_TENSORRT_MODEL, FP32_MODEL
-from runtime.gate import GateSet, Verdict
+from runtime.gate import Verdict
+from runtime.gate_set import GateSet
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ModelFile:
         name: of the file.
         engine: runs the file exactly.
         content: its bytes.
-        verdict: of the gate.
+        verdict: of the gate, on what nothing was chosen by.
         made: how it was quantised, for the manifest; empty where it was not.
     """
 
@@ -55,45 +56,40 @@ class Models:
 def make_models(
     graph: bytes,
     calibration: list[npt.NDArray[np.uint8]],
-    gate: GateSet,
+    choosing: GateSet,
+    judging: GateSet,
     *,
     threads: int,
     say: Callable[[str], None],
-    calibrators: tuple[str, ...] = tuple(CALIBRATORS),
 ) -> Models:
     """The float graph itself, its half-precision and its two eight-bit versions.
 
     Args:
         graph: what `to_onnx` gave.
         calibration: batches of images to take the ranges from, uint8 [N, 1, H, W] each.
-        gate: what each is held against the reference on.
+        choosing: what calibrators and layers are chosen by.
+        judging: what each file is held against the reference on, once; nothing is chosen by it.
         threads: cores to use at most.
         say: told what is done and what missed.
-        calibrators: those that may be tried, in order.
     """
+
+    def judged(name: str, precision: str, content: bytes, made: dict[str, Any]) -> ModelFile:
+        engine = ExactEngine(content, name=name, precision=precision, threads=threads)
+        return ModelFile(name, engine, content, judging.judge(engine), made)
+
     half = bytes(to_half(onnx.load_from_string(graph)).SerializeToString())
-    made = [
-        _file(name, precision, content, gate, threads)
-        for name, precision, content in ((FP32_MODEL, "fp32", graph), (FP16_TENSORRT_MODEL, "fp16", half))
-    ]
-    missed = {file.name: file.verdict for file in made if not file.verdict.passed}
-    files = [file for file in made if file.verdict.passed]
-    search = Int8Search(graph, calibration, gate, threads=threads, say=say, calibrators=calibrators)
+    files = [judged(FP32_MODEL, "fp32", graph, {}), judged(FP16_TENSORRT_MODEL, "fp16", half, {})]
+    missed: dict[str, Verdict] = {}
+    search = Int8Search(graph, calibration, choosing, threads=threads, say=say)
     for recipe in (PROCESSOR, TENSORRT):
         say(f"quantising {recipe.file}")
         found = search.find(recipe)
-        verdict = found.attempts[-1].verdict
         if found.model is None:
-            missed[found.file] = verdict
+            missed[found.file] = found.attempts[-1].verdict
         else:
-            engine = ExactEngine(found.model, name=found.file, precision="int8", threads=threads)
-            files.append(ModelFile(found.file, engine, found.model, verdict, _made(found)))
-    return Models(tuple(files), missed)
-
-
-def _file(name: str, precision: str, content: bytes, gate: GateSet, threads: int) -> ModelFile:
-    engine = ExactEngine(content, name=name, precision=precision, threads=threads)
-    return ModelFile(name, engine, content, gate.judge(engine), {})
+            files.append(judged(found.file, "int8", found.model, _made(found)))
+    missed |= {file.name: file.verdict for file in files if not file.verdict.passed}
+    return Models(tuple(file for file in files if file.verdict.passed), missed)
 
 
 def _made(found: Quantized) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +14,35 @@ import onnx
 import onnxruntime
 
 from export.bundle_folder import require_replaceable, write_bundle
-from export.engines import TENSORRT_ENGINES, judge_engines, require_tensorrt
-from export.golden import answers, golden_frames, golden_images, tolerances
+from export.engines import TENSORRT_ENGINES, Judged, judge_engines, require_tensorrt
+from export.gates import GATE_PATCHES, gate_of, gate_patches
+from export.golden import answers, golden_images, tolerances
 from export.models import Models, make_models
 from export.onnx_graph import Parity, check_parity, to_onnx
 from export.run_files import Run, read_run
-from export.run_images import PartImages, mosaics, read_frames, read_part, rows_of
+from export.run_images import PartImages, in_orientations, read_part, rows_of
 from export.scale_range import measure_scale_range
 from runtime.bundle import Bundle, abbreviate
-from runtime.bundle_arrays import GatePatches
+from runtime.bundle_arrays import GoldenFrames
 from runtime.bundle_files import FP32_MODEL, GATE_FILE, GOLDEN_FILE, MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import ENGINE_NAMES, REFERENCE_ENGINE, default_threads
 from runtime.errors import CheckFailed, InflamapError
-from runtime.gate import Cells, GateSet
 from runtime.gate_table import gate_table
+from runtime.machine import this_machine
 from runtime.manifest import FORMAT, facts_of
 from runtime.quality import QUALITY_VERSION, QualityLimits
 from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, TextureNetwork, load_network
 
 # recorded in every bundle; raise it when export writes another graph or measures another way
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 DEFAULT_STRIDE_PX = 16
-# parity and scale are measured on patches that were chosen by, ranges are taken from patches that were trained on
-MEASURED_PATCHES, CALIBRATION_PATCHES = 300, 400
-# fewer training patches than this are shown in several orientations, of which skin has none
-LEAST_CALIBRATION_PATCHES = 300
-# the gate's patches travel in the bundle: some megabytes
-GATE_PATCHES = 400
+# ranges are taken from patches that were trained on
+CALIBRATION_PATCHES = 400
+# fewer than these are shown in several orientations
+LEAST_CALIBRATION_IMAGES = 300
 
 
 def export_bundle(
@@ -84,14 +83,11 @@ def export_bundle(
     config = network.config
     if stride_px <= 0 or stride_px % config.total_stride:
         raise InflamapError("--stride", seen=stride_px, wanted=f"a positive multiple of {config.total_stride} px")
-    geometry, limits, threads = (
-        Geometry(config.patch_px, stride_px, config.um_per_px),
-        QualityLimits(),
-        default_threads(),
-    )
-    measured = read_part(run, data, geometry, "val", MEASURED_PATCHES)
+    geometry = Geometry(config.patch_px, stride_px, config.um_per_px)
+    limits, threads = QualityLimits(), default_threads()
+    measured = read_part(run, data, geometry, "val", GATE_PATCHES)
     trained = read_part(run, data, geometry, "train", CALIBRATION_PATCHES)
-    held_out = read_part(run, data, geometry, "test" if rows_of(run, "test") else "val", GATE_PATCHES)
+    held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else measured
 
     graph = to_onnx(network, stride_px)
     images = golden_images(measured.patches)
@@ -104,26 +100,15 @@ def export_bundle(
     um_per_px_range, shifts = measure_scale_range(measured.patches[:, None], reference, geometry)
     say(f"scores hold from {um_per_px_range[0]:.2f} to {um_per_px_range[1]:.2f} µm/px")
 
-    gate_patches = _gate_patches(network, stride_px, held_out)
-    frames = read_frames(run, data, geometry, held_out.part)
-    gate = GateSet.of(
-        gate_patches.patches,
-        gate_patches.medians,
-        Cells(gate_patches.probabilities, gate_patches.unfamiliarity),
-        frames or mosaics(held_out.patches),
-        reference,
-        geometry,
-        limits,
-    )
-    calibration = calibration_images(trained, read_frames(run, data, geometry, "train"))
-    models = make_models(graph, calibration, gate, threads=threads, say=say)
-    if FP32_MODEL in models.missed:
-        raise CheckFailed(
-            f"{FP32_MODEL} does not grade as the trained network does",
-            seen="; ".join(models.missed[FP32_MODEL].misses()),
-            next_step="report the versions of torch, onnx and onnxruntime",
-        )
+    # nothing is chosen by what was held out; where nothing was, there is but one part
+    choosing = gate_of(measured, network, reference, geometry, limits)
+    judging = choosing if held_out is measured else gate_of(held_out, network, reference, geometry, limits)
+    calibration = calibration_images(trained)
+    models = make_models(graph, calibration, choosing, judging, threads=threads, say=say)
+    _require_reference(models)
 
+    golden = GoldenFrames(images, *answers(network, stride_px, images))
+    allowed = {file.name: tolerances(file.engine, golden, limits.unfamiliar) for file in models.files}
     document: dict[str, Any] = {
         "format": FORMAT,
         "name": name or run_folder.resolve().name,
@@ -134,70 +119,71 @@ def export_bundle(
         "um_per_px_range": list(um_per_px_range),
         "training": _training(run),
         "quality": asdict(limits),
-        "gate": {"file": GATE_FILE, "part": held_out.part},
-        "synthetic": run.document["data"]["synthetic"],
-    }
-    golden = golden_frames(network, stride_px, images, facts_of(document))
-    allowed = {file.name: tolerances(file.engine, golden) for file in models.files}
-    files = {
-        **{file.name: file.content for file in models.files},
-        GOLDEN_FILE: golden.to_bytes(),
-        GATE_FILE: gate_patches.to_bytes(),
-        TRAINING_PATCHES_FILE: "".join(f"{abbreviate(sha256)}\n" for sha256 in run.trained_on()).encode(),
-    }
-    document |= {
-        "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
         "golden": {
             "file": GOLDEN_FILE,
             "tolerance": {file: probability for file, (probability, _) in allowed.items()},
             "unfamiliarity_tolerance": {file: unfamiliarity for file, (_, unfamiliarity) in allowed.items()},
         },
-        "metrics": {
-            **_file_metrics(models, parity, len(measured.patches)),
-            "scale": {"mean_abs_shift_grades": shifts, "patches": len(measured.patches)},
-            "calibration": {
-                "part": trained.part,
-                "patches": len(trained.patches),
-                "images": sum(map(len, calibration)),
-            },
-            "gate": {
-                "part": held_out.part,
-                "patches": len(held_out.patches),
-                "frames": len(gate.frames),
-                "frames_are": "images of the part" if frames else "mosaics of the part's patches",
-            },
+        "gate": {"file": GATE_FILE, "part": held_out.part},
+        "synthetic": run.document["data"]["synthetic"],
+    }
+    files = {
+        **{file.name: file.content for file in models.files},
+        GOLDEN_FILE: replace(golden, facts=facts_of(document)).to_bytes(),
+        GATE_FILE: gate_patches(judging).to_bytes(),
+        TRAINING_PATCHES_FILE: "".join(f"{abbreviate(sha256)}\n" for sha256 in run.trained_on()).encode(),
+    }
+    document["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    document["metrics"] = {
+        **_file_metrics(models, parity, len(measured.patches)),
+        "scale": {"mean_abs_shift_grades": shifts, "patches": len(measured.patches)},
+        "calibration": {
+            "part": trained.part,
+            "patches": len(trained.patches),
+            "images": sum(map(len, calibration)),
+        },
+        "gate": {
+            "part": held_out.part,
+            "chosen_by": measured.part,
+            "patches": len(held_out.patches),
+            "images": len(judging.patches),
+            "frames": len(judging.frames),
+            "frames_are": "mosaics of the part's patches" if judging.mosaics else "images of the part",
         },
     }
-    verdicts = models.verdicts()
-    engines = [name for name in ENGINE_NAMES if tensorrt or not name.startswith(TENSORRT_ENGINES)]
+    names = [name for name in ENGINE_NAMES if tensorrt or not name.startswith(TENSORRT_ENGINES)]
+    judged: dict[str, Judged] = {}
 
-    def prove(bundle: Bundle) -> None:
-        verdicts.update(judge_engines(bundle, engines, gate, threads=threads, say=say))
+    def prove(bundle: Bundle) -> bytes:
+        judged.update(judge_engines(bundle, names, judging, threads=threads, say=say))
+        document["metrics"]["engines"] = _engine_metrics(judged)
+        return _as_json(document)
 
-    write_bundle(out, {**files, MANIFEST_FILE: (json.dumps(document, indent=2) + "\n").encode()}, prove)
-    for line in gate_table(verdicts):
+    write_bundle(out, {**files, MANIFEST_FILE: _as_json(document)}, prove)
+    for line in gate_table(models.verdicts() | {name: found.verdict for name, found in judged.items()}):
         say(line)
+    if (shown := sum(map(len, calibration))) < LEAST_CALIBRATION_IMAGES:
+        say(f"calibrated on {shown} images, {LEAST_CALIBRATION_IMAGES} are wanted: the training part holds no more")
     _require_all(models, out)
 
 
-def calibration_images(trained: PartImages, frames: tuple[npt.NDArray[np.uint8], ...]) -> list[npt.NDArray[np.uint8]]:
+def calibration_images(trained: PartImages) -> list[npt.NDArray[np.uint8]]:
     """Batches to take the ranges from: the patches, in as many orientations as make up for few, and each frame.
 
     Returns:
         uint8 [N, 1, H, W] each.
     """
-    patches = trained.patches
-    turned = [
-        np.rot90(mirrored, quarters, (1, 2)) for mirrored in (patches, patches[:, :, ::-1]) for quarters in range(4)
-    ]
-    wanted = -(-LEAST_CALIBRATION_PATCHES // len(patches))
-    shown = np.concatenate(turned[: max(1, wanted)])
-    return [np.ascontiguousarray(shown[:, None]), *(np.ascontiguousarray(frame[None, None]) for frame in frames)]
+    shown = in_orientations(trained.patches, LEAST_CALIBRATION_IMAGES)
+    return [shown[:, None], *(np.ascontiguousarray(frame[None, None]) for frame in trained.frames)]
 
 
-def _gate_patches(network: TextureNetwork, stride_px: int, held_out: PartImages) -> GatePatches:
-    probabilities, unfamiliarity = answers(network, stride_px, held_out.patches[:, None])
-    return GatePatches(held_out.patches, held_out.medians, probabilities[:, :, 0, 0], unfamiliarity[:, 0, 0])
+def _require_reference(models: Models) -> None:
+    if FP32_MODEL in models.missed:
+        raise CheckFailed(
+            f"{FP32_MODEL} does not grade as the trained network does",
+            seen="; ".join(models.missed[FP32_MODEL].misses()),
+            next_step="report the versions of torch, onnx and onnxruntime",
+        )
 
 
 def _require_all(models: Models, out: Path) -> None:
@@ -214,6 +200,15 @@ def _file_metrics(models: Models, parity: Parity, patches: int) -> dict[str, dic
     found = {file.name: {"gate": file.verdict.to_json(), **file.made} for file in models.files}
     found[FP32_MODEL] |= {"parity": asdict(parity), "parity_patches": patches}
     return found
+
+
+def _engine_metrics(judged: dict[str, Judged]) -> dict[str, Any]:
+    """What the engines did on the machine that exported, which need not be the microscope's."""
+    return {"machine": asdict(this_machine()), **{name: found.to_json() for name, found in judged.items()}}
+
+
+def _as_json(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def _load(run_folder: Path) -> TextureNetwork:

@@ -108,13 +108,19 @@ def calibrate(model: bytes, images: list[npt.NDArray[np.uint8]], calibrator: str
             extra_options=options,
             providers=["CPUExecutionProvider"],
         )
-        for batch in images:
-            for start in range(0, len(batch), IMAGES_AT_ONCE):
-                found.collect_data(_OneBatch(batch[start : start + IMAGES_AT_ONCE]))
+        for batch in few_at_once(images):
+            found.collect_data(_OneBatch(batch))
         ranges = found.compute_data()
         # Windows removes no file that a session holds open
         del found
     return ranges
+
+
+def few_at_once(images: list[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+    """Batches uint8 [N, 1, H, W] cut so that all values of the graph for one of them fit in memory."""
+    for batch in images:
+        for start in range(0, len(batch), IMAGES_AT_ONCE):
+            yield batch[start : start + IMAGES_AT_ONCE]
 
 
 def default_layers(model: onnx.ModelProto, recipe: Recipe) -> tuple[str, ...]:

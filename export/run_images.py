@@ -10,14 +10,11 @@ import numpy.typing as npt
 from export.run_files import SPLIT_FILE, Run
 from runtime.dense_map import Geometry
 from runtime.errors import DataError, InflamapError
-from runtime.images.patch import middle, read_patch, read_patch_source
+from runtime.gate_set import FRAME_PATCHES, MOST_FRAMES
+from runtime.images.patch import PatchPixels, PatchSource, middle, read_patch_source
 
-# an image of so many patches a side is taken for a frame: it holds cells that no patch of its own stands for
-FRAME_PATCHES = 2
-# a frame of the microscope's size holds thousands of cells
-MOST_FRAMES = 4
-# of a mosaic that stands for a frame: the microscope's frames have 1000 px
-MOSAIC_PX = 1000
+# quarter turns of a patch and of its mirror image
+ORIENTATIONS = 8
 
 
 @dataclass(frozen=True)
@@ -28,22 +25,25 @@ class PartImages:
         part: `train`, `val` or `test`.
         patches: uint8 [N, P, P]; of a larger image its middle.
         medians: int64 [N], the raters' median grades.
+        frames: uint8 [H, W] each, at most `MOST_FRAMES` whole images of at least `FRAME_PATCHES` patches a side, of
+            which no patch is in another part; none where the data set holds patches alone.
     """
 
     part: str
     patches: npt.NDArray[np.uint8]
     medians: npt.NDArray[np.int64]
+    frames: tuple[npt.NDArray[np.uint8], ...] = ()
 
 
 def read_part(run: Run, data: Path | None, geometry: Geometry, part: str, most: int) -> PartImages:
-    """Patches of a part, evenly over it, each the very one that the run knew.
+    """Images of a part, evenly over it, each the very one that the run knew.
 
     Args:
         run: the run.
         data: the data set's folder now; where it was at training when None.
         geometry: of the network.
         part: `train`, `val` or `test`.
-        most: how many will do.
+        most: how many patches will do.
 
     Raises:
         DataError: the part is empty, the data set is not there any more, or files of it are not, or not the same.
@@ -62,63 +62,25 @@ def read_part(run: Run, data: Path | None, geometry: Geometry, part: str, most: 
         medians = np.array([int(row["grade"]) for row in chosen])
     except ValueError as error:
         raise DataError(f"{SPLIT_FILE} of the run: no grade", seen=error, next_step="train again") from error
-    return PartImages(part, np.stack([_read(folder, row, geometry) for row in chosen]), medians)
+    patches = [middle(_read(folder, row, geometry)[1].pixels, geometry.patch_px) for row in chosen]
+    return PartImages(part, np.stack(patches), medians, _read_frames(run, folder, geometry, part))
 
 
-def read_frames(run: Run, data: Path | None, geometry: Geometry, part: str) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Whole images of a part that are larger than `FRAME_PATCHES` patches a side, and of which no patch is elsewhere.
-
-    Args:
-        run: the run.
-        data: the data set's folder now; where it was at training when None.
-        geometry: of the network.
-        part: `train`, `val` or `test`.
-
-    Returns:
-        `MOST_FRAMES` at most, uint8 [H, W] each, at the model's scale; none where the data set holds patches alone.
-
-    Raises:
-        DataError: a file is not there any more.
-    """
-    folder = data_folder(run, data)
-    elsewhere = {row["path"] for row in run.rows if row["split"] != part}
-    first = {row["path"]: row for row in reversed(rows_of(run, part)) if row["path"] not in elsewhere}
-    found = []
-    # a data set holds frames or patches; where some images do not do, it holds patches
-    for path, row in sorted(first.items())[: 2 * MOST_FRAMES]:
-        try:
-            source = read_patch_source(
-                folder / path, um_per_px=float(row["um_per_px"]), model_um_per_px=geometry.um_per_px
-            )
-        except (InflamapError, ValueError) as error:
-            raise DataError(f"calibration: {error}", next_step="give --calibration DATA") from error
-        if min(source.pixels.shape) >= FRAME_PATCHES * geometry.patch_px:
-            found.append(source.pixels)
-    return tuple(found[:MOST_FRAMES])
-
-
-def mosaics(patches: npt.NDArray[np.uint8], most: int = MOST_FRAMES) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Frames of the microscope's size laid of patches side by side, for data that holds no frames.
+def in_orientations(patches: npt.NDArray[np.uint8], wanted: int) -> npt.NDArray[np.uint8]:
+    """Few patches as more: turned and mirrored, of which skin knows no right one.
 
     Args:
-        patches: uint8 [N, P, P]; taken in turn, and again from the first where they are too few for one frame.
-        most: number of frames at most.
+        patches: uint8 [N, P, P].
+        wanted: how many will do.
 
     Returns:
-        uint8 [n P, n P] each, with n P as near to `MOSAIC_PX` as whole patches allow, and n at least 2.
+        uint8 [M, P, P], the patches themselves first; M is `wanted` where N is less, or 8 N where that is less still.
     """
-    side = max(FRAME_PATCHES, MOSAIC_PX // patches.shape[1])
-    count = min(most, max(1, len(patches) // side**2))
-    return tuple(
-        _laid(patches, np.arange(frame * side**2, (frame + 1) * side**2) % len(patches), side) for frame in range(count)
-    )
-
-
-def _laid(patches: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.uint8]:
-    pixels = patches.shape[1]
-    grid = patches[rows].reshape(side, side, pixels, pixels)
-    laid: npt.NDArray[np.uint8] = grid.transpose(0, 2, 1, 3).reshape(side * pixels, side * pixels)
-    return laid
+    turned = [
+        np.rot90(mirrored, quarters, (1, 2)) for mirrored in (patches, patches[:, :, ::-1]) for quarters in range(4)
+    ]
+    needed = min(ORIENTATIONS, -(-wanted // len(patches)))
+    return np.ascontiguousarray(np.concatenate(turned[:needed])[: max(wanted, len(patches))])
 
 
 def data_folder(run: Run, data: Path | None) -> Path:
@@ -140,15 +102,22 @@ def rows_of(run: Run, part: str) -> Sequence[dict[str, str]]:
     return [row for row in run.rows if row["split"] == part]
 
 
-def _read(folder: Path, row: dict[str, str], geometry: Geometry) -> npt.NDArray[np.uint8]:
+def _read_frames(run: Run, folder: Path, geometry: Geometry, part: str) -> tuple[npt.NDArray[np.uint8], ...]:
+    elsewhere = {row["path"] for row in run.rows if row["split"] != part}
+    first = {row["path"]: row for row in reversed(rows_of(run, part)) if row["path"] not in elsewhere}
+    # a data set holds frames or patches; where some images do not do, it holds patches
+    rows = [row for _path, row in sorted(first.items())[: 2 * MOST_FRAMES]]
+    images = [_read(folder, row, geometry)[0].pixels for row in rows]
+    return tuple(pixels for pixels in images if min(pixels.shape) >= FRAME_PATCHES * geometry.patch_px)[:MOST_FRAMES]
+
+
+def _read(folder: Path, row: dict[str, str], geometry: Geometry) -> tuple[PatchSource, PatchPixels]:
+    """A row's file and its patch. The hash that is compared is made of all pixels of the file, and the place in it."""
     try:
-        patch = read_patch(
-            folder / row["path"],
-            corner=(int(row["x"]), int(row["y"])) if row["x"] else None,
-            um_per_px=float(row["um_per_px"]),
-            patch_px=geometry.patch_px,
-            model_um_per_px=geometry.um_per_px,
+        source = read_patch_source(
+            folder / row["path"], um_per_px=float(row["um_per_px"]), model_um_per_px=geometry.um_per_px
         )
+        patch = source.patch((int(row["x"]), int(row["y"])) if row["x"] else None, geometry.patch_px)
     except (InflamapError, ValueError) as error:
         raise DataError(f"calibration: {error}", next_step="give --calibration DATA") from error
     if patch.sha256 != row["sha256"]:
@@ -158,4 +127,4 @@ def _read(folder: Path, row: dict[str, str], geometry: Geometry) -> npt.NDArray[
             wanted=row["sha256"][:16],
             next_step="give the run's own data set as --calibration DATA",
         )
-    return middle(patch.pixels, geometry.patch_px)
+    return source, patch

@@ -37,6 +37,7 @@ class Acceptance(msgspec.Struct, frozen=True):
         runs_on: `DeployedEngine.runs_on` at that time.
         threads: cores it might use at most.
         budget_ms: milliseconds a frame that it kept.
+        frames: what was timed: `synthetic` or `images`.
         figures: what was measured: `p50_ms`, `p95_ms`, `p99_ms` of a frame, `frames_per_second`.
         version: of inflamap.
         accepted: when, UTC.
@@ -48,6 +49,7 @@ class Acceptance(msgspec.Struct, frozen=True):
     runs_on: dict[str, str]
     threads: int
     budget_ms: float
+    frames: str
     figures: dict[str, float]
     version: str
     accepted: datetime
@@ -124,13 +126,7 @@ def accept(bundle: Bundle, acceptance: Acceptance, say: Callable[[str], None]) -
 
 def bundle_identity(bundle: Bundle) -> str:
     """A sha256 over what the bundle's scores and speed depend on: its files, what they mean, what is tolerated."""
-    manifest = bundle.manifest
-    document = {
-        "facts": json.loads(bundle.facts),
-        "files": manifest.files,
-        "tolerance": manifest.golden.tolerance,
-        "unfamiliarity_tolerance": manifest.golden.unfamiliarity_tolerance,
-    }
+    document = {"facts": json.loads(bundle.facts), "files": bundle.manifest.files}
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ class Bundle:
 
     folder: Path
     manifest: "Manifest"
-    # what the manifest says of the scores' meaning, see `runtime.manifest.facts_of`
+    # what the manifest says of the scores and their tolerance, see `runtime.manifest.facts_of`
     facts: str
 
     @property

@@ -1,18 +1,17 @@
 """Does an engine keep the grades? Its answers against the reference's, patch by patch, on held-out patches and frames.
 
-The reference is the trained network in FP32. A grade may change only where the reference itself could hardly decide.
+The reference is the trained network in FP32. A grade may change only where the reference itself could hardly decide,
+and what it takes for no skin at all has to stay withheld. `runtime.gate_set` is what is compared on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.dense_map import Geometry, InflammationMap, dense_map
-from runtime.engines import DeployedEngine, Engine
-from runtime.quality import QualityLimits, check_quality
+from runtime.dense_map import InflammationMap
 
 UNCHANGED = 0.98
 CHANGED_MARGIN = 0.1
@@ -62,7 +61,7 @@ class GateFigures:
         shift: mean absolute difference of the expected grade, in grades.
         kappa: quadratic-weighted kappa between the two's grades; None where the reference gives but one grade.
         accuracy_loss: the reference's accuracy less the model's, against the raters' median; None without raters.
-        withholding_changed: share that one of the two takes for familiar and the other does not.
+        withholding_changed: see the function.
     """
 
     cells: int
@@ -113,30 +112,51 @@ class GateFigures:
 
 
 @dataclass(frozen=True)
+class Strangers:
+    """Patches that are no skin at all, by the reference's clear word.
+
+    Attributes:
+        patches: how many there are.
+        shown: how many of them a model takes for familiar.
+    """
+
+    patches: int
+    shown: int
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """Whether a model keeps the grades.
+    """Whether a model keeps the grades, and what has none.
 
     Attributes:
         patches: on held-out patches.
-        frames: on the cells of whole frames that the reference would show; None where it shows none.
+        frames: on the cells of whole frames that the reference would show; `withholding_changed` is over all cells
+            that are fit to be seen. None where the reference shows none: nothing is proved then.
+        strangers: on patches that must be withheld.
         int8_share: share of the multiply-accumulates that run in INT8; None where none are asked to.
     """
 
     patches: GateFigures
     frames: GateFigures | None
+    strangers: Strangers
     int8_share: float | None
 
     def misses(self) -> tuple[str, ...]:
         """Everything that is not kept."""
-        return (
-            *(f"patches: {miss}" for miss in self.patches.misses()),
-            *(f"frames: {miss}" for miss in (self.frames.misses() if self.frames else ())),
-            *(
-                (f"{self.int8_share:.3f} of the multiply-accumulates run in INT8, wanted {INT8_SHARE}",)
-                if self.int8_share is not None and not self.int8_share >= INT8_SHARE
-                else ()
-            ),
-        )
+        return tuple(self._misses())
+
+    def _misses(self) -> Iterator[str]:
+        for miss in self.patches.misses():
+            yield f"patches: {miss}"
+        if self.frames is None:
+            yield "frames: no cell to judge by"
+        else:
+            for miss in self.frames.misses():
+                yield f"frames: {miss}"
+        if self.strangers.shown:
+            yield f"{self.strangers.shown} of {self.strangers.patches} patches that are no skin are shown, wanted none"
+        if self.int8_share is not None and not self.int8_share >= INT8_SHARE:
+            yield f"{self.int8_share:.3f} of the multiply-accumulates run in INT8, wanted {INT8_SHARE}"
 
     @property
     def passed(self) -> bool:
@@ -148,72 +168,9 @@ class Verdict:
             "misses": list(self.misses()),
             "patches": self.patches.to_json(),
             "frames": self.frames.to_json() if self.frames else None,
+            "strangers": asdict(self.strangers),
             "int8_share": None if self.int8_share is None else round(self.int8_share, 4),
         }
-
-
-@dataclass(frozen=True)
-class GateSet:
-    """What engines are held against the reference on.
-
-    Attributes:
-        patches: uint8 [n, P, P], held out of the training, at the model's scale.
-        medians: int64 [n], the raters' median grade of each; None where nobody scored them.
-        on_patches: the reference's answers for them, a cell a patch.
-        frames: uint8 [H, W] each, at the model's scale.
-        on_frames: the reference's answers for all their cells, one frame after another.
-        shown: bool, one a cell of the frames: those that the reference's result would show.
-        geometry: the model's.
-        unfamiliar: the unfamiliarity above which a cell is withheld.
-    """
-
-    patches: npt.NDArray[np.uint8]
-    medians: npt.NDArray[np.int64] | None
-    on_patches: Cells
-    frames: tuple[npt.NDArray[np.uint8], ...]
-    on_frames: Cells | None
-    shown: npt.NDArray[np.bool_]
-    geometry: Geometry
-    unfamiliar: float
-
-    @staticmethod
-    def of(
-        patches: npt.NDArray[np.uint8],
-        medians: npt.NDArray[np.int64] | None,
-        on_patches: Cells,
-        frames: Sequence[npt.NDArray[np.uint8]],
-        reference: Engine,
-        geometry: Geometry,
-        limits: QualityLimits,
-    ) -> "GateSet":
-        """Take the reference's answers on the frames; those on the patches are known from the export."""
-        maps = [dense_map(frame, reference, geometry) for frame in frames]
-        valid = [check_quality(frame, found, limits).valid for frame, found in zip(frames, maps, strict=True)]
-        return GateSet(
-            patches,
-            medians,
-            on_patches,
-            tuple(frames),
-            Cells.of(maps) if maps else None,
-            np.concatenate([shown.ravel() for shown in valid]) if valid else np.zeros(0, bool),
-            geometry,
-            limits.unfamiliar,
-        )
-
-    def judge(self, engine: DeployedEngine) -> Verdict:
-        """Hold one engine against the reference."""
-        on_patches = Cells.of(dense_map(patch, engine, self.geometry) for patch in self.patches)
-        frames = None
-        if self.on_frames is not None and self.shown.any():
-            on_frames = Cells.of(dense_map(frame, engine, self.geometry) for frame in self.frames)
-            frames = compare(
-                self.on_frames.select(self.shown), on_frames.select(self.shown), unfamiliar=self.unfamiliar
-            )
-        return Verdict(
-            compare(self.on_patches, on_patches, self.medians, unfamiliar=self.unfamiliar),
-            frames,
-            engine.int8_share(),
-        )
 
 
 def compare(
@@ -233,16 +190,25 @@ def compare(
     margin = highest[:, -1] - highest[:, -2]
     grades = np.arange(reference.probabilities.shape[1])
     apart = (found.probabilities.astype(np.float64) - reference.probabilities) @ grades
-    withheld = reference.unfamiliarity > unfamiliar, ~(found.unfamiliarity <= unfamiliar)
     return GateFigures(
         cells=len(reference),
         unchanged=float(1 - changed.mean()),
         changed_margin=float(margin[changed].max(initial=0.0)),
         shift=float(np.abs(apart).mean()),
         kappa=_kappa(wanted, given, len(grades)),
-        accuracy_loss=None if medians is None else float((wanted == medians).mean() - (given == medians).mean()),
-        withholding_changed=float((withheld[0] != withheld[1]).mean()),
+        accuracy_loss=None if medians is None else _accuracy_loss(wanted == medians, given == medians),
+        withholding_changed=withholding_changed(reference, found, unfamiliar=unfamiliar),
     )
+
+
+def withholding_changed(reference: Cells, found: Cells, *, unfamiliar: float) -> float:
+    """Share that one of the two takes for familiar and the other does not; a NaN is not familiar."""
+    return float(((reference.unfamiliarity <= unfamiliar) != (found.unfamiliarity <= unfamiliar)).mean())
+
+
+def _accuracy_loss(reference: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> float:
+    """From whole numbers: the difference of two means may lie on the other side of the limit by its rounding."""
+    return (int(reference.sum()) - int(found.sum())) / len(reference)
 
 
 def _kappa(wanted: npt.NDArray[np.int64], given: npt.NDArray[np.int64], grades: int) -> float | None:

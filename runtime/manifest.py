@@ -13,15 +13,16 @@ FORMAT = "inflamap.bundle/2"
 MODEL_SUFFIX = ".onnx"
 FACTS = (
     *("format", "name", "grades", "patch_px", "stride_px", "um_per_px", "um_per_px_range"),
-    *("training", "quality", "gate", "synthetic"),
+    *("training", "quality", "golden", "gate", "synthetic"),
 )
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 # a bare file name: nothing in a bundle points outside it
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z")]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-# beyond it a probability says something else
-Tolerance = Annotated[float, msgspec.Meta(gt=0, le=0.5)]
+# beyond it a probability says something else, and so does an unfamiliarity, of which 1 is the limit
+MOST_TOLERANCE = 0.5
+Tolerance = Annotated[float, msgspec.Meta(gt=0, le=MOST_TOLERANCE)]
 PositivePx = Annotated[int, msgspec.Meta(gt=0)]
 
 
@@ -91,7 +92,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def facts_of(document: Mapping[str, Any]) -> str:
-    """The keys that say what the scores mean, as one canonical JSON text.
+    """The keys that say what the scores mean and what engines are allowed, as one canonical JSON text.
 
     The golden file, whose hash the manifest holds, keeps a copy, so that a manifest edited afterwards is known by it.
     """

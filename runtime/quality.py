@@ -11,6 +11,9 @@ from runtime.dense_map import Geometry, InflammationMap
 
 # recorded in every bundle; raise it when a check is added or changes its meaning
 QUALITY_VERSION = 1
+# so many times as unfamiliar as is allowed is beyond doubt: how much more so says nothing, and INT8, whose values end
+# somewhere, cannot tell
+STRANGE = 1.5
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _open_accepted(bundle: Bundle, threads: int, say: Callable[[str], None]) -> 
         # the one that is open will do where it is the reference itself
         return outdated(changes, engine if name == REFERENCE_ENGINE else None)
     p95_ms = accepted.figures.get("p95_ms")
-    figures = [] if p95_ms is None else [f"p95 {p95_ms:.0f} ms"]
+    figures = [] if p95_ms is None else [f"p95 {p95_ms:.0f} ms on {one_line(accepted.frames)[:20]} frames"]
     if threads != accepted.threads:
         figures.append(f"measured with --threads {accepted.threads}, this is {threads}")
     return _Found(engine, f"accepted on this machine on {day}" + (f" ({', '.join(figures)})" if figures else ""))

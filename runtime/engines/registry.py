@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from runtime.bundle import Bundle
 from runtime.bundle_files import FP16_TENSORRT_MODEL, FP32_MODEL, INT8_MODEL, INT8_TENSORRT_MODEL, MANIFEST_FILE
 from runtime.engines.protocol import DeployedEngine, Engine
 from runtime.errors import BundleError, CheckFailed, InflamapError
+from runtime.golden import GoldenDifference, golden_difference
 from runtime.model_check import check_model
 
 # in the base install, on every machine, and nearest to the trained network: what others are compared with
@@ -24,14 +21,6 @@ MODEL_FILES = {
     "tensorrt-int8": INT8_TENSORRT_MODEL,
 }
 ENGINE_NAMES = tuple(MODEL_FILES)
-
-
-@dataclass(frozen=True)
-class GoldenDifference:
-    """The largest differences from the golden outputs; infinite where an output has another shape."""
-
-    probability: float
-    unfamiliarity: float
 
 
 def default_threads() -> int:
@@ -110,11 +99,7 @@ def check_golden_frames(engine: Engine, bundle: Bundle, model_file: str) -> Gold
             wanted=str(wanted),
             next_step="export the run again",
         )
-    found = GoldenDifference(
-        _difference(output.probabilities, golden.probabilities),
-        # what is withheld is decided by it
-        _difference(output.unfamiliarity, golden.unfamiliarity),
-    )
+    found = golden_difference(output, golden, bundle.manifest.quality.unfamiliar)
     allowed = bundle.manifest.golden
     for what, difference, tolerance in (
         ("probability", found.probability, allowed.tolerance[model_file]),
@@ -129,8 +114,3 @@ def check_golden_frames(engine: Engine, bundle: Bundle, model_file: str) -> Gold
                 next_step="use another --engine, and report this machine's processor",
             )
     return found
-
-
-def _difference(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:
-    """The largest difference; infinite where the shapes differ."""
-    return float(np.abs(found - wanted).max()) if found.shape == wanted.shape else float("inf")

@@ -123,18 +123,6 @@ def read_patch_source(path: Path, *, um_per_px: float | None, model_um_per_px: f
     )
 
 
-def read_patch(
-    path: Path,
-    *,
-    corner: tuple[int, int] | None,
-    um_per_px: float | None,
-    patch_px: int,
-    model_um_per_px: float,
-) -> PatchPixels:
-    """Read one patch: `PatchSource.patch` of `read_patch_source`, where arguments and errors are told."""
-    return read_patch_source(path, um_per_px=um_per_px, model_um_per_px=model_um_per_px).patch(corner, patch_px)
-
-
 def middle(pixels: npt.NDArray[np.uint8], height: int, width: int | None = None) -> npt.NDArray[np.uint8]:
     """The middle [height, width] of an image, as wide as high where no width is given."""
     width = height if width is None else width

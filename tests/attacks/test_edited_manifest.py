@@ -30,6 +30,11 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "limits left out": ("quality", lambda found: found["quality"].clear()),
     "other training data": ("training", lambda found: found["training"].update(data_sha256="0" * 64)),
     "no training told": ("training", lambda found: found["training"].clear()),
+    "more tolerance": ("golden", lambda found: found["golden"]["tolerance"].update({INT8_MODEL: 0.5})),
+    "more tolerance of what is no skin": (
+        "golden",
+        lambda found: found["golden"]["unfamiliarity_tolerance"].update({INT8_MODEL: 0.5}),
+    ),
     "held out where it was not": ("gate", lambda found: found["gate"].update(part="another")),
 }
 
@@ -199,12 +204,13 @@ def test_brackets_just_deep_enough_for_one_of_the_steps(levels: int, forgery: Fo
 def test_what_no_hash_and_no_seal_can_prevent(forgery: Forgery) -> None:
     """Nothing is signed: who may write all of a bundle's files has made another bundle, which is taken for what it is.
 
-    Likewise of the manifest alone: what was measured, and tolerances that are still allowed.
+    Likewise of the manifest alone: what was measured, and hashes, for golden frames and gate judge whatever model there
+    is by what it does.
     """
-    forgery.edit(synthetic=False, name="another").reseal()
     golden = forgery.document()["golden"]
     golden["tolerance"][FP32_MODEL] = 0.5
-    forgery.edit(golden=golden, metrics={})
+    forgery.edit(synthetic=False, name="another", golden=golden).reseal()
+    forgery.edit(metrics={})
     bundle = open_bundle(forgery.folder)
     assert open_engine(bundle, threads=1)
     assert not bundle.manifest.synthetic

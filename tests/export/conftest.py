@@ -1,7 +1,7 @@
 """A small finished run with names that must not leave it, its graphs and its bundle."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from export import package, run_images
+from export import package
 from export.onnx_graph import to_onnx
 from runtime.bundle import Bundle, open_bundle
 from runtime.cli import main
@@ -28,23 +28,15 @@ hypothesis.settings.load_profile("patient")
 
 GRADES, PERIODS_PX = 3, (3.5, 6.0, 11.0)
 PARTS = ("train", "train", "val", "test", "train")
-# held-out images are whole frames to a network that sees 32 px, each of one grade: cells between two grades, which a
-# mosaic of patches has many of, are a coin's toss to a network as small as this one
-SIDES_PX = {"train": 36, "val": 36, "test": 96}
+# what is chosen by and held out are whole frames to a network that sees 32 px, each of one grade: cells between two
+# grades, which a mosaic of patches has many of, are a coin's toss to a network as small as this one
+SIDES_PX = {"train": 36, "val": 96, "test": 96}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _small_frames() -> Iterator[None]:
-    """The networks here see 32 px; a frame of a thousand would hold a thousand patches."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_images, "MOSAIC_PX", 128)
-        yield
 
 
 def draw_texture(grade: int, side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

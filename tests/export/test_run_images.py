@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export import run_images
 from export.run_files import Run, read_run
-from export.run_images import FRAME_PATCHES, MOST_FRAMES, mosaics, read_frames, read_part
+from export.run_images import in_orientations, read_part
 from runtime.dense_map import Geometry
 from runtime.errors import DataError
-from runtime.images.patch import read_patch
+from runtime.gate_set import MOST_FRAMES
+from runtime.images.patch import read_patch_source
 
 GEOMETRY = Geometry(32, 8, 0.5)
 
@@ -32,13 +32,10 @@ def made_run(tmp_path: Path, save_image) -> Callable[..., Run]:
         for number, (pixels, x, y, um_per_px, part) in enumerate(rows):
             save_image(tmp_path / f"p{number}.png", pixels)
             corner = (int(x), int(y)) if x != "" else None
-            read = read_patch(
-                tmp_path / f"p{number}.png",
-                corner=corner,
-                um_per_px=um_per_px,
-                patch_px=GEOMETRY.patch_px,
-                model_um_per_px=GEOMETRY.um_per_px,
+            source = read_patch_source(
+                tmp_path / f"p{number}.png", um_per_px=um_per_px, model_um_per_px=GEOMETRY.um_per_px
             )
+            read = source.patch(corner, GEOMETRY.patch_px)
             listed.append(
                 {
                     "path": f"p{number}.png",
@@ -59,6 +56,10 @@ def read_validation(run: Run, data: Path | None, geometry: Geometry) -> npt.NDAr
     return read_part(run, data, geometry, "val", 300).patches
 
 
+def read_frames(run: Run, data: Path | None, geometry: Geometry, part: str) -> tuple[npt.NDArray[np.uint8], ...]:
+    return read_part(run, data, geometry, part, 300).frames
+
+
 def noise(seed: int, side: int = 32) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
 
@@ -70,7 +71,7 @@ def test_it_reads_the_validation_part_alone(finished):
     assert patches.shape == (len(rows), 32, 32) == (30, 32, 32)
     for row, patch in zip(rows, patches, strict=True):
         file = cv2.imread(str(finished.data / row["path"]), cv2.IMREAD_GRAYSCALE)
-        np.testing.assert_array_equal(patch, file[2:34, 2:34])
+        np.testing.assert_array_equal(patch, file[32:64, 32:64])
 
 
 def test_neither_held_out_nor_training_files_are_even_opened(finished, tmp_path):
@@ -200,7 +201,18 @@ def test_frames_come_at_the_models_scale_and_not_without_end(made_run):
 
 
 def test_a_data_set_of_patches_has_no_frames(finished):
-    assert read_frames(read_run(finished.folder), None, finished.geometry, "test") == ()
+    assert read_part(read_run(finished.folder), None, finished.geometry, "train", 300).frames == ()
+    assert len(read_part(read_run(finished.folder), None, finished.geometry, "test", 300).frames) == MOST_FRAMES
+
+
+def test_a_frame_that_was_drawn_anew_is_refused(made_run, tmp_path, save_image):
+    frame = noise(1, 96)
+    run = made_run((noise(2, 32), "", "", 0.5, "test"), (frame, 0, 0, 0.5, "test"))
+    # beyond the patch that was scored in it
+    frame[90, 90] ^= 1
+    save_image(tmp_path / "p1.png", frame)
+    with pytest.raises(DataError, match=r"p1\.png: not the patch that the run was trained with"):
+        read_frames(run, None, GEOMETRY, "test")
 
 
 def test_a_frame_that_is_gone_is_named(made_run, tmp_path):
@@ -210,14 +222,13 @@ def test_a_frame_that_is_gone_is_named(made_run, tmp_path):
         read_frames(run, None, GEOMETRY, "test")
 
 
-@given(count=st.integers(1, 60), side=st.sampled_from([16, 40, 90]), most=st.integers(1, 4))
-def test_mosaics_hold_whole_patches_each_in_its_place(count, side, most):
-    patches = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, side, side), np.uint8)
-    laid = mosaics(patches, most)
-    across = max(FRAME_PATCHES, run_images.MOSAIC_PX // side)
-    assert 1 <= len(laid) <= most
-    numbers = np.concatenate([mosaic[::side, ::side].ravel() for mosaic in laid])
-    np.testing.assert_array_equal(numbers, np.arange(len(laid) * across**2) % count)
-    for mosaic in laid:
-        assert mosaic.shape == (across * side, across * side)
-        np.testing.assert_array_equal(mosaic, np.kron(mosaic[::side, ::side], np.ones((side, side), np.uint8)))
+@given(count=st.integers(1, 40), wanted=st.integers(1, 400))
+def test_few_patches_are_shown_in_as_many_orientations_as_it_takes(count, wanted):
+    patches = np.random.default_rng(count).integers(0, 256, (count, 5, 5), np.uint8)
+    shown = in_orientations(patches, wanted)
+    assert len(shown) == max(count, min(wanted, 8 * count))
+    np.testing.assert_array_equal(shown[:count], patches)
+    for place in range(len(shown)):
+        original = patches[place % count]
+        orientations = [np.rot90(image, turn) for image in (original, original[:, ::-1]) for turn in range(4)]
+        np.testing.assert_array_equal(shown[place], orientations[place // count])

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from runtime.gate import GateFigures, Verdict
+from runtime.gate import GateFigures, Strangers, Verdict
 from runtime.gate_table import HEADING, gate_table
 
 FIGURES = GateFigures(
@@ -16,6 +16,7 @@ FIGURES = GateFigures(
     accuracy_loss=0.0025,
     withholding_changed=0.005,
 )
+STRANGERS = Strangers(50, 0)
 FAILED = dataclasses.replace(FIGURES, unchanged=0.5)
 
 
@@ -25,7 +26,7 @@ def row(line: str) -> list[str]:
 
 def test_verdict_stands_in_one_line_for_patches_and_one_for_cells() -> None:
     cells = dataclasses.replace(FIGURES, cells=90_000, accuracy_loss=None, kappa=None)
-    heading, patches, frames, *notes = gate_table({"model.int8.onnx": Verdict(FIGURES, cells, 0.97)})
+    heading, patches, frames, *notes = gate_table({"model.int8.onnx": Verdict(FIGURES, cells, STRANGERS, 0.97)})
     assert row(heading) == [word for word in HEADING if word]
     assert row(patches) == [
         *("model.int8.onnx", "400", "patches", "0.9925", "0.047", "0.0031", "0.9978", "+0.25", "0.0050", "97%"),
@@ -37,17 +38,23 @@ def test_verdict_stands_in_one_line_for_patches_and_one_for_cells() -> None:
 
 
 def test_without_frames_there_is_no_line_of_them() -> None:
-    assert len(gate_table({"a": Verdict(FIGURES, None, None)})) == 1 + 1 + 2
+    assert len(gate_table({"a": Verdict(FIGURES, None, STRANGERS, None)})) == 1 + 1 + 2
 
 
 def test_share_of_int8_is_a_dash_where_none_is_asked_for() -> None:
-    assert row(gate_table({"a": Verdict(FIGURES, None, None)})[1])[-2:] == ["-", "passed"]
+    assert row(gate_table({"a": Verdict(FIGURES, FIGURES, STRANGERS, None)})[1])[-2:] == ["-", "passed"]
 
 
 @pytest.mark.parametrize(
     "verdict",
-    [Verdict(FAILED, None, None), Verdict(FIGURES, FAILED, None), Verdict(FIGURES, None, 0.2)],
-    ids=["patches", "frames", "share"],
+    [
+        Verdict(FAILED, FIGURES, STRANGERS, None),
+        Verdict(FIGURES, FAILED, STRANGERS, None),
+        Verdict(FIGURES, None, STRANGERS, None),
+        Verdict(FIGURES, FIGURES, Strangers(50, 1), None),
+        Verdict(FIGURES, FIGURES, STRANGERS, 0.2),
+    ],
+    ids=["patches", "frames", "no frames", "strangers", "share"],
 )
 def test_miss_of_any_kind_is_said_in_the_first_line(verdict: Verdict) -> None:
     assert gate_table({"a": verdict})[1].endswith("  MISSED")
@@ -55,13 +62,16 @@ def test_miss_of_any_kind_is_said_in_the_first_line(verdict: Verdict) -> None:
 
 def test_gain_and_loss_of_accuracy_have_their_sign() -> None:
     gained = dataclasses.replace(FIGURES, accuracy_loss=-0.01)
-    assert "-1.00" in row(gate_table({"a": Verdict(gained, None, None)})[1])
-    assert "+0.25" in row(gate_table({"a": Verdict(FIGURES, None, None)})[1])
+    assert "-1.00" in row(gate_table({"a": Verdict(gained, None, STRANGERS, None)})[1])
+    assert "+0.25" in row(gate_table({"a": Verdict(FIGURES, None, STRANGERS, None)})[1])
 
 
 def test_columns_of_all_rows_end_at_the_same_place() -> None:
     long = dataclasses.replace(FIGURES, cells=1_234_567)
-    verdicts = {"a": Verdict(FIGURES, long, 1.0), "a-name-that-is-long": Verdict(long, FIGURES, 0.5)}
+    verdicts = {
+        "a": Verdict(FIGURES, long, STRANGERS, 1.0),
+        "a-name-that-is-long": Verdict(long, FIGURES, STRANGERS, 0.5),
+    }
     rows = gate_table(verdicts)[:-2]
     for column, word in (("unchanged", "0.9925"), ("shift", "0.0031"), ("kappa", "0.9978"), ("withheld", "0.0050")):
         end = rows[0].index(column) + len(column)

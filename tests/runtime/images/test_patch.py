@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 
 from runtime.errors import DataError
-from runtime.images.patch import PatchPixels, middle, read_patch, read_patch_source
+from runtime.images.patch import PatchPixels, middle, read_patch_source
 
 
 def read(path: Path, corner: tuple[int, int] | None = None, um_per_px: float | None = 0.5) -> PatchPixels:
-    return read_patch(path, corner=corner, um_per_px=um_per_px, patch_px=32, model_um_per_px=0.5)
+    return read_patch_source(path, um_per_px=um_per_px, model_um_per_px=0.5).patch(corner, 32)
 
 
 @pytest.fixture

@@ -1,0 +1,155 @@
+"""What engines are compared on finds whatever an engine gets wrong: on patches, on frames, on what is no skin."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime import gate_set
+from runtime.dense_map import dense_map
+from runtime.engines import EngineOutput
+from runtime.gate import Cells
+from runtime.gate_set import FRAME_PATCHES, GateSet, mosaics, strange
+from runtime.quality import STRANGE, QualityLimits
+from runtime.scoring import Model
+
+
+class Shifted:
+    """The shipped engine, whose answers `change` alters."""
+
+    precision = "fp32"
+    name = "onnxruntime-fp32"
+
+    def __init__(self, model: Model, change: Callable[[EngineOutput], EngineOutput]) -> None:
+        self._model, self._change = model, change
+
+    def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
+        return self._change(self._model.engine.run(images))
+
+    def int8_share(self) -> None:
+        return None
+
+
+def made(
+    model: Model,
+    skin: npt.NDArray[np.uint8],
+    frames: list[npt.NDArray[np.uint8]],
+    limits: QualityLimits | None = None,
+) -> GateSet:
+    """Four patches of skin, and frames."""
+    geometry = model.bundle.geometry
+    patches = np.stack([skin[:128, left : left + 128] for left in (0, 90, 180, 270)])
+    answers = Cells.of(dense_map(patch, model.engine, geometry) for patch in patches)
+    return GateSet.of(patches, None, answers, frames, model.engine, geometry, limits or model.bundle.manifest.quality)
+
+
+@pytest.fixture
+def gate(model: Model, skin: npt.NDArray[np.uint8]) -> GateSet:
+    """Its second frame is black, its third no skin."""
+    noise = np.random.default_rng(0).integers(0, 256, (144, 128), np.uint8)
+    return made(model, skin, [skin[:200, :300], np.zeros((144, 128), np.uint8), noise])
+
+
+def test_only_cells_that_would_be_shown_are_judged(gate: GateSet, model: Model) -> None:
+    assert gate.fit.tolist() == [True] * (5 * 11) + [False] * 2 + [True] * 2
+    assert gate.shown.tolist() == [True] * (5 * 11) + [False] * 4
+    assert not gate.mosaics
+    verdict = gate.judge(model.engine)
+    assert verdict.passed
+    assert verdict.patches.cells == 4
+    assert verdict.frames is not None
+    assert verdict.frames.cells == 5 * 11
+
+
+def test_an_engine_that_is_wrong_on_frames_alone_fails(gate: GateSet, model: Model) -> None:
+    def on_frames(output: EngineOutput) -> EngineOutput:
+        if output.unfamiliarity[0].size == 1:
+            return output
+        return EngineOutput(output.probabilities[:, ::-1], output.unfamiliarity)
+
+    misses = gate.judge(Shifted(model, on_frames)).misses()
+    assert misses
+    assert all(miss.startswith("frames: ") for miss in misses)
+
+
+def test_an_engine_that_withholds_more_fails(gate: GateSet, model: Model) -> None:
+    careful = Shifted(model, lambda output: EngineOutput(output.probabilities, output.unfamiliarity + 9))
+    assert "patches: 1.0000 of the patches newly withheld or shown, wanted at most 0.02" in gate.judge(careful).misses()
+
+
+def test_an_engine_that_shows_everything_fails(gate: GateSet, model: Model) -> None:
+    """Its grades are all right, and no patch that was held out is unlike skin."""
+    reckless = Shifted(
+        model, lambda output: EngineOutput(output.probabilities, np.minimum(output.unfamiliarity, np.float32(1)))
+    )
+    verdict = gate.judge(reckless)
+    assert verdict.patches.misses() == ()
+    assert verdict.misses() == (
+        # the two cells of noise, of 57
+        "frames: 0.0351 of the patches newly withheld or shown, wanted at most 0.02",
+        f"{len(gate.strangers)} of {len(gate.strangers)} patches that are no skin are shown, wanted none",
+    )
+
+
+def test_strangers_are_what_the_reference_withholds_beyond_doubt(gate: GateSet, model: Model) -> None:
+    assert 4 <= len(gate.strangers) <= 8
+    for stranger in gate.strangers:
+        assert dense_map(stranger, model.engine, gate.geometry).unfamiliarity[0, 0] >= STRANGE
+
+
+def test_a_model_that_finds_nothing_strange_is_asked_nothing_of_it(model: Model, skin: npt.NDArray[np.uint8]) -> None:
+    trusting = made(model, skin, [skin], QualityLimits(unfamiliar=1e9))
+    assert len(trusting.strangers) == 0
+    assert trusting.judge(model.engine).passed
+
+
+def test_without_frames_or_cells_to_show_mosaics_are_judged(model: Model, skin: npt.NDArray[np.uint8]) -> None:
+    for frames in ([], [np.zeros((128, 128), np.uint8)]):
+        without = made(model, skin, frames)
+        assert without.mosaics
+        verdict = without.judge(model.engine)
+        assert verdict.frames is not None
+        assert verdict.frames.cells > 100
+        assert verdict.passed
+
+
+def test_limits_come_from_the_bundle_and_where_nothing_is_shown_nothing_is_proved(
+    model: Model, skin: npt.NDArray[np.uint8]
+) -> None:
+    nothing_familiar = made(model, skin, [skin], QualityLimits(unfamiliar=0.0))
+    assert not nothing_familiar.shown.any()
+    assert nothing_familiar.judge(model.engine).misses() == ("frames: no cell to judge by",)
+
+
+@given(count=st.integers(1, 120), side=st.sampled_from([110, 200, 600]), most=st.integers(1, 4))
+def test_mosaics_hold_whole_patches_from_all_over(count: int, side: int, most: int) -> None:
+    patches = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, side, side), np.uint8)
+    laid = mosaics(patches, most)
+    across = max(FRAME_PATCHES, gate_set.MOSAIC_PX // side)
+    assert 1 <= len(laid) <= most
+    numbers = np.concatenate([mosaic[::side, ::side].ravel() for mosaic in laid]).astype(int)
+    if count < across**2:
+        np.testing.assert_array_equal(numbers, np.arange(across**2) % count)
+    else:
+        # in order, first and last among them, none twice
+        assert (np.diff(numbers) > 0).all()
+        assert (numbers[0], numbers[-1]) == (0, count - 1)
+    for mosaic in laid:
+        assert mosaic.shape == (across * side, across * side)
+        np.testing.assert_array_equal(mosaic, np.kron(mosaic[::side, ::side], np.ones((side, side), np.uint8)))
+
+
+@given(count=st.integers(1, 130))
+def test_strange_patches_are_negatives_and_shuffled(count: int) -> None:
+    patches = np.random.default_rng(count).integers(0, 256, (count, 8, 8), np.uint8)
+    found = strange(patches)
+    assert len(found) == 2 * min(count, gate_set.MOST_STRANGERS)
+    negatives, mixed = np.split(found, 2)
+    np.testing.assert_array_equal(negatives[0], 255 - patches[0])
+    np.testing.assert_array_equal(
+        np.sort(mixed.reshape(len(mixed), -1)), np.sort(255 - negatives.reshape(len(mixed), -1))
+    )
+    np.testing.assert_array_equal(found, strange(patches))
