@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,17 +104,23 @@ def bench(
             progress=report.progress,
         )
         choice = choose(reports, budget_ms)
-        stored, fault = _store(bundle, choice, threads, budget_ms, report.say) if accepting else (None, None)
+        stored, fault = _store(bundle, choice, frames, threads, budget_ms, report.say) if accepting else (None, None)
     if as_json:
         document = _document(bundle, frames, reports, choice, count, threads, budget_ms)
         print_result(json.dumps({**document, "accepted": stored is not None}, indent=2, allow_nan=False))
     else:
         from benchmarks.engine_bench.table import notes, tables
 
-        lines = [*_heading(bundle, frames, reports, count, threads), "", *tables(reports), "", *notes(reports, choice)]
+        lines = [
+            *_heading(bundle, frames, reports, count, threads),
+            "",
+            *tables(reports, bundle.manifest.gate.part),
+            "",
+            *notes(reports, choice),
+        ]
         if stored is not None:
             lines.append(f"accepted: `--engine auto` takes it on this machine, see {stored}")
-        elif choice.engine is not None:
+        elif choice.engine is not None and not accepting:
             lines.append("not stored: with --accept, `--engine auto` takes it on this machine")
         print_result("\n".join(map(one_line, lines)))
     if choice.engine is None:
@@ -138,9 +144,10 @@ def _asked_for(engines: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _store(
-    bundle: Bundle, choice: "Choice", threads: int, budget_ms: float, say: Any
+    bundle: Bundle, choice: "Choice", frames: "Frames", threads: int, budget_ms: float, say: Callable[[str], None]
 ) -> tuple[Path | None, InflamapError | None]:
     """Where the choice was stored, if there is one, or why it could not be: what was measured is shown all the same."""
+    from benchmarks.engine_bench.frames import SYNTHETIC
     from runtime.acceptance import Acceptance, accept, bundle_identity
 
     found = choice.engine
@@ -154,6 +161,8 @@ def _store(
         runs_on=found.runs_on or {},
         threads=threads,
         budget_ms=budget_ms,
+        # the folder's name may be a patient's, and the bundle travels
+        frames=SYNTHETIC if frames.source == SYNTHETIC else "images",
         figures={
             **{f"{name}_ms": value for name, value in asdict(frame_ms).items()},
             "frames_per_second": found.timing.frames_per_second,
@@ -180,6 +189,7 @@ def _document(
     return {
         "bundle": str(bundle.folder),
         "model": {"name": bundle.manifest.name, "synthetic": bundle.manifest.synthetic},
+        "gate_part": bundle.manifest.gate.part,
         "machine": _machine(),
         "frames": {
             "source": frames.source,

@@ -1,9 +1,10 @@
 """What an engine takes of the machine while it keeps up with the microscope: memory, and processor time.
 
-    python -m benchmarks.engine_bench.footprint BUNDLE ENGINE THREADS SECONDS UM_PER_PX|- FRAME...
+    python -m benchmarks.engine_bench.footprint BUNDLE ENGINE THREADS SECONDS UM_PER_PX|- < FRAMES
 
-scores the frames at the microscope's rate, from file to results on the disk, in a process of its own, so that nothing
-that other engines have taken is counted; it prints one JSON document. `inflamap bench` runs it for each engine.
+is told the paths of frames as a JSON list and scores them at the microscope's rate, from file to results on the disk,
+in a process of its own, so that nothing that other engines have taken is counted; it prints one JSON document.
+`inflamap bench` runs it for each engine.
 """
 
 import json
@@ -59,11 +60,13 @@ def measure_footprint(bundle: Bundle, engine: str, frames: Frames, *, threads: i
     Raises:
         CheckFailed: the process did not come to an end, or said why it cannot.
     """
-    words = [bundle.folder, engine, threads, seconds, frames.um_per_px or "-", *frames.paths]
+    words = [bundle.folder, engine, threads, seconds, frames.um_per_px or "-"]
     command = [sys.executable, "-m", "benchmarks.engine_bench.footprint", *map(str, words)]
+    # on the command line there may be no room for thousands of them
+    paths = json.dumps([os.fspath(path) for path in frames.paths]).encode()
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S)
-    except subprocess.TimeoutExpired as error:
+        done = subprocess.run(command, input=paths, capture_output=True, check=False, timeout=PATIENCE_S)
+    except (subprocess.TimeoutExpired, OSError) as error:
         raise CheckFailed(f"{engine}: memory and processor time were not measured", seen=error) from error
     try:
         return Footprint(**json.loads(done.stdout))
@@ -113,8 +116,8 @@ def peak_memory() -> int:
 
 
 def main() -> int:
-    folder, engine, threads, seconds, um_per_px, *paths = sys.argv[1:]
-    frames = Frames("", tuple(map(Path, paths)), (), None if um_per_px == "-" else float(um_per_px))
+    folder, engine, threads, seconds, um_per_px = sys.argv[1:]
+    frames = Frames("", tuple(map(Path, json.load(sys.stdin))), (), None if um_per_px == "-" else float(um_per_px))
     try:
         model = Model.load(open_bundle(Path(folder)), engine, threads=int(threads))
         # a virus scanner may hold a file open for a moment after the last result

@@ -8,11 +8,11 @@ from benchmarks.engine_bench.footprint import measure_footprint
 from benchmarks.engine_bench.frames import Frames, Progress
 from benchmarks.engine_bench.proof import Proof, gate_set, judge_all, prove
 from benchmarks.engine_bench.report import EngineReport
-from benchmarks.engine_bench.timing import time_engines
+from benchmarks.engine_bench.timing import Stopped, time_engines
 from runtime.bundle import Bundle
 from runtime.engines.registry import REFERENCE_ENGINE
 from runtime.errors import InflamapError
-from runtime.gate import GateSet
+from runtime.gate_set import GateSet
 
 
 def prove_engines(
@@ -77,7 +77,10 @@ def measure_engines(
         return reports
     timings = time_engines([model for _place, model in timed], frames, scratch, count=count, progress=progress)
     for (place, _model), timing in zip(timed, timings, strict=True):
-        reports[place] = replace(reports[place], timing=timing)
+        if isinstance(timing, Stopped):
+            reports[place] = replace(reports[place], timing_fault=timing.reason)
+        else:
+            reports[place] = replace(reports[place], timing=timing)
     if footprint_s:
         for done, (place, _model) in enumerate(timed):
             progress("memory and processor", done, len(timed))

@@ -11,7 +11,9 @@ from benchmarks.engine_bench.frames import Frames, Progress
 from runtime.bundle import Bundle
 from runtime.engines.registry import MODEL_FILES, load_engine
 from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError, one_line
-from runtime.gate import Cells, GateSet, Verdict
+from runtime.gate import Cells, Verdict
+from runtime.gate_set import GateSet
+from runtime.golden import golden_difference
 from runtime.images import read_frame
 from runtime.scoring import Model, analyse
 
@@ -58,10 +60,17 @@ class Proof:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate says of an engine: its verdict, or why there is none."""
+    """What the gate says of an engine.
+
+    Attributes:
+        verdict: None where there is none.
+        fault: why there is none.
+        mosaics: whether it was judged on mosaics of the bundle's patches instead of the frames.
+    """
 
     verdict: Verdict | None
     fault: str | None = None
+    mosaics: bool = False
 
 
 def prove(bundle: Bundle, name: str, threads: int, say: Callable[[str], None]) -> Proof:
@@ -117,7 +126,7 @@ def gate_set(reference: Model, frames: Frames, count: int) -> GateSet:
 def judge(gate: GateSet, model: Model) -> Judgement:
     """Hold one engine against the reference."""
     try:
-        return Judgement(gate.judge(model.engine))
+        return Judgement(gate.judge(model.engine), mosaics=gate.mosaics)
     except Exception as error:  # engines' own exceptions share no public base class
         return Judgement(None, one_line(f"the gate cannot be run: {error}"))
 
@@ -152,8 +161,10 @@ def _golden_check(bundle: Bundle, model: Model | None, model_file: str, reason: 
         except Exception:  # the reason is known; engines' own exceptions share no public base class
             reason = reason or "it does not run the golden frames a second time"
         else:
-            probability = _difference(output.probabilities, golden.probabilities)
-            unfamiliarity = _difference(output.unfamiliarity, golden.unfamiliarity)
+            found = golden_difference(output, golden, bundle.manifest.quality.unfamiliar)
+            probability, unfamiliarity = (
+                value if np.isfinite(value) else None for value in (found.probability, found.unfamiliarity)
+            )
     return GoldenCheck(
         reason is None,
         probability,
@@ -162,12 +173,6 @@ def _golden_check(bundle: Bundle, model: Model | None, model_file: str, reason: 
         allowed.unfamiliarity_tolerance[model_file],
         reason,
     )
-
-
-def _difference(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float | None:
-    """The largest; None where it is no number, or where the shapes differ."""
-    largest = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else np.inf
-    return largest if np.isfinite(largest) else None
 
 
 def _spread(paths: Sequence[Path]) -> list[Path]:

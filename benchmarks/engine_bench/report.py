@@ -19,7 +19,8 @@ class EngineReport:
         missing: why it is not here; None where it is.
         golden: None where it is not here.
         judgement: what the gate says; None where it was not opened.
-        timing: None where it does not keep the grades.
+        timing: None where it does not keep the grades, or failed meanwhile.
+        timing_fault: why it failed while it was timed.
         footprint: None where it does not keep the grades, or was not measured.
         footprint_fault: why it was not measured.
     """
@@ -31,6 +32,7 @@ class EngineReport:
     golden: GoldenCheck | None = None
     judgement: Judgement | None = None
     timing: FrameTiming | None = None
+    timing_fault: str | None = None
     footprint: Footprint | None = None
     footprint_fault: str | None = None
 
@@ -47,6 +49,7 @@ class EngineReport:
             *((golden.reason,) if golden and golden.reason is not None else ()),
             *((judgement.fault,) if judgement and judgement.fault else ()),
             *(judgement.verdict.misses() if judgement and judgement.verdict else ()),
+            *((self.timing_fault,) if self.timing_fault else ()),
             *(() if repeats else ("the same frame scored twice got two mean scores",)),
         )
 
@@ -71,7 +74,6 @@ class EngineReport:
 
     def to_json(self, budget_ms: float) -> dict[str, Any]:
         """One flat document; the keys of timing and footprint are there, null, where nothing was measured."""
-        verdict = self.judgement.verdict if self.judgement else None
         timing = asdict(self.timing) if self.timing else dict.fromkeys(field.name for field in fields(FrameTiming))
         taken = asdict(self.footprint) if self.footprint else dict.fromkeys(field.name for field in fields(Footprint))
         return {
@@ -82,8 +84,14 @@ class EngineReport:
             "passed": self.passed(budget_ms),
             "reason": self.missing or "; ".join(self.misses()) or None,
             "golden": asdict(self.golden) if self.golden else None,
-            "gate": verdict.to_json() if verdict else None,
+            "gate": self._gate(),
             "kept_budget": self.kept_budget(budget_ms),
             **timing,
             **taken,
         }
+
+    def _gate(self) -> dict[str, Any] | None:
+        if self.judgement is None or self.judgement.verdict is None:
+            return None
+        frames_are = "mosaics of the patches" if self.judgement.mosaics else "frames that are timed"
+        return {**self.judgement.verdict.to_json(), "frames_are": frames_are}

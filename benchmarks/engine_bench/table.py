@@ -17,11 +17,16 @@ _Column: TypeAlias = list[str]
 _T = TypeVar("_T")
 
 
-def tables(reports: Sequence[EngineReport]) -> list[str]:
-    """Whether each engine keeps the grades, then how fast it is: the fastest first."""
+def tables(reports: Sequence[EngineReport], part: str) -> list[str]:
+    """Whether each engine keeps the grades, then how fast it is: the fastest first.
+
+    Args:
+        reports: what was found about each engine.
+        part: of the data set that the gate's patches are from.
+    """
     here = [found for found in reports if found.available]
     timed = sorted((found for found in here if found.timing and found.mapped), key=_p50)
-    lines = _grades(here) if here else []
+    lines = _grades(here, part) if here else []
     return [*lines, "", *_speed(timed)] if timed else lines
 
 
@@ -45,8 +50,8 @@ def notes(reports: Sequence[EngineReport], choice: Choice) -> list[str]:
 def _remarks(found: EngineReport) -> Iterator[str]:
     if found.missing is not None:
         yield f"not here: {found.missing}"
-    if found.judgement and found.judgement.verdict and not found.judgement.verdict.frames:
-        yield "judged on patches alone, for the reference shows no cell of these frames"
+    if found.judgement and found.judgement.mosaics:
+        yield "judged on mosaics of the bundle's patches, for the reference shows no cell of these frames"
     if timing := found.timing:
         if timing.unmapped == timing.timed:
             yield (
@@ -69,7 +74,7 @@ def _together(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _grades(reports: Sequence[EngineReport]) -> list[str]:
+def _grades(reports: Sequence[EngineReport], part: str) -> list[str]:
     verdicts = [found.judgement.verdict if found.judgement else None for found in reports]
     patches = [verdict.patches if verdict else None for verdict in verdicts]
     frames = [verdict.frames if verdict else None for verdict in verdicts]
@@ -93,7 +98,8 @@ def _grades(reports: Sequence[EngineReport]) -> list[str]:
                 ],
             ),
             (
-                "held-out patches",
+                # where none were held out, they are those that the training was chosen by
+                "held-out patches" if part == "test" else f"patches of {part}",
                 [unchanged(patches), shift(patches), _column("kappa", patches, lambda figure: figure.kappa, ".4f")],
             ),
             ("whole frames", [unchanged(frames), shift(frames)]),
@@ -125,7 +131,7 @@ def _speed(reports: Sequence[EngineReport]) -> list[str]:
             ),
             ("peak", [_column("memory", taken, lambda footprint: footprint.peak_memory_mb, ".0f", " MB")]),
             ("cores at", [_column("9 per s", taken, lambda footprint: footprint.cores_at_9_fps, ".2f")]),
-            ("score", [_column("differs by", timings, lambda timing: timing.score_difference, ".1e")]),
+            ("score", [_column("off FP32", timings, lambda timing: timing.score_difference, ".1e")]),
         ],
     )
 

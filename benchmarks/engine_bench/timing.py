@@ -7,13 +7,16 @@ it plus reading, drawing and writing as they took in the same round, for every e
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
 
 from benchmarks.engine_bench.frames import Frames, Progress
+from runtime.engines.registry import REFERENCE_ENGINE
+from runtime.errors import CheckFailed, InflamapError, one_line
 from runtime.images import read_frame
 from runtime.result import Result
 from runtime.scoring import Model, analyse, examine, write_examined
@@ -50,8 +53,8 @@ class FrameTiming:
         unmapped: number of those that were withheld before a map was computed; their time says little.
         withheld_reason: why the first of the withheld frames was withheld, None when none was.
         repeatable: whether a frame got the identical mean score every time.
-        score_difference: largest difference of a frame's mean score (in grades) from the first timed engine's; None
-            for that engine itself, and when no frame was scored by both.
+        score_difference: largest difference of a frame's mean score (in grades) from the reference engine's; None for
+            that engine itself, where it was not timed, and when no frame was scored by both.
     """
 
     timed: int
@@ -63,6 +66,17 @@ class FrameTiming:
     withheld_reason: str | None
     repeatable: bool
     score_difference: float | None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """An engine that failed while it was timed.
+
+    Attributes:
+        reason: what it said.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class _Finding:
 
 def time_engines(
     models: Sequence[Model], frames: Frames, scratch: Path, *, count: int, progress: Progress
-) -> list[FrameTiming]:
+) -> list[FrameTiming | Stopped]:
     """Look at what each model makes of the frames, warm up, and time them, the models taking turns.
 
     Args:
@@ -99,26 +113,45 @@ def time_engines(
     """
     paths = frames.paths[:count]
     found: list[list[_Finding]] = [[] for _ in models]
+    turns: list[list[_Turn]] = [[] for _ in models]
+    stopped: dict[int, Stopped] = {}
     for done, path in enumerate(paths):
         progress("checking", done, len(paths))
         for place, model in enumerate(models):
-            found[place].append(_find(model, path, frames.um_per_px))
-
-    turns: list[list[_Turn]] = [[] for _ in models]
+            if place in stopped:
+                continue
+            with _noting_failure(stopped, place):
+                found[place].append(_find(model, path, frames.um_per_px))
     rng = np.random.default_rng(0)
     for number in range(-WARM_UP_FRAMES, count):
         progress("timing", max(0, number), count)
         path = paths[number % len(paths)]
         for place in rng.permutation(len(models)):
+            if place in stopped:
+                continue
             # each frame is new to the folder of results, as it is beside the microscope
             out, relative = scratch / str(place), PurePath(f"{number}-{path.name}")
-            turn = _take_turn(models[place], path, out, relative, frames.um_per_px)
-            if number >= 0:
-                turns[place].append(turn)
+            with _noting_failure(stopped, place):
+                turn = _take_turn(models[place], path, out, relative, frames.um_per_px)
+                if number >= 0:
+                    turns[place].append(turn)
+    whole = [place for place in range(len(models)) if place not in stopped]
+    fp32 = next((found[place] for place in whole if models[place].engine.name == REFERENCE_ENGINE), None)
     return [
-        _timing(turns[place], turns, found[place], found[0] if place else None, len(paths))
+        stopped.get(place) or _timing(turns[place], [turns[other] for other in whole], found[place], fp32, len(paths))
         for place in range(len(models))
     ]
+
+
+@contextmanager
+def _noting_failure(stopped: dict[int, Stopped], place: int) -> Iterator[None]:
+    """One engine's failure is no reason to lose what the others came to; what is not the engine's goes on."""
+    try:
+        yield
+    except Exception as error:  # engines' own exceptions share no public base class
+        if isinstance(error, InflamapError) and not isinstance(error, CheckFailed):
+            raise
+        stopped[place] = Stopped(one_line(f"failed while it was timed: {error}"))
 
 
 def _take_turn(model: Model, path: Path, out: Path, relative: PurePath, um_per_px: float | None) -> _Turn:
@@ -133,7 +166,7 @@ def _timing(
     own: Sequence[_Turn],
     all_turns: Sequence[Sequence[_Turn]],
     found: Sequence[_Finding],
-    first: Sequence[_Finding] | None,
+    fp32: Sequence[_Finding] | None,
     paths: int,
 ) -> FrameTiming:
     """The figures of one engine from its turns, and from what lay around those of every engine."""
@@ -155,7 +188,7 @@ def _timing(
             (result.score.mean if result.score else None) == found[number % paths].mean
             for number, result in enumerate(results)
         ),
-        score_difference=None if first is None else _difference(found, first),
+        score_difference=None if fp32 is None or fp32 is found else _difference(found, fp32),
     )
 
 
@@ -164,7 +197,7 @@ def _find(model: Model, path: Path, um_per_px: float | None) -> _Finding:
     return _Finding(None if analysis.score is None else analysis.score.mean, analysis.map is not None)
 
 
-def _difference(found: Sequence[_Finding], first: Sequence[_Finding]) -> float | None:
+def _difference(found: Sequence[_Finding], fp32: Sequence[_Finding]) -> float | None:
     """Largest difference in mean score over the frames that both have scored."""
-    pairs = [(a.mean, b.mean) for a, b in zip(found, first, strict=True)]
+    pairs = [(a.mean, b.mean) for a, b in zip(found, fp32, strict=True)]
     return max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=None)

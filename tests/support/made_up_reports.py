@@ -4,7 +4,7 @@ from benchmarks.engine_bench.footprint import Footprint
 from benchmarks.engine_bench.proof import GoldenCheck, Judgement
 from benchmarks.engine_bench.report import EngineReport
 from benchmarks.engine_bench.timing import FrameTiming, Spread
-from runtime.gate import GateFigures, Verdict
+from runtime.gate import GateFigures, Strangers, Verdict
 
 
 def report_of(
@@ -14,7 +14,8 @@ def report_of(
     p95: float = 60.0,
     golden: bool = True,
     unchanged: float = 1.0,
-    on_frames: float | None = 1.0,
+    on_frames: float = 1.0,
+    mosaics: bool = False,
     int8_share: float | None = None,
     judged: bool = True,
     repeatable: bool = True,
@@ -29,7 +30,7 @@ def report_of(
         return EngineReport(engine, missing=missing)
     if not golden:
         return EngineReport(engine, golden=GoldenCheck(False, None, 1e-4, None, 1e-4, f"{engine} differs"))
-    verdict = Verdict(_figures(unchanged), None if on_frames is None else _figures(on_frames), int8_share)
+    verdict = Verdict(_figures(unchanged), _figures(on_frames), Strangers(50, 0), int8_share)
     timing = FrameTiming(
         timed=9,
         frame_ms=Spread(p50, p95, p95 + 1),
@@ -46,7 +47,7 @@ def report_of(
         precision="fp32",
         runs_on={"library": "1.0"},
         golden=GoldenCheck(True, 1e-6, 1e-4, 1e-6, 1e-4, None),
-        judgement=Judgement(verdict) if judged else Judgement(None, "there is no reference"),
+        judgement=Judgement(verdict, mosaics=mosaics) if judged else Judgement(None, "there is no reference"),
         timing=timing if timed else None,
         footprint=Footprint(200.0, 0.5, 0.25, reached_fps),
     )

@@ -29,7 +29,7 @@ from runtime.version import NOTICE, __version__
 FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
 BOTH = f"{FP32},{INT8}"
 KEYS = {
-    *("bundle", "model", "machine", "frames", "results_in", "threads", "budget_ms", "engines"),
+    *("bundle", "model", "gate_part", "machine", "frames", "results_in", "threads", "budget_ms", "engines"),
     *("times", "chosen", "why", "accepted", "passed", "version", "notice"),
 }
 
@@ -276,6 +276,7 @@ def test_accepted_choice_is_stored_with_what_it_was_measured_on(
     assert accepted is not None
     assert (accepted.engine, accepted.threads, accepted.budget_ms) == (INT8, 1, 100_000)
     assert accepted.version == __version__
+    assert accepted.frames == "images"
     assert accepted.runs_on == document["by_name"][INT8]["runs_on"]
     found = document["by_name"][INT8]
     assert accepted.figures == {
@@ -304,6 +305,8 @@ def test_choice_that_cannot_be_stored_is_an_error_after_the_results(
     assert "the choice cannot be stored; seen: Permission denied" in line
     document = document_of(capsys)
     assert (document["passed"], document["accepted"]) == (True, False)
+    assert run(open_bundle(DEFAULT_BUNDLE).folder, *images, "--engines", FP32, "--accept")[0] == 2
+    assert "with --accept" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("images")
@@ -314,7 +317,7 @@ def test_budget_is_no_budget_where_nothing_was_mapped(tmp_path: Path, capsys: py
     out = capsys.readouterr().out
     assert "EVERY frame was withheld before a map was computed" in out
     assert "--um-per-px" in out
-    assert "judged on patches alone" in out
+    assert "judged on mosaics of the bundle's patches" in out
 
 
 def test_failed_golden_check_ends_with_1_after_the_results(

@@ -81,6 +81,18 @@ def test_a_process_of_its_own_tells_what_it_took(frames: Frames, bundle_with: Ca
     assert 0 < found.reached_fps <= 9
 
 
+def test_thousands_of_frames_with_long_names_are_told_to_it(
+    tmp_path: Path, frames: Frames, bundle_with: Callable[..., Bundle]
+) -> None:
+    """On the command line they would not fit; nor are names there what every file system allows."""
+    odd = tmp_path / os.fsdecode(b"caf\xe9.png")
+    odd.write_bytes(frames.paths[0].read_bytes())
+    missing = [tmp_path / f"{'x' * 200}-{number}.png" for number in range(20_000)]
+    # the warm-up takes the last two
+    many = Frames("here", (*[odd] * 9, *missing, odd, odd), ((400, 400),), 0.5)
+    assert measure_footprint(bundle_with(), "onnxruntime-fp32", many, threads=1, seconds=0.4).reached_fps > 0
+
+
 def test_a_process_that_fails_is_told_with_its_reason(frames: Frames, bundle_with: Callable[..., Bundle]) -> None:
     with pytest.raises(CheckFailed, match=r"gpu: memory and processor time were not measured; seen: no such engine"):
         measure_footprint(bundle_with(), "gpu", frames, threads=1, seconds=0.1)

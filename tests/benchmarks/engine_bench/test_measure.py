@@ -232,6 +232,6 @@ def test_frames_that_nothing_is_computed_for_are_no_part_of_the_gate(
     paths = (tmp_path / "small.png", tmp_path / "skin.png")
     assert [frame.shape for frame in gate_set(model, Frames("", paths, (), 0.5), 2).frames] == [(144, 150)]
     # nobody tells their scale
-    assert gate_set(model, Frames("", paths, (), None), 2).on_frames is None
+    assert gate_set(model, Frames("", paths, (), None), 2).mosaics
     # at the model's scale: twice as wide
     assert gate_set(model, Frames("", paths[1:], (), 1.0), 1).frames[0].shape == (288, 300)

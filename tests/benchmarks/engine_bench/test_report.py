@@ -1,5 +1,6 @@
 """What is said of an engine, and what is not known of it."""
 
+import dataclasses
 import json
 
 from made_up_reports import report_of
@@ -33,7 +34,8 @@ def test_one_that_is_right_and_fast_passes() -> None:
         *(True, True, True),
         None,
     )
-    assert document["gate"]["passed"] is True
+    assert (document["gate"]["passed"], document["gate"]["frames_are"]) == (True, "frames that are timed")
+    assert report_of(mosaics=True).to_json(111.0)["gate"]["frames_are"] == "mosaics of the patches"
     assert document["runs_on"] == {"library": "1.0"}
     assert document["frame_ms"] == {"p50": 50.0, "p95": 110.0, "p99": 111.0}
 
@@ -52,6 +54,8 @@ def test_every_miss_is_told() -> None:
     )
     assert found.to_json(111.0)["reason"] == "; ".join(found.misses())
     assert report_of(golden=False).to_json(111.0)["reason"] == "a differs"
+    late = dataclasses.replace(report_of(timed=False), timing_fault="failed while it was timed: no memory")
+    assert (late.keeps_grades, late.to_json(111.0)["reason"]) == (False, "failed while it was timed: no memory")
     assert report_of(judged=False).to_json(111.0)["reason"] == "there is no reference"
 
 

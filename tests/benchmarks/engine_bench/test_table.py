@@ -16,7 +16,7 @@ def noted(*reports: EngineReport) -> list[str]:
 
 def test_six_engines_fit_and_the_fastest_comes_first() -> None:
     reports = [report_of(name, p50=1060.0 - number, int8_share=0.9) for number, name in enumerate(NAMES)]
-    lines = tables(reports)
+    lines = tables(reports, "test")
     assert max(map(len, lines)) <= WIDTH
     grades, speed = lines[: lines.index("")], lines[lines.index("") + 1 :]
     assert [line.split()[0] for line in grades[2:]] == list(NAMES)
@@ -27,21 +27,27 @@ def test_six_engines_fit_and_the_fastest_comes_first() -> None:
 
 
 def test_one_that_fails_is_said_to_and_is_not_among_the_timed() -> None:
-    lines = tables([report_of("right"), report_of("wrong", unchanged=0.5, timed=False), report_of("off", golden=False)])
+    wrong = report_of("wrong", unchanged=0.5, timed=False)
+    lines = tables([report_of("right"), wrong, report_of("off", golden=False)], "test")
     words = {line.split()[0]: line.split()[1] for line in lines if line and not line.startswith(" ")}
     assert words["wrong"] == words["off"] == "FAILED"
     assert sum(line.startswith("right") for line in lines) == 2
     assert sum(line.startswith("wrong") for line in lines) == 1
 
 
+def test_patches_that_were_chosen_by_are_not_called_held_out() -> None:
+    assert "held-out patches" in tables([report_of()], "test")[0]
+    assert "patches of val" in tables([report_of()], "val")[0]
+
+
 def test_without_a_timed_engine_there_is_no_table_of_times() -> None:
-    assert not any("p95" in line for line in tables([report_of(golden=False)]))
-    assert tables([report_of(missing="no package")]) == []
+    assert not any("p95" in line for line in tables([report_of(golden=False)], "test"))
+    assert tables([report_of(missing="no package")], "test") == []
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
     report = EngineReport(**vars(report_of("a")) | {"footprint": None})
-    assert tables([report])[-1].split()[-3:] == ["-", "-", "-"]
+    assert tables([report], "test")[-1].split()[-3:] == ["-", "-", "-"]
 
 
 def test_last_line_names_the_choice() -> None:
@@ -72,8 +78,10 @@ def test_what_is_the_same_for_several_shares_a_line() -> None:
         "c: not here: no GPU",
     ]
 
-    lines = noted(*(report_of(name, on_frames=None) for name in "abc"))
-    assert lines[0] == "a, b and c: judged on patches alone, for the reference shows no cell of these frames"
+    lines = noted(*(report_of(name, mosaics=True) for name in "abc"))
+    assert "".join(lines[:2]) == (
+        "a, b and c: judged on mosaics of the bundle's patches, for the reference shows no cell of these    frames"
+    )
 
 
 def test_withheld_frames_are_told() -> None:
@@ -84,7 +92,7 @@ def test_withheld_frames_are_told() -> None:
         "a: EVERY frame was withheld before a map was computed, so that no time says anything: too dark"
     )
     assert max(map(len, noted(report_of("a", missing="word " * 100)))) <= WIDTH
-    assert noted(report_of("a", on_frames=None))[0].startswith("a: judged on patches alone, ")
+    assert noted(report_of("a", mosaics=True))[0].startswith("a: judged on mosaics of the bundle's patches, ")
 
 
 def test_one_that_is_too_slow_for_the_microscope_is_said_to() -> None:

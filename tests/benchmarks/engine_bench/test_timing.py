@@ -14,9 +14,9 @@ import pytest
 
 from benchmarks.engine_bench import timing
 from benchmarks.engine_bench.frames import find_frames
-from benchmarks.engine_bench.timing import WARM_UP_FRAMES, FrameTiming, Spread, time_engines
+from benchmarks.engine_bench.timing import WARM_UP_FRAMES, FrameTiming, Spread, Stopped, time_engines
 from runtime.engines.registry import MODEL_FILES
-from runtime.errors import UnreadableImage
+from runtime.errors import CheckFailed, UnreadableImage
 from runtime.scoring import Model, examine, write_examined
 
 ENGINE, TWIN = "onnxruntime-fp32", "onnxruntime-twin"
@@ -37,22 +37,28 @@ def images(tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[...
 
 
 @pytest.fixture
-def twin(model: Model, monkeypatch: pytest.MonkeyPatch) -> Model:
+def twin(model: Model) -> Model:
     """The same engine under another name."""
 
     class Twin:
         name, precision = TWIN, "fp32"
         run = staticmethod(model.engine.run)
 
-    monkeypatch.setitem(MODEL_FILES, TWIN, "model.fp32.onnx")
     return Model(model.bundle, Twin())
+
+
+@pytest.fixture(autouse=True)
+def _twin_has_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODEL_FILES, TWIN, "model.fp32.onnx")
 
 
 def timed(
     images: Path, scratch: Path, *models: Model, count: int = 3, um_per_px: float | None = 0.5
 ) -> list[FrameTiming]:
     frames = find_frames(images, count, um_per_px, pytest.fail)
-    return time_engines(models, frames, scratch, count=count, progress=quiet)
+    found = time_engines(models, frames, scratch, count=count, progress=quiet)
+    assert not any(isinstance(timing, Stopped) for timing in found)
+    return [timing for timing in found if isinstance(timing, FrameTiming)]
 
 
 def test_spread_is_median_and_two_percentiles() -> None:
@@ -148,6 +154,40 @@ def test_scores_of_the_engines_are_compared(
     monkeypatch.setattr(timing, "analyse", off)
     _first, second = timed(images, tmp_path / "out", model, twin)
     assert second.score_difference == pytest.approx(0.5)
+
+
+def test_scores_are_compared_with_those_of_fp32_wherever_it_stands(
+    images: Path, tmp_path: Path, model: Model, twin: Model
+) -> None:
+    first, second = timed(images, tmp_path / "out", twin, model)
+    assert (first.score_difference, second.score_difference) == (0.0, None)
+    (alone,) = timed(images, tmp_path / "alone", twin)
+    assert alone.score_difference is None
+
+
+@pytest.mark.parametrize("runs", [0, 1, 3 + WARM_UP_FRAMES + 1], ids=["at once", "when looked at", "when timed"])
+@pytest.mark.parametrize(
+    "failure", [RuntimeError("no kernel\nfor this size"), CheckFailed("the GPU is gone")], ids=["its own", "ours"]
+)
+def test_one_that_fails_is_told_and_the_others_are_timed(
+    runs: int, failure: Exception, images: Path, tmp_path: Path, model: Model
+) -> None:
+    class Failing:
+        name, precision = TWIN, "fp32"
+        left = runs
+
+        def run(self, images: npt.NDArray[np.uint8]) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise failure
+            return model.engine.run(images)
+
+    frames = find_frames(images, 3, 0.5, pytest.fail)
+    models = [Model(model.bundle, Failing()), model]
+    stopped, found = time_engines(models, frames, tmp_path / "out", count=3, progress=quiet)
+    assert stopped == Stopped("failed while it was timed: " + " ".join(str(failure).splitlines()))
+    assert isinstance(found, FrameTiming)
+    assert found.timed == 3
 
 
 def test_score_that_differs_another_time_is_noticed(images: Path, tmp_path: Path, model: Model) -> None:
