@@ -1,6 +1,8 @@
 """The bundle: whole, proven and anonymous, or not there at all."""
 
+import contextlib
 import csv
+import dataclasses
 import hashlib
 import json
 import re
@@ -17,6 +19,7 @@ from export.package import calibration_images, export_bundle
 from export.quantize import PROCESSOR
 from export.run_files import read_run
 from export.run_images import PartImages, in_orientations, read_part
+from runtime import gate_set
 from runtime.bundle import open_bundle
 from runtime.engines.registry import check_golden_frames, open_engine
 from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError
@@ -171,6 +174,33 @@ def test_the_gates_patches_are_held_out_ones_with_the_trained_networks_answers(b
         probabilities, unfamiliarity = MapNetwork(finished.network, 8).eval()(torch.from_numpy(gate.patches[:, None]))
     np.testing.assert_array_equal(gate.probabilities, probabilities[:, :, 0, 0].numpy())
     np.testing.assert_array_equal(gate.unfamiliarity, unfamiliarity[:, 0, 0].numpy())
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_without_frames_mosaics_of_the_patches_take_their_place(finished, tmp_path, monkeypatch):
+    read = package.read_part
+    monkeypatch.setattr(package, "read_part", lambda *arguments: dataclasses.replace(read(*arguments), frames=()))
+    monkeypatch.setattr(gate_set, "MOSAIC_PX", 128)
+    # between two grades a network as small as this one may lose some to eight bits
+    with contextlib.suppress(CheckFailed):
+        export_quietly(finished.folder, tmp_path / "bundle")
+    gate = json.loads((tmp_path / "bundle" / "bundle.json").read_text())["metrics"]["gate"]
+    assert (gate["frames"], gate["frames_are"]) == (4, "mosaics of the part's patches")
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_too_few_images_to_calibrate_on_are_told(finished, tmp_path, monkeypatch):
+    read = package.read_part
+
+    def few(*arguments):
+        found = read(*arguments)
+        return dataclasses.replace(found, patches=found.patches[::3]) if found.part == "train" else found
+
+    monkeypatch.setattr(package, "read_part", few)
+    said: list[str] = []
+    with contextlib.suppress(CheckFailed):
+        export_bundle(finished.folder, tmp_path / "bundle", stride_px=8, say=said.append)
+    assert "calibrated on 240 images, 300 are wanted: the training part holds no more" in said
 
 
 def test_calibration_shows_few_patches_in_several_orientations_and_frames_as_they_are():
