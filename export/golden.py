@@ -1,5 +1,8 @@
 """Golden frames: few images that every engine must answer as the trained network does, wherever it is loaded."""
 
+import math
+from decimal import ROUND_CEILING, Decimal
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -7,6 +10,7 @@ import torch
 from export.onnx_graph import PARITY
 from runtime.bundle_arrays import GoldenFrames
 from runtime.engines import Engine
+from runtime.errors import CheckFailed
 from runtime.gate_set import shuffled
 from runtime.golden import golden_difference
 from runtime.manifest import MOST_TOLERANCE
@@ -54,12 +58,29 @@ def tolerances(file: Engine, golden: GoldenFrames, unfamiliar: float) -> tuple[f
         file: the file run exactly, not the engine that will be held to it; it has passed the gate.
         golden: the golden frames.
         unfamiliar: the unfamiliarity above which a cell is withheld.
+
+    Raises:
+        CheckFailed: the network would show no cell of the golden frames.
     """
     apart = golden_difference(file.run(golden.frames), golden, unfamiliar)
+    if not math.isfinite(apart.probability):
+        raise CheckFailed(
+            "the golden frames show nothing",
+            seen="every cell of them is unfamiliar to the trained network",
+            wanted="patches of the validation part that it would show",
+            next_step="train again, on more patches",
+        )
     least = LEAST[file.precision]
-    # rounded up, for a person reads it
     probability, unfamiliarity = (
-        min(MOST_TOLERANCE, max(floor, float(np.format_float_positional(ALLOWANCE * value, 2, fractional=False))))
+        min(MOST_TOLERANCE, max(floor, _rounded_up(ALLOWANCE * value)))
         for floor, value in zip(least, (apart.probability, apart.unfamiliarity), strict=True)
     )
     return probability, unfamiliarity
+
+
+def _rounded_up(value: float) -> float:
+    """To two digits, for a person reads it."""
+    if value <= 0:
+        return 0.0
+    unit = Decimal(10) ** (Decimal(value).adjusted() - 1)
+    return float(Decimal(value).quantize(unit, ROUND_CEILING))

@@ -93,10 +93,15 @@ class Int8Search:
                 return Quantized(recipe.file, model, tuple(attempts), {})
         # the shift is the figure that hardly depends on how many patches there are
         nearest = min(attempts, key=lambda attempt: attempt.verdict.patches.shift).calibrator
+        # what the recipe leaves in float for speed makes room for what has to be for the grades
+        layers = feature_convolutions(self._graph)
         sensitivity = self._sensitivity(recipe, nearest, layers)
         for layer in sorted(sensitivity, key=sensitivity.__getitem__, reverse=True):
             fewer = tuple(name for name in layers if name != layer)
             if not fewer or share_of(self._graph, fewer) < INT8_SHARE:
+                self._say(
+                    f"{recipe.file}: {layer} cannot be kept in float too: less than {INT8_SHARE:.0%} would be left"
+                )
                 continue
             layers = fewer
             model = self._try(recipe, nearest, layers, attempts)

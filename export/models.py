@@ -37,20 +37,32 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class MissedFile:
+    """A model that does not keep the grades, and is not written.
+
+    Attributes:
+        verdict: of the gate that said no.
+        chosen: whether it was found by the gate that is chosen by, and missed the other; if not, `verdict` is of the
+            last attempt, by the former.
+        made: how it was quantised last.
+    """
+
+    verdict: Verdict
+    chosen: bool
+    made: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Models:
     """What came of one graph.
 
     Attributes:
         files: those that keep the grades.
-        missed: verdicts of those that do not, by the name they would have had.
+        missed: those that do not, by the name they would have had.
     """
 
     files: tuple[ModelFile, ...]
-    missed: dict[str, Verdict]
-
-    def verdicts(self) -> dict[str, Verdict]:
-        """Of all, by file name."""
-        return {file.name: file.verdict for file in self.files} | self.missed
+    missed: dict[str, MissedFile]
 
 
 def make_models(
@@ -79,16 +91,16 @@ def make_models(
 
     half = bytes(to_half(onnx.load_from_string(graph)).SerializeToString())
     files = [judged(FP32_MODEL, "fp32", graph, {}), judged(FP16_TENSORRT_MODEL, "fp16", half, {})]
-    missed: dict[str, Verdict] = {}
+    missed: dict[str, MissedFile] = {}
     search = Int8Search(graph, calibration, choosing, threads=threads, say=say)
     for recipe in (PROCESSOR, TENSORRT):
         say(f"quantising {recipe.file}")
         found = search.find(recipe)
         if found.model is None:
-            missed[found.file] = found.attempts[-1].verdict
+            missed[found.file] = MissedFile(found.attempts[-1].verdict, False, _made(found))
         else:
             files.append(judged(found.file, "int8", found.model, _made(found)))
-    missed |= {file.name: file.verdict for file in files if not file.verdict.passed}
+    missed |= {file.name: MissedFile(file.verdict, True, file.made) for file in files if not file.verdict.passed}
     return Models(tuple(file for file in files if file.verdict.passed), missed)
 
 

@@ -29,6 +29,8 @@ from runtime.dense_map import Geometry
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 from runtime.engines.registry import ENGINE_NAMES, REFERENCE_ENGINE, default_threads
 from runtime.errors import CheckFailed, InflamapError
+from runtime.gate import Verdict
+from runtime.gate_set import GateSet
 from runtime.gate_table import gate_table
 from runtime.machine import this_machine
 from runtime.manifest import FORMAT, facts_of
@@ -140,16 +142,11 @@ def export_bundle(
         "calibration": {
             "part": trained.part,
             "patches": len(trained.patches),
+            "frames": len(trained.frames),
             "images": sum(map(len, calibration)),
         },
-        "gate": {
-            "part": held_out.part,
-            "chosen_by": measured.part,
-            "patches": len(held_out.patches),
-            "images": len(judging.patches),
-            "frames": len(judging.frames),
-            "frames_are": "mosaics of the part's patches" if judging.mosaics else "images of the part",
-        },
+        "chosen_by": _gate_metrics(measured, choosing),
+        "gate": _gate_metrics(held_out, judging),
     }
     names = [name for name in ENGINE_NAMES if tensorrt or not name.startswith(TENSORRT_ENGINES)]
     judged: dict[str, Judged] = {}
@@ -160,7 +157,13 @@ def export_bundle(
         return _as_json(document)
 
     write_bundle(out, {**files, MANIFEST_FILE: _as_json(document)}, prove)
-    for line in gate_table(models.verdicts() | {name: found.verdict for name, found in judged.items()}):
+    by = (
+        "by which nothing was chosen"
+        if held_out is not measured
+        else "which was chosen by too, for nothing was held out"
+    )
+    say(f"held against FP32 on the {held_out.part} part, {by}:")
+    for line in gate_table(_verdicts(models, measured.part) | {name: found.verdict for name, found in judged.items()}):
         say(line)
     if (shown := sum(map(len, calibration))) < LEAST_CALIBRATION_IMAGES:
         say(f"calibrated on {shown} images, {LEAST_CALIBRATION_IMAGES} are wanted: the training part holds no more")
@@ -181,7 +184,7 @@ def _require_reference(models: Models) -> None:
     if FP32_MODEL in models.missed:
         raise CheckFailed(
             f"{FP32_MODEL} does not grade as the trained network does",
-            seen="; ".join(models.missed[FP32_MODEL].misses()),
+            seen="; ".join(models.missed[FP32_MODEL].verdict.misses()),
             next_step="report the versions of torch, onnx and onnxruntime",
         )
 
@@ -190,7 +193,7 @@ def _require_all(models: Models, out: Path) -> None:
     if models.missed:
         raise CheckFailed(
             f"{', '.join(models.missed)}: not written",
-            seen="; ".join(f"{name}: {', '.join(found.misses())}" for name, found in models.missed.items()),
+            seen="; ".join(f"{name}: {', '.join(file.verdict.misses())}" for name, file in models.missed.items()),
             wanted="the grades of FP32",
             next_step=f"use {out} with the engines of the other files, or train again, longer or on more patches",
         )
@@ -199,7 +202,29 @@ def _require_all(models: Models, out: Path) -> None:
 def _file_metrics(models: Models, parity: Parity, patches: int) -> dict[str, dict[str, Any]]:
     found = {file.name: {"gate": file.verdict.to_json(), **file.made} for file in models.files}
     found[FP32_MODEL] |= {"parity": asdict(parity), "parity_patches": patches}
-    return found
+    # why a file is not there is worth knowing where it is missed
+    missed = {
+        name: {"gate": file.verdict.to_json(), "chosen": file.chosen, **file.made}
+        for name, file in models.missed.items()
+    }
+    return found | ({"missed": missed} if missed else {})
+
+
+def _gate_metrics(part: PartImages, gate: GateSet) -> dict[str, Any]:
+    return {
+        "part": part.part,
+        "patches": len(part.patches),
+        "images": len(gate.patches),
+        "frames": len(gate.frames) - gate.mosaics,
+        "mosaics": gate.mosaics,
+        "strangers": len(gate.strangers),
+    }
+
+
+def _verdicts(models: Models, chosen_by: str) -> dict[str, Verdict]:
+    """Of all files by name; for which none was found, it is told by which part that was."""
+    missed = {name if file.chosen else f"{name} ({chosen_by})": file.verdict for name, file in models.missed.items()}
+    return {file.name: file.verdict for file in models.files} | missed
 
 
 def _engine_metrics(judged: dict[str, Judged]) -> dict[str, Any]:

@@ -105,10 +105,13 @@ def rows_of(run: Run, part: str) -> Sequence[dict[str, str]]:
 def _read_frames(run: Run, folder: Path, geometry: Geometry, part: str) -> tuple[npt.NDArray[np.uint8], ...]:
     elsewhere = {row["path"] for row in run.rows if row["split"] != part}
     first = {row["path"]: row for row in reversed(rows_of(run, part)) if row["path"] not in elsewhere}
-    # a data set holds frames or patches; where some images do not do, it holds patches
-    rows = [row for _path, row in sorted(first.items())[: 2 * MOST_FRAMES]]
-    images = [_read(folder, row, geometry)[0].pixels for row in rows]
-    return tuple(pixels for pixels in images if min(pixels.shape) >= FRAME_PATCHES * geometry.patch_px)[:MOST_FRAMES]
+    if not first:
+        return ()
+    # a data set holds frames or patches, sorted by subject or grade: some from all over tell which
+    paths = sorted(first)
+    chosen = [paths[place] for place in np.unique(np.linspace(0, len(paths) - 1, MOST_FRAMES).astype(int))]
+    images = [_read(folder, first[path], geometry)[0].pixels for path in chosen]
+    return tuple(pixels for pixels in images if min(pixels.shape) >= FRAME_PATCHES * geometry.patch_px)
 
 
 def _read(folder: Path, row: dict[str, str], geometry: Geometry) -> tuple[PatchSource, PatchPixels]:

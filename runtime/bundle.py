@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MOST_FILE_BYTES = 512 * 2**20
 # hundreds of times what an export writes; as JSON a byte may become fifty
 MOST_MANIFEST_BYTES = 2**20
+# of a model that the bundle does not have: the gate left it out
+LEFT_OUT = "use another engine; or train longer or on more patches, so that it keeps the grades, and export again"
 DEFAULT_BUNDLE = Path(__file__).parent / "default_bundle"
 
 
@@ -49,7 +51,7 @@ class Bundle:
         wanted = self.manifest.files.get(name)
         path = self.folder / name
         if wanted is None:
-            raise BundleError(f"{path}: not in {MANIFEST_FILE}", next_step="export the run again")
+            raise BundleError(f"{path}: not in {MANIFEST_FILE}", next_step=LEFT_OUT)
         data = _read_plain_file(path)
         seen = hashlib.sha256(data).hexdigest()
         if seen != wanted:

@@ -1,7 +1,8 @@
 """Does an engine keep the grades? Its answers against the reference's, patch by patch, on held-out patches and frames.
 
-The reference is the trained network in FP32. A grade may change only where the reference itself could hardly decide,
-and what it takes for no skin at all has to stay withheld. `runtime.gate_set` is what is compared on.
+The reference is FP32: on patches the trained network, on frames its exported graph on this machine, which reproduces
+the golden frames. A grade may change only where the reference itself could hardly decide, and what it takes for no skin
+at all has to stay withheld. `runtime.gate_set` is what is compared on.
 """
 
 from collections.abc import Iterable, Iterator

@@ -18,7 +18,9 @@ FRAME_PATCHES = 2
 MOST_FRAMES = 4
 # of a mosaic that stands for a frame: the microscope's frames have 1000 px
 MOSAIC_PX = 1000
-# strangers are made of so many patches, in each of two ways
+# fewer cells of frames than this are too few to judge by: one of them would be more than the gate allows of all
+LEAST_CELLS = 300
+# strangers are made of so many patches
 MOST_STRANGERS = 50
 
 Images = Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]
@@ -35,7 +37,7 @@ class GateSet:
         frames: uint8 [H, W] each, at the model's scale.
         on_frames: the reference's answers for all their cells, one frame after another.
         fit: bool, one a cell of the frames: those that are neither dark nor blank nor saturated.
-        mosaics: whether the frames are laid of the patches, for want of others that the reference would show.
+        mosaics: how many of the frames, the last ones, are laid of the patches, for the others show too little.
         strangers: uint8 [m, P, P], what the reference takes for no skin at all; there may be none.
         geometry: the model's.
         unfamiliar: the unfamiliarity above which a cell is withheld.
@@ -47,7 +49,7 @@ class GateSet:
     frames: tuple[npt.NDArray[np.uint8], ...]
     on_frames: Cells
     fit: npt.NDArray[np.bool_]
-    mosaics: bool
+    mosaics: int
     strangers: npt.NDArray[np.uint8]
     geometry: Geometry
     unfamiliar: float
@@ -66,14 +68,15 @@ class GateSet:
 
         Args:
             patches, medians, on_patches, geometry: as above; at least one patch.
-            frames: those there are. Where the reference shows no cell of them, mosaics of the patches take their place.
+            frames: those there are. Where the reference shows less than `LEAST_CELLS` of their cells, mosaics of the
+                patches are added.
             reference: proven on the golden frames.
             limits: of the bundle.
         """
         suspects = strange(patches)
         unfamiliarity = _answers(suspects, reference, geometry).unfamiliarity
 
-        def made(chosen: Sequence[npt.NDArray[np.uint8]], are_mosaics: bool) -> "GateSet":
+        def made(chosen: Sequence[npt.NDArray[np.uint8]], laid: int) -> "GateSet":
             maps = [dense_map(frame, reference, geometry) for frame in chosen]
             # of a cell that the camera spoilt nobody asks for a grade
             camera = replace(limits, unfamiliar=math.inf)
@@ -85,15 +88,16 @@ class GateSet:
                 tuple(chosen),
                 Cells.of(maps),
                 np.concatenate([cells.ravel() for cells in fit]),
-                are_mosaics,
+                laid,
                 suspects[unfamiliarity >= STRANGE * limits.unfamiliar],
                 geometry,
                 limits.unfamiliar,
             )
 
-        if frames and (found := made(frames, False)).shown.any():
+        if frames and (found := made(frames, 0)).shown.sum() >= LEAST_CELLS:
             return found
-        return made(mosaics(patches), True)
+        more = mosaics(patches)
+        return made([*frames, *more], len(more))
 
     @property
     def shown(self) -> npt.NDArray[np.bool_]:
@@ -145,16 +149,15 @@ def mosaics(patches: npt.NDArray[np.uint8], most: int = MOST_FRAMES) -> tuple[np
 
 
 def strange(patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """What no microscope sees in skin: negatives, and patches whose pixels are shuffled, of some from all over.
+    """What no microscope sees in skin: the grey levels of some patches, from all over, in no order.
 
     Args:
         patches: uint8 [N, P, P].
 
     Returns:
-        uint8 [M, P, P] with M at most 2 `MOST_STRANGERS`.
+        uint8 [M, P, P] with M at most `MOST_STRANGERS`.
     """
-    chosen = patches[np.unique(np.linspace(0, len(patches) - 1, MOST_STRANGERS).astype(int))]
-    return np.concatenate([255 - chosen, shuffled(chosen)])
+    return shuffled(patches[np.unique(np.linspace(0, len(patches) - 1, MOST_STRANGERS).astype(int))])
 
 
 def shuffled(patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

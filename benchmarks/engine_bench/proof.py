@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine_bench.frames import Frames, Progress
-from runtime.bundle import Bundle
+from runtime.bundle import LEFT_OUT, Bundle
 from runtime.engines.registry import MODEL_FILES, load_engine
 from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError, one_line
 from runtime.gate import Cells, Verdict
@@ -28,16 +28,16 @@ class GoldenCheck:
     Attributes:
         passed: whether it does.
         difference: the largest in probability (0 to 1); None when it could not be taken.
-        tolerance: the largest allowed, as recorded at export; None where the bundle tells none.
+        tolerance: the largest allowed, as recorded at export.
         unfamiliarity_difference, unfamiliarity_tolerance: the same of the unfamiliarity.
         reason: why it failed, None when it passed.
     """
 
     passed: bool
     difference: float | None
-    tolerance: float | None
+    tolerance: float
     unfamiliarity_difference: float | None
-    unfamiliarity_tolerance: float | None
+    unfamiliarity_tolerance: float
     reason: str | None
 
 
@@ -65,12 +65,12 @@ class Judgement:
     Attributes:
         verdict: None where there is none.
         fault: why there is none.
-        mosaics: whether it was judged on mosaics of the bundle's patches instead of the frames.
+        mosaics: on how many mosaics of the bundle's patches it was judged, for the frames show too little.
     """
 
     verdict: Verdict | None
     fault: str | None = None
-    mosaics: bool = False
+    mosaics: int = 0
 
 
 def prove(bundle: Bundle, name: str, threads: int, say: Callable[[str], None]) -> Proof:
@@ -84,7 +84,7 @@ def prove(bundle: Bundle, name: str, threads: int, say: Callable[[str], None]) -
     """
     model_file = MODEL_FILES[name]
     if model_file not in bundle.manifest.files:
-        missing = BundleError(f"{bundle.folder}: holds no {model_file}", next_step="export the run again")
+        missing = BundleError(f"{bundle.folder}: holds no {model_file}", next_step=LEFT_OUT)
         return Proof(name, None, missing, None)
     try:
         model = Model.load(bundle, name, threads=threads, say=say)

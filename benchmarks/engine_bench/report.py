@@ -93,5 +93,4 @@ class EngineReport:
     def _gate(self) -> dict[str, Any] | None:
         if self.judgement is None or self.judgement.verdict is None:
             return None
-        frames_are = "mosaics of the patches" if self.judgement.mosaics else "frames that are timed"
-        return {**self.judgement.verdict.to_json(), "frames_are": frames_are}
+        return {**self.judgement.verdict.to_json(), "mosaics": self.judgement.mosaics}

@@ -51,7 +51,9 @@ def _remarks(found: EngineReport) -> Iterator[str]:
     if found.missing is not None:
         yield f"not here: {found.missing}"
     if found.judgement and found.judgement.mosaics:
-        yield "judged on mosaics of the bundle's patches, for the reference shows no cell of these frames"
+        yield "judged on mosaics of the bundle's patches too, for FP32 shows too few cells of these frames"
+    if found.judgement and found.judgement.verdict and not found.judgement.verdict.strangers.patches:
+        yield "what it withholds was not put to the test, for FP32 finds even shuffled pixels familiar"
     if timing := found.timing:
         if timing.unmapped == timing.timed:
             yield (

@@ -30,7 +30,7 @@ GRADES, PERIODS_PX = 3, (3.5, 6.0, 11.0)
 PARTS = ("train", "train", "val", "test", "train")
 # what is chosen by and held out are whole frames to a network that sees 32 px, each of one grade: cells between two
 # grades, which a mosaic of patches has many of, are a coin's toss to a network as small as this one
-SIDES_PX = {"train": 36, "val": 96, "test": 96}
+SIDES_PX = {"train": 36, "val": 128, "test": 128}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,8 @@ import pytest
 
 from export import engines
 from export.engines import judge_engines
+from export.run_files import read_run
+from export.run_images import read_part
 from runtime.engines.registry import ENGINE_NAMES, open_engine
 from runtime.errors import BundleError, CheckFailed, EngineMissing
 from runtime.gate import Cells, Verdict
@@ -14,13 +16,13 @@ from runtime.quality import QualityLimits
 
 
 @pytest.fixture
-def gate(bundle) -> GateSet:
+def gate(bundle, finished) -> GateSet:
     patches = bundle.gate_patches()
     return GateSet.of(
         patches.patches,
         patches.medians,
         Cells(patches.probabilities, patches.unfamiliarity),
-        list(bundle.golden_frames().frames[:, 0]),
+        read_part(read_run(finished.folder), None, finished.geometry, "test", 400).frames,
         open_engine(bundle, threads=1),
         bundle.geometry,
         QualityLimits(),

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from export.golden import LEAST, golden_images, tolerances
+from export.golden import LEAST, _rounded_up, golden_images, tolerances
 from runtime.bundle_arrays import GoldenFrames
 from runtime.engines import EngineOutput
+from runtime.errors import CheckFailed
 
 
 def test_golden_images_hold_whole_patches_and_one_that_is_no_skin():
@@ -52,3 +55,14 @@ def test_a_file_that_is_nearly_exact_leaves_engines_their_rounding(golden, preci
 
 def test_no_tolerance_is_so_wide_that_anything_goes(golden):
     assert tolerances(Apart("int8", 0.9, 1.2), golden, 1.0) == (0.5, 0.5)
+
+
+@given(st.floats(0, 3))
+def test_a_tolerance_is_rounded_up_and_by_little(value):
+    assert value <= _rounded_up(value) <= value * 1.1 + 1e-300
+
+
+def test_golden_frames_that_the_network_would_not_show_are_no_proof(golden):
+    unlike = GoldenFrames(golden.frames, golden.probabilities, golden.unfamiliarity + 2)
+    with pytest.raises(CheckFailed, match="the golden frames show nothing"):
+        tolerances(Apart("int8", 0.0, 0.0), unlike, 1.0)

@@ -52,15 +52,21 @@ def test_a_file_that_was_chosen_and_misses_in_the_end_is_left_out_and_nothing_el
     found = made(graphs, calibration, choosing, judging)
     assert choosing.judged == FILES[2:]
     assert [file.name for file in found.files] == [FILES[0], FILES[1], FILES[3]]
-    assert found.missed["model.int8.onnx"].patches.unchanged == 0.5
-    assert set(found.verdicts()) == set(FILES)
+    missed = found.missed["model.int8.onnx"]
+    assert missed.verdict.patches.unchanged == 0.5
+    assert missed.chosen
+    assert missed.made["calibrator"] == "percentile"
 
 
 def test_a_file_that_nothing_was_chosen_for_is_not_judged_and_told_with_its_last_attempt(graphs, calibration):
     choosing, judging = Judge("model.int8.trt.onnx"), Judge()
     found = made(graphs, calibration, choosing, judging)
     assert judging.judged == FILES[:3]
-    assert not found.missed["model.int8.trt.onnx"].passed
+    missed = found.missed["model.int8.trt.onnx"]
+    assert not missed.verdict.passed
+    assert not missed.chosen
+    assert [attempt["calibrator"] for attempt in missed.made["tried"]] == ["percentile", "minmax"]
+    assert missed.made["calibrator"] == "entropy"
 
 
 def test_the_float_file_is_judged_too(graphs, calibration):

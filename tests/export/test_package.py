@@ -149,11 +149,13 @@ def test_the_gates_figures_are_in_the_manifest_and_on_the_terminal(finished, gra
         assert row.endswith("passed")
     assert metrics["model.int8.onnx"]["gate"]["int8_share"] >= 0.8
     assert metrics["model.int8.onnx"]["calibrator"] == "percentile"
-    assert metrics["calibration"] == {"part": "train", "patches": 90, "images": 300}
-    assert metrics["gate"] == {
-        **{"part": "test", "chosen_by": "val", "patches": 30, "images": 240},
-        **{"frames": 4, "frames_are": "images of the part"},
-    }
+    assert metrics["calibration"] == {"part": "train", "patches": 90, "frames": 0, "images": 300}
+    for which, part in (("chosen_by", "val"), ("gate", "test")):
+        strangers = metrics[which].pop("strangers")
+        assert metrics[which] == {"part": part, "patches": 30, "images": 240, "frames": 4, "mosaics": 0}
+        assert 0 <= strangers <= 50
+    assert "missed" not in metrics
+    assert "held against FP32 on the test part, by which nothing was chosen:" in said
     assert document["gate"]["part"] == "test"
     here = {"onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-int8"}
     assert here <= {line.split()[0] for line in said if line.endswith("passed")}
@@ -185,7 +187,7 @@ def test_without_frames_mosaics_of_the_patches_take_their_place(finished, tmp_pa
     with contextlib.suppress(CheckFailed):
         export_quietly(finished.folder, tmp_path / "bundle")
     gate = json.loads((tmp_path / "bundle" / "bundle.json").read_text())["metrics"]["gate"]
-    assert (gate["frames"], gate["frames_are"]) == (4, "mosaics of the part's patches")
+    assert (gate["frames"], gate["mosaics"]) == (0, 4)
 
 
 @pytest.mark.usefixtures("_shared_graphs")
@@ -247,7 +249,12 @@ def test_a_spoilt_int8_model_is_not_written_and_the_export_ends_with_1(finished,
     assert open_engine(written, threads=1).name == "onnxruntime-fp32"
     with pytest.raises(BundleError, match=r"model\.int8\.onnx: not in bundle\.json"):
         open_engine(written, "onnxruntime-int8", threads=1)
-    assert [row for row in err.splitlines() if row.startswith("model.int8.onnx ") and row.endswith("MISSED")]
+    # by the part that is chosen by, for nothing was found to be held against the other
+    assert [row for row in err.splitlines() if row.startswith("model.int8.onnx (val) ") and row.endswith("MISSED")]
+    missed = json.loads((out / "bundle.json").read_text())["metrics"]["missed"]["model.int8.onnx"]
+    assert missed["gate"]["passed"] is missed["chosen"] is False
+    assert len(missed["tried"]) >= 2
+    assert missed["shift_of_one_layer_alone"]
     # what was tried is told, the sensitivity of each layer too
     for tried in ("percentile", "minmax", "entropy"):
         assert f"model.int8.onnx: {tried}: missed: " in err

@@ -71,7 +71,7 @@ def test_it_reads_the_validation_part_alone(finished):
     assert patches.shape == (len(rows), 32, 32) == (30, 32, 32)
     for row, patch in zip(rows, patches, strict=True):
         file = cv2.imread(str(finished.data / row["path"]), cv2.IMREAD_GRAYSCALE)
-        np.testing.assert_array_equal(patch, file[32:64, 32:64])
+        np.testing.assert_array_equal(patch, file[48:80, 48:80])
 
 
 def test_neither_held_out_nor_training_files_are_even_opened(finished, tmp_path):
@@ -198,6 +198,14 @@ def test_frames_come_at_the_models_scale_and_not_without_end(made_run):
     frames = read_frames(run, None, GEOMETRY, "test")
     assert len(frames) == MOST_FRAMES
     assert {frame.shape for frame in frames} == {(64, 64)}
+
+
+def test_frames_come_from_all_over_a_list_that_is_sorted_by_grade(made_run):
+    run = made_run(*((np.full((64, 64), place, np.uint8), "", "", 0.5, "test") for place in range(9)))
+    levels = [int(frame[0, 0]) for frame in read_frames(run, None, GEOMETRY, "test")]
+    assert len(levels) == MOST_FRAMES
+    assert (levels[0], levels[-1]) == (0, 8)
+    assert levels == sorted(set(levels))
 
 
 def test_a_data_set_of_patches_has_no_frames(finished):

@@ -15,7 +15,8 @@ def report_of(
     golden: bool = True,
     unchanged: float = 1.0,
     on_frames: float = 1.0,
-    mosaics: bool = False,
+    mosaics: int = 0,
+    strangers: int = 50,
     int8_share: float | None = None,
     judged: bool = True,
     repeatable: bool = True,
@@ -30,7 +31,7 @@ def report_of(
         return EngineReport(engine, missing=missing)
     if not golden:
         return EngineReport(engine, golden=GoldenCheck(False, None, 1e-4, None, 1e-4, f"{engine} differs"))
-    verdict = Verdict(_figures(unchanged), _figures(on_frames), Strangers(50, 0), int8_share)
+    verdict = Verdict(_figures(unchanged), _figures(on_frames), Strangers(strangers, 0), int8_share)
     timing = FrameTiming(
         timed=9,
         frame_ms=Spread(p50, p95, p95 + 1),

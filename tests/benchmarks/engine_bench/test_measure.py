@@ -211,6 +211,13 @@ def test_footprint_is_taken_of_those_that_are_right(
     assert found[INT8].passed(1e6)
 
 
+@pytest.fixture
+def _few_cells_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No mosaics are added."""
+    monkeypatch.setattr("runtime.gate_set.LEAST_CELLS", 1)
+
+
+@pytest.mark.usefixtures("_few_cells_are_enough")
 def test_frames_for_the_gate_are_few_and_from_all_over(
     tmp_path: Path, model: Model, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
 ) -> None:
@@ -224,6 +231,7 @@ def test_frames_for_the_gate_are_few_and_from_all_over(
     assert widths == sorted(set(widths))
 
 
+@pytest.mark.usefixtures("_few_cells_are_enough")
 def test_frames_that_nothing_is_computed_for_are_no_part_of_the_gate(
     tmp_path: Path, model: Model, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
 ) -> None:

@@ -78,9 +78,9 @@ def test_what_is_the_same_for_several_shares_a_line() -> None:
         "c: not here: no GPU",
     ]
 
-    lines = noted(*(report_of(name, mosaics=True) for name in "abc"))
+    lines = noted(*(report_of(name, mosaics=4) for name in "abc"))
     assert "".join(lines[:2]) == (
-        "a, b and c: judged on mosaics of the bundle's patches, for the reference shows no cell of these    frames"
+        "a, b and c: judged on mosaics of the bundle's patches too, for FP32 shows too few cells of these    frames"
     )
 
 
@@ -92,7 +92,12 @@ def test_withheld_frames_are_told() -> None:
         "a: EVERY frame was withheld before a map was computed, so that no time says anything: too dark"
     )
     assert max(map(len, noted(report_of("a", missing="word " * 100)))) <= WIDTH
-    assert noted(report_of("a", mosaics=True))[0].startswith("a: judged on mosaics of the bundle's patches, ")
+    assert noted(report_of("a", mosaics=4))[0].startswith("a: judged on mosaics of the bundle's patches too, ")
+
+
+def test_a_test_of_what_is_withheld_that_was_none_is_told() -> None:
+    assert noted(report_of("a", strangers=0))[0].startswith("a: what it withholds was not put to the test, ")
+    assert len(noted(report_of("a"))) == 1
 
 
 def test_one_that_is_too_slow_for_the_microscope_is_said_to() -> None:
