@@ -85,10 +85,10 @@ class Int8Search:
 
     def find(self, recipe: Recipe) -> Quantized:
         """Try calibrators, then keep ever more layers in float, until the gate is content."""
-        layers = default_layers(self._graph, recipe)
+        preferred = default_layers(self._graph, recipe)
         attempts: list[Attempt] = []
         for calibrator in CALIBRATORS:
-            model = self._try(recipe, calibrator, layers, attempts)
+            model = self._try(recipe, calibrator, preferred, attempts)
             if attempts[-1].verdict.passed:
                 return Quantized(recipe.file, model, tuple(attempts), {})
         # the shift is the figure that hardly depends on how many patches there are
@@ -104,6 +104,9 @@ class Int8Search:
                 )
                 continue
             layers = fewer
+            if layers == preferred:
+                # tried with every calibrator already
+                continue
             model = self._try(recipe, nearest, layers, attempts)
             if attempts[-1].verdict.passed:
                 return Quantized(recipe.file, model, tuple(attempts), sensitivity)

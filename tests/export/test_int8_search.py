@@ -104,6 +104,30 @@ def test_then_the_most_sensitive_layer_stays_in_float_by_the_nearest_calibrator(
     assert set(table) == set(layers)
 
 
+def test_what_is_in_float_for_speed_makes_room_and_nothing_is_tried_twice(search, default_graph):
+    layers = feature_convolutions(onnx.load_from_string(default_graph))
+    # the fifth is the most sensitive, then the first, which the recipe leaves in float at once
+    alone = {frozenset({layer}): 0.01 for layer in layers} | {frozenset({layers[4]}): 0.3, frozenset({layers[0]}): 0.2}
+    judge = Judge(lambda inside, _attempt: alone.get(inside, 0.5))
+    found, said = search(judge, default_graph)
+    outcome = found.find(PROCESSOR)
+    assert outcome.model is None
+    assert [attempt.in_float for attempt in outcome.attempts] == [
+        *[(layers[0],)] * len(CALIBRATORS),
+        (layers[4],),
+        (layers[0], layers[4]),
+    ]
+    assert set(outcome.sensitivity) == set(layers)
+    assert sum("cannot be kept in float too: less than 80% would be left" in line for line in said) == 3
+
+    alone = dict.fromkeys(alone, 0.01) | {frozenset({layers[0]}): 0.3}
+    judge = Judge(lambda inside, _attempt: alone.get(inside, 0.5))
+    found, _said = search(judge, default_graph)
+    tried = [attempt.in_float for attempt in found.find(PROCESSOR).attempts]
+    assert tried[: len(CALIBRATORS)] == [(layers[0],)] * len(CALIBRATORS)
+    assert (layers[0],) not in tried[len(CALIBRATORS) :]
+
+
 def test_no_more_than_a_fifth_of_the_work_is_given_up_and_then_there_is_no_file(search, default_graph):
     judge = Judge(lambda inside, _attempt: 0.5 + 0.01 * len(inside))
     found, _said = search(judge, default_graph)
