@@ -87,24 +87,24 @@ def export_bundle(
         raise InflamapError("--stride", seen=stride_px, wanted=f"a positive multiple of {config.total_stride} px")
     geometry = Geometry(config.patch_px, stride_px, config.um_per_px)
     limits, threads = QualityLimits(), default_threads()
-    measured = read_part(run, data, geometry, "val", GATE_PATCHES)
+    validation = read_part(run, data, geometry, "val", GATE_PATCHES)
     trained = read_part(run, data, geometry, "train", CALIBRATION_PATCHES)
-    held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else measured
+    held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else validation
 
     graph = to_onnx(network, stride_px)
-    images = golden_images(measured.patches)
-    parity = check_parity(network, stride_px, graph, measured.patches[:, None], images)
+    images = golden_images(validation.patches)
+    parity = check_parity(network, stride_px, graph, validation.patches[:, None], images)
     say(
-        f"torch against onnxruntime: probabilities differ by {parity.patches:.1e} on {len(measured.patches)} patches, "
-        f"{parity.frames:.1e} on {len(images)} frames"
+        f"torch against onnxruntime: probabilities differ by {parity.patches:.1e} on {len(validation.patches)} "
+        f"patches, {parity.frames:.1e} on {len(images)} frames"
     )
     reference = OnnxRuntimeEngine(graph, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
-    um_per_px_range, shifts = measure_scale_range(measured.patches[:, None], reference, geometry)
+    um_per_px_range, shifts = measure_scale_range(validation.patches[:, None], reference, geometry)
     say(f"scores hold from {um_per_px_range[0]:.2f} to {um_per_px_range[1]:.2f} µm/px")
 
     # nothing is chosen by what was held out; where nothing was, there is but one part
-    choosing = gate_of(measured, network, reference, geometry, limits)
-    judging = choosing if held_out is measured else gate_of(held_out, network, reference, geometry, limits)
+    choosing = gate_of(validation, network, reference, geometry, limits)
+    judging = choosing if held_out is validation else gate_of(held_out, network, reference, geometry, limits)
     calibration = calibration_images(trained)
     models = make_models(graph, calibration, choosing, judging, threads=threads, say=say)
     _require_reference(models)
@@ -137,15 +137,15 @@ def export_bundle(
     }
     document["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     document["metrics"] = {
-        **_file_metrics(models, parity, len(measured.patches)),
-        "scale": {"mean_abs_shift_grades": shifts, "patches": len(measured.patches)},
+        **_file_metrics(models, parity, len(validation.patches)),
+        "scale": {"mean_abs_shift_grades": shifts, "patches": len(validation.patches)},
         "calibration": {
             "part": trained.part,
             "patches": len(trained.patches),
             "frames": len(trained.frames),
             "images": sum(map(len, calibration)),
         },
-        "chosen_by": _gate_metrics(measured, choosing),
+        "chosen_by": _gate_metrics(validation, choosing),
         "gate": _gate_metrics(held_out, judging),
     }
     names = [name for name in ENGINE_NAMES if tensorrt or not name.startswith(TENSORRT_ENGINES)]
@@ -159,11 +159,13 @@ def export_bundle(
     write_bundle(out, {**files, MANIFEST_FILE: _as_json(document)}, prove)
     by = (
         "by which nothing was chosen"
-        if held_out is not measured
+        if held_out is not validation
         else "which was chosen by too, for nothing was held out"
     )
     say(f"held against FP32 on the {held_out.part} part, {by}:")
-    for line in gate_table(_verdicts(models, measured.part) | {name: found.verdict for name, found in judged.items()}):
+    for line in gate_table(
+        _verdicts(models, validation.part) | {name: found.verdict for name, found in judged.items()}
+    ):
         say(line)
     if (shown := sum(map(len, calibration))) < LEAST_CALIBRATION_IMAGES:
         say(f"calibrated on {shown} images, {LEAST_CALIBRATION_IMAGES} are wanted: the training part holds no more")
