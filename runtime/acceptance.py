@@ -37,7 +37,7 @@ class Acceptance(msgspec.Struct, frozen=True):
         runs_on: `DeployedEngine.runs_on` at that time.
         threads: cores it might use at most.
         budget_ms: milliseconds a frame that it kept.
-        frames: what was timed: `synthetic` or `images`.
+        frames: what was timed: `synthetic` or `own` frames.
         figures: what was measured: `p50_ms`, `p95_ms`, `p99_ms` of a frame, `frames_per_second`.
         version: of inflamap.
         accepted: when, UTC.

@@ -162,7 +162,7 @@ def _store(
         threads=threads,
         budget_ms=budget_ms,
         # the folder's name may be a patient's, and the bundle travels
-        frames=SYNTHETIC if frames.source == SYNTHETIC else "images",
+        frames=SYNTHETIC if frames.source == SYNTHETIC else "own",
         figures={
             **{f"{name}_ms": value for name, value in asdict(frame_ms).items()},
             "frames_per_second": found.timing.frames_per_second,

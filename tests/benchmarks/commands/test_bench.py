@@ -276,7 +276,7 @@ def test_accepted_choice_is_stored_with_what_it_was_measured_on(
     assert accepted is not None
     assert (accepted.engine, accepted.threads, accepted.budget_ms) == (INT8, 1, 100_000)
     assert accepted.version == __version__
-    assert accepted.frames == "images"
+    assert accepted.frames == "own"
     assert accepted.runs_on == document["by_name"][INT8]["runs_on"]
     found = document["by_name"][INT8]
     assert accepted.figures == {
