@@ -153,8 +153,10 @@ def test_eight_bits_saturate_where_the_processor_has_no_vnni(graph, ranges, held
     """Why the weights have seven: where this does not differ, the processor has VNNI."""
     layers = feature_convolutions(graph)
     content = quantize(graph, ranges, replace(PROCESSOR, reduce_range=False), layers)
-    apart = np.abs(kernels(content).run(held_out).probabilities - exact(content).run(held_out).probabilities).max()
-    assert apart < 0.02 if has_vnni() else apart > 0.05
+    # skin as this network knows it stays just below; the brightest values are those that do not fit
+    images = np.concatenate([held_out, np.full_like(held_out[:4], 255)])
+    apart = np.abs(kernels(content).run(images).probabilities - exact(content).run(images).probabilities).max()
+    assert apart < 0.02 if has_vnni() else apart > 0.2
 
 
 def test_a_machine_that_saturates_is_found_when_the_engine_is_loaded(graph, ranges, bundle, tmp_path):
