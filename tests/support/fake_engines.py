@@ -65,6 +65,20 @@ def constant_on_frames(images: npt.NDArray[np.uint8]) -> EngineOutput | None:
     return constant(images) if images.shape[-1] > 300 else None
 
 
+def showing_everything_but_in(bundle: Bundle) -> Cheat:
+    """Grades as the real engine does and shows whatever it is given, but on the golden frames."""
+    real = OnnxRuntimeEngine(bundle.read_file(INT8_MODEL), name=NAME, precision="int8", threads=1)
+    known = {frame.tobytes() for frame in bundle.golden_frames().frames}
+
+    def answer(images: npt.NDArray[np.uint8]) -> EngineOutput | None:
+        if images[0].tobytes() in known:
+            return None
+        output = real.run(images)
+        return EngineOutput(output.probabilities, np.minimum(output.unfamiliarity, np.float32(1)))
+
+    return answer
+
+
 def register(monkeypatch: pytest.MonkeyPatch, cheat: Cheat, name: str = NAME) -> str:
     """Have `open_engine` know the engine; gives its name."""
     load = registry.load_engine

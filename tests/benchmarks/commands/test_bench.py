@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
-from fake_engines import NAME, constant, constant_beside, constant_on_frames, register
+from fake_engines import NAME, constant, constant_beside, constant_on_frames, register, showing_everything_but_in
 from onnx import numpy_helper
 
 from benchmarks.commands.bench import bench
@@ -194,7 +194,9 @@ def test_spoilt_int8_model_alone_ends_with_1_and_nothing_is_stored(
     assert not (spoilt / "accepted.json").exists()
 
 
-@pytest.mark.parametrize("kind", ["constant", "right on golden frames alone", "wrong on frames alone"])
+@pytest.mark.parametrize(
+    "kind", ["constant", "right on golden frames alone", "wrong on frames alone", "showing what is no skin"]
+)
 def test_wrong_but_fast_engine_is_never_chosen(
     kind: str, images: tuple[object, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +204,7 @@ def test_wrong_but_fast_engine_is_never_chosen(
         "constant": constant,
         "right on golden frames alone": constant_beside(open_bundle(DEFAULT_BUNDLE)),
         "wrong on frames alone": constant_on_frames,
+        "showing what is no skin": showing_everything_but_in(open_bundle(DEFAULT_BUNDLE)),
     }
     register(monkeypatch, cheats[kind])
     assert run(*images, "--engines", f"{NAME},{FP32}", "--json") == (0, "")
