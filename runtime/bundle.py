@@ -114,13 +114,15 @@ class Bundle:
         return gate
 
     def verify_files(self) -> None:
-        """Read every file of the manifest, so that a changed one is found whichever engine is asked for.
+        """Read every file of the manifest, so that a changed one is found whichever engine is asked for, and so is a
+        changed manifest.
 
         Raises:
-            BundleError: as `read_file`, for the first that is not as it was exported.
+            BundleError: as `read_file` and `golden_frames`, for the first that is not as it was exported.
         """
         for name in self.manifest.files:
             self.read_file(name)
+        self.golden_frames()
 
 
 def abbreviate(sha256: str) -> str:

@@ -30,7 +30,7 @@ def choose(reports: Sequence[EngineReport], budget_ms: float) -> Choice:
     """
     passing = [found for found in reports if found.passed(budget_ms)]
     if passing:
-        chosen = min(passing, key=_median)
+        chosen = min(passing, key=lambda found: found.p50_ms)
         keeps = f"keep{'s' if len(passing) == 1 else ''} the grades and {budget_ms:g} ms"
         return Choice(chosen, f"{f'fastest of {len(passing)}' if len(passing) > 1 else 'the only one'} that {keeps}")
     keeping = [found for found in reports if found.keeps_grades]
@@ -53,8 +53,3 @@ def choose(reports: Sequence[EngineReport], budget_ms: float) -> Choice:
         f"no engine that keeps the grades keeps the budget of {budget_ms:g} ms for p95 of a frame: {over}",
         "close other programs, or try more --threads, another engine or a faster machine",
     )
-
-
-def _median(found: EngineReport) -> float:
-    assert found.timing is not None
-    return found.timing.frame_ms.p50

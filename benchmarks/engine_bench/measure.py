@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+
 from benchmarks.engine_bench.footprint import measure_footprint
 from benchmarks.engine_bench.frames import Frames, Progress
-from benchmarks.engine_bench.proof import Proof, gate_set, judge_all, prove
+from benchmarks.engine_bench.proof import Judgement, Proof, gate_set, judge_all, prove
 from benchmarks.engine_bench.report import EngineReport
 from benchmarks.engine_bench.timing import Stopped, time_engines
 from runtime.bundle import Bundle
@@ -30,6 +32,8 @@ def prove_engines(
     Raises:
         InflamapError: a required engine is not here.
     """
+    # OpenCV keeps a pool of its own
+    cv2.setNumThreads(threads)
     proofs = []
     for name in names:
         proof = prove(bundle, name, threads, say)
@@ -66,8 +70,7 @@ def measure_engines(
         InflamapError: a frame that could be read cannot be any more, or a result cannot be written.
     """
     judgements = judge_all(_gate(bundle, proofs, frames, count, threads), proofs, progress)
-    reports = [_report(proof) for proof in proofs]
-    reports = [replace(found, judgement=made) for found, made in zip(reports, judgements, strict=True)]
+    reports = [_report(proof, judgement) for proof, judgement in zip(proofs, judgements, strict=True)]
     timed = [
         (place, proof.model)
         for place, (proof, found) in enumerate(zip(proofs, reports, strict=True))
@@ -100,7 +103,7 @@ def _gate(bundle: Bundle, proofs: Sequence[Proof], frames: Frames, count: int, t
     return gate_set(reference.model, frames, count)
 
 
-def _report(proof: Proof) -> EngineReport:
+def _report(proof: Proof, judgement: Judgement | None) -> EngineReport:
     engine = proof.model.engine if proof.model else None
     return EngineReport(
         proof.engine,
@@ -108,6 +111,7 @@ def _report(proof: Proof) -> EngineReport:
         runs_on=engine.runs_on if engine else None,
         missing=None if proof.missing is None else str(proof.missing),
         golden=proof.golden,
+        judgement=judgement,
     )
 
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from benchmarks.engine_bench.frames import Frames, Progress
 from runtime.bundle import LEFT_OUT, Bundle
-from runtime.engines.registry import MODEL_FILES, load_engine
+from runtime.engines.registry import MODEL_FILES, open_unproven, require_reproduced, run_golden_frames
 from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError, one_line
 from runtime.gate import Cells, Verdict
 from runtime.gate_set import GateSet
-from runtime.golden import golden_difference
+from runtime.golden import GoldenDifference
 from runtime.images import read_frame
 from runtime.scoring import Model, analyse
 
@@ -74,7 +74,7 @@ class Judgement:
 
 
 def prove(bundle: Bundle, name: str, threads: int, say: Callable[[str], None]) -> Proof:
-    """Open an engine, which runs the golden frames, and say how far it is from them.
+    """Open an engine, run the golden frames, and say how far it is from them.
 
     Args:
         bundle: the model.
@@ -87,16 +87,21 @@ def prove(bundle: Bundle, name: str, threads: int, say: Callable[[str], None]) -
         missing = BundleError(f"{bundle.folder}: holds no {model_file}", next_step=LEFT_OUT)
         return Proof(name, None, missing, None)
     try:
-        model = Model.load(bundle, name, threads=threads, say=say)
+        engine = open_unproven(bundle, name, threads=threads, say=say)
     except EngineMissing as missing:
         return Proof(name, None, missing, None)
+    except InflamapError as error:
+        return Proof(name, None, None, _golden_check(bundle, model_file, None, str(error)))
+    found = reason = None
+    try:
+        found = run_golden_frames(engine, bundle)
+        require_reproduced(found, engine, bundle, model_file)
     except CheckFailed as error:
         # it is not to be used, but how wrong it is is worth knowing
-        unproven = _open_unproven(bundle, name, threads)
-        return Proof(name, unproven, None, _golden_check(bundle, unproven, model_file, str(error)))
+        reason = str(error)
     except InflamapError as error:
-        return Proof(name, None, None, _golden_check(bundle, None, model_file, str(error)))
-    return Proof(name, model, None, _golden_check(bundle, model, model_file))
+        return Proof(name, None, None, _golden_check(bundle, model_file, None, str(error)))
+    return Proof(name, Model(bundle, engine), None, _golden_check(bundle, model_file, found, reason))
 
 
 def gate_set(reference: Model, frames: Frames, count: int) -> GateSet:
@@ -143,28 +148,12 @@ def judge_all(gate: GateSet | str, proofs: Sequence[Proof], progress: Progress) 
     return judgements
 
 
-def _open_unproven(bundle: Bundle, name: str, threads: int) -> Model | None:
-    """An engine that failed the golden frames, its model file checked before that; None where it failed earlier."""
-    try:
-        return Model(bundle, load_engine(bundle.read_file(MODEL_FILES[name]), name, bundle, threads=threads))
-    except InflamapError:
-        return None
-
-
-def _golden_check(bundle: Bundle, model: Model | None, model_file: str, reason: str | None = None) -> GoldenCheck:
-    """The differences, which opening keeps to itself; `reason` is why it failed."""
-    allowed, golden = bundle.manifest.golden, bundle.golden_frames()
-    probability = unfamiliarity = None
-    if model is not None:
-        try:
-            output = model.engine.run(golden.frames)
-        except Exception:  # the reason is known; engines' own exceptions share no public base class
-            reason = reason or "it does not run the golden frames a second time"
-        else:
-            found = golden_difference(output, golden, bundle.manifest.quality.unfamiliar)
-            probability, unfamiliarity = (
-                value if np.isfinite(value) else None for value in (found.probability, found.unfamiliarity)
-            )
+def _golden_check(bundle: Bundle, model_file: str, found: GoldenDifference | None, reason: str | None) -> GoldenCheck:
+    """What came of the golden frames; `reason` is why they failed."""
+    allowed = bundle.manifest.golden
+    differences = (None, None) if found is None else (found.probability, found.unfamiliarity)
+    # JSON has no word for what is infinite, or no number
+    probability, unfamiliarity = (None if one is None or not np.isfinite(one) else one for one in differences)
     return GoldenCheck(
         reason is None,
         probability,

@@ -64,6 +64,12 @@ class EngineReport:
         """Whether times say anything: a frame withheld before its map was computed keeps any budget."""
         return self.timing is not None and self.timing.unmapped < self.timing.timed
 
+    @property
+    def p50_ms(self) -> float:
+        """Median milliseconds of a frame; only of an engine that was timed."""
+        assert self.timing is not None
+        return self.timing.frame_ms.p50
+
     def kept_budget(self, budget_ms: float) -> bool | None:
         """Whether p95 of a frame is within it; None where that is not known."""
         return self.timing.frame_ms.p95 <= budget_ms if self.timing is not None and self.mapped else None

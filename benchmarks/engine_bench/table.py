@@ -25,7 +25,7 @@ def tables(reports: Sequence[EngineReport], part: str) -> list[str]:
         part: of the data set that the gate's patches are from.
     """
     here = [found for found in reports if found.available]
-    timed = sorted((found for found in here if found.timing and found.mapped), key=_p50)
+    timed = sorted((found for found in here if found.mapped), key=lambda found: found.p50_ms)
     lines = _grades(here, part) if here else []
     return [*lines, "", *_speed(timed)] if timed else lines
 
@@ -164,8 +164,3 @@ def _aligned(engines: _Column, groups: Sequence[tuple[str, Sequence[_Column]]]) 
     first, *others = blocks
     width = max(map(len, first))
     return ["   ".join(row).rstrip() for row in zip([text.ljust(width) for text in first], *others, strict=True)]
-
-
-def _p50(found: EngineReport) -> float:
-    assert found.timing is not None
-    return found.timing.frame_ms.p50

@@ -45,14 +45,21 @@ def open_engine(
         BundleError: a file of the bundle is missing or was changed, or holds what no model may.
         CheckFailed: the engine does not reproduce the golden frames on this machine.
     """
+    engine = open_unproven(bundle, name, threads=threads, say=say)
+    check_golden_frames(engine, bundle, MODEL_FILES[name])
+    return engine
+
+
+def open_unproven(
+    bundle: Bundle, name: str, *, threads: int, say: Callable[[str], None] | None = None
+) -> DeployedEngine:
+    """Load a verified model, for whoever runs the golden frames themselves; arguments and errors of `open_engine`."""
     if name not in MODEL_FILES:
         raise InflamapError("no such engine", seen=name, wanted=f"auto or one of {', '.join(ENGINE_NAMES)}")
     model_file = MODEL_FILES[name]
     model = bundle.read_file(model_file)
     check_model(model, str(bundle.folder / model_file))
-    engine = load_engine(model, name, bundle, threads=threads, say=say)
-    check_golden_frames(engine, bundle, model_file)
-    return engine
+    return load_engine(model, name, bundle, threads=threads, say=say)
 
 
 def load_engine(
@@ -82,7 +89,19 @@ def check_golden_frames(engine: Engine, bundle: Bundle, model_file: str) -> Gold
     """Run the golden frames and hold the outputs against the trained network's.
 
     Raises:
-        CheckFailed: a difference is larger than the tolerance recorded at export for this file.
+        CheckFailed: a difference is larger than the tolerance recorded at export for this file, or there is none.
+        BundleError: `bundle.json` describes another model.
+    """
+    found = run_golden_frames(engine, bundle)
+    require_reproduced(found, engine, bundle, model_file)
+    return found
+
+
+def run_golden_frames(engine: Engine, bundle: Bundle) -> GoldenDifference:
+    """How far an engine's answers to the golden frames are from the trained network's.
+
+    Raises:
+        CheckFailed: it cannot run them.
         BundleError: `bundle.json` describes another model.
     """
     golden, geometry = bundle.golden_frames(), bundle.geometry
@@ -99,7 +118,11 @@ def check_golden_frames(engine: Engine, bundle: Bundle, model_file: str) -> Gold
             wanted=str(wanted),
             next_step="export the run again",
         )
-    found = golden_difference(output, golden, bundle.manifest.quality.unfamiliar)
+    return golden_difference(output, golden, bundle.manifest.quality.unfamiliar)
+
+
+def require_reproduced(found: GoldenDifference, engine: Engine, bundle: Bundle, model_file: str) -> None:
+    """Raises CheckFailed where a difference is larger than the tolerance recorded at export for this file."""
     allowed = bundle.manifest.golden
     for what, difference, tolerance in (
         ("probability", found.probability, allowed.tolerance[model_file]),
@@ -113,4 +136,3 @@ def check_golden_frames(engine: Engine, bundle: Bundle, model_file: str) -> Gold
                 wanted=f"at most {tolerance:.3g}",
                 next_step="use another --engine, and report this machine's processor",
             )
-    return found

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from fake_engines import NAME, Cheat, constant, constant_beside, constant_on_frames, register
 
-from benchmarks.engine_bench import measure
+from benchmarks.engine_bench import measure, proof
 from benchmarks.engine_bench.choice import choose
 from benchmarks.engine_bench.footprint import Footprint
 from benchmarks.engine_bench.frames import Frames
@@ -17,8 +17,8 @@ from benchmarks.engine_bench.measure import measure_engines, prove_engines
 from benchmarks.engine_bench.proof import MOST_GATE_FRAMES, gate_set
 from benchmarks.engine_bench.report import EngineReport
 from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
-from runtime.engines import EngineOutput
-from runtime.engines.registry import MODEL_FILES
+from runtime.engines import DeployedEngine, EngineOutput
+from runtime.engines.registry import MODEL_FILES, open_unproven
 from runtime.errors import BundleError, CheckFailed, EngineMissing
 from runtime.scoring import Model
 
@@ -161,7 +161,7 @@ def test_missing_engines_are_told_and_the_others_go_on(
         raise AssertionError
 
     register(monkeypatch, absent)
-    monkeypatch.setattr("benchmarks.engine_bench.proof.Model.load", _load_but(NAME, missing))
+    monkeypatch.setattr(proof, "open_unproven", _open_but(NAME, missing))
     found = measured(frames, tmp_path / "out", NAME, FP32)
     assert (found[NAME].available, found[NAME].golden) == (False, None)
     assert found[NAME].missing == "no such package; next: pip install it"
@@ -170,21 +170,19 @@ def test_missing_engines_are_told_and_the_others_go_on(
         prove_engines(open_bundle(DEFAULT_BUNDLE), [FP32, NAME], [NAME], threads=1, say=pytest.fail)
 
 
-def _load_but(name: str, error: Exception) -> Callable[..., Model]:
-    load = Model.load
-
-    def fail(bundle: Bundle, engine: str, **options: Any) -> Model:
+def _open_but(name: str, error: Exception) -> Callable[..., DeployedEngine]:
+    def fail(bundle: Bundle, engine: str, **options: Any) -> DeployedEngine:
         if engine == name:
             raise error
-        return load(bundle, engine, **options)
+        return open_unproven(bundle, engine, **options)
 
     return fail
 
 
 def test_engine_whose_file_the_bundle_lacks_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODEL_FILES, NAME, "model.lost.onnx")
-    (proof,) = prove_engines(open_bundle(DEFAULT_BUNDLE), [NAME], (), threads=1, say=pytest.fail)
-    assert "holds no model.lost.onnx" in str(proof.missing)
+    (found,) = prove_engines(open_bundle(DEFAULT_BUNDLE), [NAME], (), threads=1, say=pytest.fail)
+    assert "holds no model.lost.onnx" in str(found.missing)
     with pytest.raises(BundleError, match=r"model\.lost\.onnx"):
         prove_engines(open_bundle(DEFAULT_BUNDLE), [NAME], [NAME], threads=1, say=pytest.fail)
 
