@@ -44,5 +44,4 @@ def gate_of(
 
 def gate_patches(gate: GateSet) -> GatePatches:
     """What of a gate travels in the bundle; its frames are those of the machine."""
-    assert gate.medians is not None, "a run's patches are scored"
     return GatePatches(gate.patches, gate.medians, gate.on_patches.probabilities, gate.on_patches.unfamiliarity)

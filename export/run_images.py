@@ -10,6 +10,7 @@ import numpy.typing as npt
 from export.run_files import SPLIT_FILE, Run
 from runtime.dense_map import Geometry
 from runtime.errors import DataError, InflamapError
+from runtime.evenly import evenly
 from runtime.gate_set import FRAME_PATCHES, MOST_FRAMES
 from runtime.images.patch import PatchPixels, PatchSource, middle, read_patch_source
 
@@ -57,7 +58,7 @@ def read_part(run: Run, data: Path | None, geometry: Geometry, part: str, most: 
             next_step="train again",
         )
     # evenly over the list, which may be sorted by subject or grade
-    chosen = [rows[index] for index in np.unique(np.linspace(0, len(rows) - 1, most).astype(int))]
+    chosen = [rows[place] for place in evenly(len(rows), most)]
     try:
         medians = np.array([int(row["grade"]) for row in chosen])
     except ValueError as error:
@@ -109,7 +110,7 @@ def _read_frames(run: Run, folder: Path, geometry: Geometry, part: str) -> tuple
         return ()
     # a data set holds frames or patches, sorted by subject or grade: some from all over tell which
     paths = sorted(first)
-    chosen = [paths[place] for place in np.unique(np.linspace(0, len(paths) - 1, MOST_FRAMES).astype(int))]
+    chosen = [paths[place] for place in evenly(len(paths), MOST_FRAMES)]
     images = [_read(folder, first[path], geometry)[0].pixels for path in chosen]
     return tuple(pixels for pixels in images if min(pixels.shape) >= FRAME_PATCHES * geometry.patch_px)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import DeployedEngine, Engine
+from runtime.evenly import evenly
 from runtime.gate import Cells, GateFigures, Strangers, Verdict, compare, withholding_changed
 from runtime.quality import STRANGE, QualityLimits, check_quality
 
@@ -32,7 +33,7 @@ class GateSet:
 
     Attributes:
         patches: uint8 [n, P, P], held out of the training, at the model's scale.
-        medians: int64 [n], the raters' median grade of each; None where nobody scored them.
+        medians: int64 [n], the raters' median grade of each.
         on_patches: the reference's answers for them, a cell a patch.
         frames: uint8 [H, W] each, at the model's scale.
         on_frames: the reference's answers for all their cells, one frame after another.
@@ -44,7 +45,7 @@ class GateSet:
     """
 
     patches: npt.NDArray[np.uint8]
-    medians: npt.NDArray[np.int64] | None
+    medians: npt.NDArray[np.int64]
     on_patches: Cells
     frames: tuple[npt.NDArray[np.uint8], ...]
     on_frames: Cells
@@ -57,7 +58,7 @@ class GateSet:
     @staticmethod
     def of(
         patches: npt.NDArray[np.uint8],
-        medians: npt.NDArray[np.int64] | None,
+        medians: npt.NDArray[np.int64],
         on_patches: Cells,
         frames: Sequence[npt.NDArray[np.uint8]],
         reference: Engine,
@@ -157,7 +158,7 @@ def strange(patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     Returns:
         uint8 [M, P, P] with M at most `MOST_STRANGERS`.
     """
-    return shuffled(patches[np.unique(np.linspace(0, len(patches) - 1, MOST_STRANGERS).astype(int))])
+    return shuffled(patches[evenly(len(patches), MOST_STRANGERS)])
 
 
 def shuffled(patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

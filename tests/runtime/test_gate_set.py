@@ -43,7 +43,10 @@ def made(
     geometry = model.bundle.geometry
     patches = np.stack([skin[:128, left : left + 128] for left in (0, 90, 180, 270)])
     answers = Cells.of(dense_map(patch, model.engine, geometry) for patch in patches)
-    return GateSet.of(patches, None, answers, frames, model.engine, geometry, limits or model.bundle.manifest.quality)
+    medians = answers.probabilities.argmax(1)
+    return GateSet.of(
+        patches, medians, answers, frames, model.engine, geometry, limits or model.bundle.manifest.quality
+    )
 
 
 @pytest.fixture(autouse=True)
