@@ -101,6 +101,10 @@ def _in_a_process(fabric: "Fabric", work: bytes, calls: "SimpleQueue[Any]") -> N
         tell(RETURNED, function(fabric, *arguments, **{name: partial(tell, name) for name in names}))
     except InflamapError as error:
         tell(RETURNED, error)
+    finally:
+        # Fabric ends the connection for NCCL alone; gloo's threads, met by the interpreter's end, now and then abort it
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 @contextmanager
