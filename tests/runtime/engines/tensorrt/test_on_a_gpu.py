@@ -19,8 +19,9 @@ from runtime.dense_map import DEFAULT_TILE_PX, dense_map
 from runtime.engines import DeployedEngine
 from runtime.engines.registry import REFERENCE_ENGINE, open_engine
 from runtime.engines.tensorrt import TensorRTEngine
-from runtime.engines.tensorrt.probe import Gpu, probe_gpu
-from runtime.errors import EngineMissing
+from runtime.engines.tensorrt.device_memory import CudaPythonMemory, device_memory
+from runtime.engines.tensorrt.probe import Gpu, import_cudart, probe_gpu
+from runtime.errors import CheckFailed, EngineMissing
 
 # in probability, from FP32; onnxruntime on the same files differs by 0.0007 and 0.03 on these frames
 TOLERANCE = {"fp16": 0.005, "int8": 0.1}
@@ -68,6 +69,37 @@ def frames(*shape: int) -> npt.NDArray[np.uint8]:
     """Noise that is smoothed a little, uint8 [N, 1, H, W]."""
     noise = np.random.default_rng(7).integers(0, 256, shape).astype(np.float32)
     return ((noise + np.roll(noise, 1, 2) + np.roll(noise, 1, 3)) / 3).astype(np.uint8)
+
+
+def test_probe_tells_card_and_driver(gpu: Gpu) -> None:
+    print(f"on {gpu}")
+    assert gpu.name
+    assert gpu.driver_known, gpu.driver
+    assert gpu.memory > 2**30
+
+
+@pytest.mark.usefixtures("gpu")
+def test_memory_keeps_bytes_and_order_and_is_given_back() -> None:
+    cudart = import_cudart()
+    first, second = frames(2, 1, 1000, 1000), frames(3, 1, 800, 800)
+    memory = device_memory()
+    free = cudart.cudaMemGetInfo()[1]
+    addresses = [memory.allocate(array.nbytes) for array in (first, second)]
+    memory.to_device(addresses[0], second)
+    memory.to_device(addresses[0], first)  # what is copied last is what is there
+    memory.to_device(addresses[1], second)
+    for address, wanted in zip(addresses, (first, second), strict=True):
+        found = np.zeros_like(wanted)
+        memory.to_host(found, address)
+        np.testing.assert_array_equal(found, wanted)
+    memory.close()
+    assert cudart.cudaMemGetInfo()[1] >= free
+    # waiting for the GPU must leave the core to the microscope
+    assert cudart.cudaGetDeviceFlags()[1] & cudart.cudaDeviceScheduleBlockingSync
+    print(f"memory through {type(memory).__name__}")
+    if isinstance(memory, CudaPythonMemory):
+        with pytest.raises(CheckFailed, match="the GPU cannot allocate"):
+            CudaPythonMemory(cudart).allocate(2**50)
 
 
 # one that the profile takes as it is, and those that run in pieces
