@@ -46,7 +46,11 @@ class CheckFailed(InflamapError):
 
 
 class UnreadableImage(InflamapError):
-    """A file that cannot become a frame: empty, truncated, not an image, or not to be opened."""
+    """A file that cannot become a frame now: empty, truncated, damaged, locked, out of reach; time may heal it."""
+
+
+class NeverAnImage(UnreadableImage):
+    """A file whose content decides that it never becomes a frame: to be looked at again only when it changes."""
 
 
 class BundleError(InflamapError):

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import UnreadableImage
+from runtime.errors import NeverAnImage
 from runtime.images.limits import check_size, truncated
 from runtime.images.opencv import decode_with_opencv
 
@@ -22,7 +22,8 @@ def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         uint8 [H, W] when the palette is grey, else [H, W, 3 or 4] in BGR(A) order, top row first.
 
     Raises:
-        UnreadableImage: truncated, compressed, too large, or of another depth.
+        UnreadableImage: truncated.
+        NeverAnImage: compressed, too large, of another depth, or with a header that contradicts itself.
     """
     if len(data) < 18:
         raise truncated(f"{len(data)} bytes", "a BMP header")
@@ -30,14 +31,14 @@ def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     if len(data) < _FILE_HEADER + header_bytes:
         raise truncated(f"{len(data)} bytes", f"a header of {_FILE_HEADER + header_bytes} bytes")
     if header_bytes < 40:  # OpenCV turns such colour into grey unasked
-        raise UnreadableImage("OS/2 BMP is not read", seen=f"a header of {header_bytes} bytes", wanted="40 or more")
+        raise NeverAnImage("OS/2 BMP is not read", seen=f"a header of {header_bytes} bytes", wanted="40 or more")
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     height = abs(height)  # negative: stored top row first
     check_size(width, height)
     if bits not in _BITS:
-        raise UnreadableImage("this BMP depth is not read", seen=f"{bits} bits per pixel", wanted="8, 24 or 32")
+        raise NeverAnImage("this BMP depth is not read", seen=f"{bits} bits per pixel", wanted="8, 24 or 32")
     if compression not in _PLAIN_ROWS:
-        raise UnreadableImage(
+        raise NeverAnImage(
             "compressed BMP is not read", seen=f"compression {compression}", next_step="save it uncompressed"
         )
     row_bytes = (width * bits + 31) // 32 * 4
@@ -46,5 +47,5 @@ def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     if len(data) < whole:
         raise truncated(f"{len(data)} bytes", f"{whole} bytes by its header")
     if pixels_at < _FILE_HEADER + header_bytes:
-        raise UnreadableImage("the BMP header puts the pixels inside itself", seen=f"offset {pixels_at}")
+        raise NeverAnImage("the BMP header puts the pixels inside itself", seen=f"offset {pixels_at}")
     return decode_with_opencv(data, width, height)

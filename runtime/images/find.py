@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from runtime.errors import InflamapError
+from runtime.errors import InflamapError, UnreadableImage
+from runtime.images.opening import read_shared
 from runtime.images.signature import HEAD_BYTES, SUFFIXES, image_format
 
 # names under which copy tools write a file before they rename it: to be found later, under its own name
@@ -66,10 +67,9 @@ def looks_like_image(path: Path) -> bool:
             return False
         if suffix in SUFFIXES:
             return True
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)  # any image is longer
+        head = read_shared(path, at_most=HEAD_BYTES)  # any image is longer
         return len(head) == HEAD_BYTES and image_format(head) is not None
-    except OSError:
+    except (OSError, UnreadableImage):
         return False
 
 

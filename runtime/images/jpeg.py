@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import UnreadableImage
+from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.limits import check_size, truncated
 from runtime.images.opencv import decode_with_opencv
 
@@ -20,7 +20,12 @@ _SOS, _EOI = 0xDA, 0xD9
 _FRAMES_READ = (0xC0, 0xC1, 0xC2)
 # SOF markers are 0xC0-0xCF less Huffman tables, extensions and arithmetic conditioning
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# a scan costs a pass over all pixels however few bytes it has; progressive JPEGs have about ten
+_MOST_SCANS = 32
+# a segment costs a microsecond however short; a thumbnail or a colour profile takes a few
+_MOST_SEGMENTS = 1 << 16
 # in entropy-coded data ff 00 is a stuffed byte and ff d0-d7 a restart; any other is the next marker
+_FILL = re.compile(rb"\xff+(?=\xff|\Z)|\xff(?=[\x00\xd0-\xd7])")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # libjpeg's warnings (its jerror.h): these mean that pixels were made up ...
 _DAMAGE = re.compile(rb"^(Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression).*$", re.M)
@@ -37,15 +42,24 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         uint8 [H, W] or [H, W, 3] in BGR order.
 
     Raises:
-        UnreadableImage: truncated, damaged as far as libjpeg can tell, too large, or a rare kind of JPEG.
+        UnreadableImage: truncated, or damaged as far as libjpeg can tell.
+        NeverAnImage: too large, or a rare kind of JPEG.
     """
-    frame = coded = None
-    for marker, body, size in _segments(data):
+    frame, scans, coded = None, 0, 0
+    for count, (marker, body, size) in enumerate(_segments(data)):
         if marker in _FRAMES:
+            if frame is not None:
+                raise NeverAnImage("the JPEG holds several frame headers", wanted="one image")
             frame = _frame_size(marker, body)
         elif marker == _SOS:
-            coded = (coded or 0) + size
-    if frame is None or coded is None:
+            scans, coded = scans + 1, coded + size
+        if scans > _MOST_SCANS or count > _MOST_SEGMENTS:
+            raise NeverAnImage(
+                "this kind of JPEG is not read",
+                seen=f"{scans} scans in {count + 1} segments",
+                wanted=f"at most {_MOST_SCANS} in {_MOST_SEGMENTS}",
+            )
+    if frame is None or not scans:
         raise truncated("an end marker without an image", "a frame header and a scan")
     width, height, units = frame
     # each coded unit takes at least one bit: a header that claims more is refused before memory is spent
@@ -67,8 +81,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     at = 2
     while True:
         marker = _NEXT_MARKER.match(data, at)
-        if marker is None and data[at : at + 1] == b"\xff":
-            at += 1  # markers may be preceded by any number of ff
+        if marker is None and (fill := _FILL.match(data, at)):
+            at = fill.end()  # markers may be preceded by any number of ff
             continue
         if marker is None and at < len(data):
             raise UnreadableImage("the JPEG is damaged", seen=f"{data[at]:#04x} at byte {at}", wanted="a marker there")
@@ -91,16 +105,16 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 def _frame_size(marker: int, body: bytes) -> tuple[int, int, int]:
     """(width, height, coded units) of a frame header of a kind that is read."""
     if marker not in _FRAMES_READ:
-        raise UnreadableImage(
+        raise NeverAnImage(
             "this kind of JPEG is not read",
             seen=f"frame type {marker:#04x}",
             wanted="baseline or progressive, Huffman-coded",
         )
     if len(body) < 6:
-        raise truncated(f"a frame header of {len(body)} bytes", "at least 6")
+        raise NeverAnImage("the JPEG header is not legal", seen=f"{len(body)} bytes", wanted="at least 6")
     precision, height, width, channels = struct.unpack_from(">BHHB", body)
     if precision != 8 or channels not in (1, 3) or len(body) != 6 + 3 * channels:
-        raise UnreadableImage(
+        raise NeverAnImage(
             "this kind of JPEG is not read",
             seen=f"{precision} bits, {channels} channels",
             wanted="8 bits, 1 or 3 channels",
@@ -108,8 +122,8 @@ def _frame_size(marker: int, body: bytes) -> tuple[int, int, int]:
     check_size(width, height)
     factors = body[7::3]
     across, down = 8 * max(f >> 4 for f in factors), 8 * max(f & 15 for f in factors)
-    if not across or not down:
-        raise UnreadableImage("the JPEG is damaged", seen="a sampling factor of 0")
+    if not all(0 < side <= 4 for factor in factors for side in (factor >> 4, factor & 15)):
+        raise NeverAnImage("the JPEG header is not legal", seen=f"sampling factors {factors.hex(' ')}", wanted="1 to 4")
     return width, height, -(-width // across) * -(-height // down)
 
 

@@ -1,6 +1,6 @@
 """How large an image may be, decided from its header before a pixel is decoded."""
 
-from runtime.errors import UnreadableImage
+from runtime.errors import NeverAnImage, UnreadableImage
 
 MAX_FILE_BYTES = 4 << 30
 # the largest VivaBlock mosaic, 16x16 tiles of 1000x1000, is 2.56e8 pixels
@@ -11,12 +11,12 @@ def check_size(width: int, height: int) -> None:
     """Refuses what no microscope writes.
 
     Raises:
-        UnreadableImage: an empty image, or more than `MAX_PIXELS`.
+        NeverAnImage: an image without pixels, or more than `MAX_PIXELS`.
     """
     if width < 1 or height < 1:
-        raise UnreadableImage("the header gives an image without pixels", seen=f"{width} x {height}")
+        raise NeverAnImage("the header gives an image without pixels", seen=f"{width} x {height}")
     if width * height > MAX_PIXELS:
-        raise UnreadableImage(
+        raise NeverAnImage(
             "the image is too large",
             seen=f"{width} x {height} pixels in the header",
             wanted=f"at most {MAX_PIXELS} pixels",

@@ -2,21 +2,20 @@
 
 import hashlib
 import math
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import InflamapError, UnreadableImage
+from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
 from runtime.images.bmp import decode_bmp
 from runtime.images.frame import Frame
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
-from runtime.images.limits import MAX_FILE_BYTES
+from runtime.images.opening import read_shared
 from runtime.images.png import decode_png
-from runtime.images.signature import FORMATS, HEAD_BYTES, image_format
+from runtime.images.signature import FORMATS, HEAD_BYTES, image_format, may_become_image
 from runtime.images.tiff import decode_tiff
 
 Channels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -32,6 +31,9 @@ _DECODERS: dict[str, Callable[[bytes], Channels]] = {
 _VIVASCOPE_SIZES = ((1000, 1000), (1000, 1045))
 _VIVASCOPE_UM_PER_PX = 0.5
 _VIVASCOPE_ROWS = 1000
+# zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
+# system fills at a time
+_UNFILLED = 4096
 
 
 def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
@@ -49,8 +51,9 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
         a frame with `colour` True.
 
     Raises:
-        UnreadableImage: the file cannot be opened or cannot become a frame; no other error comes out of any
-            file's content.
+        NeverAnImage: its content decides that it never becomes a frame.
+        UnreadableImage: it cannot be opened or cannot become a frame now; no other error comes out of any file's
+            content.
         InflamapError: `um_per_px` is no positive number.
     """
     if um_per_px is not None and not (math.isfinite(um_per_px) and um_per_px > 0):
@@ -59,7 +62,7 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
     try:
         pixels, colour = to_grey(_decode(data))
     except UnreadableImage as error:
-        raise UnreadableImage(
+        raise type(error)(
             f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
         ) from error
     except Exception as error:  # the seam: whatever a decoder trips over, one file must not stop the others
@@ -101,18 +104,7 @@ def file_sha256(path: Path) -> str | None:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        # asked before opening: to open a pipe is to wait for its writer
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
-            raise UnreadableImage(f"{path}: this is {kind}", wanted="an image file")
-        if found.st_size > MAX_FILE_BYTES:
-            raise UnreadableImage(
-                f"{path}: the file is too large",
-                seen=f"{found.st_size} bytes",
-                wanted=f"at most {MAX_FILE_BYTES} bytes",
-            )
-        return path.read_bytes()
+        return read_shared(path)
     except OSError as error:
         raise UnreadableImage(
             f"{path}: the file cannot be read",
@@ -120,9 +112,9 @@ def _read_bytes(path: Path) -> bytes:
             next_step="check the path and the rights of this account",
         ) from error
     except MemoryError as error:
-        raise UnreadableImage(f"{path}: the file does not fit into memory", seen=f"{found.st_size} bytes") from error
+        raise UnreadableImage(f"{path}: the file does not fit into memory", seen=str(error)) from error
     except ValueError as error:  # a zero byte in the path
-        raise UnreadableImage(f"{path}: this is no path", seen=str(error)) from error
+        raise NeverAnImage(f"{path}: this is no path", seen=str(error)) from error
 
 
 def _decode(data: bytes) -> Channels:
@@ -130,5 +122,12 @@ def _decode(data: bytes) -> Channels:
         raise UnreadableImage("the file is empty", seen="0 bytes", next_step="wait for the copy to end")
     name = image_format(data[:HEAD_BYTES])
     if name is None:
-        raise UnreadableImage("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
-    return _DECODERS[name](data)
+        kind = UnreadableImage if may_become_image(data[:HEAD_BYTES]) else NeverAnImage
+        raise kind("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
+    try:
+        return _DECODERS[name](data)
+    except NeverAnImage as error:
+        if any(data[-min(_UNFILLED, len(data) // 2) :]):
+            raise
+        # a header that is wrong may be one that is half there
+        raise UnreadableImage(error.what, seen=error.seen, wanted=error.wanted, next_step=error.next_step) from error

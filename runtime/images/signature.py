@@ -26,6 +26,15 @@ def image_format(head: bytes) -> str | None:
     return "BMP" if _is_bmp(head) else None
 
 
+def may_become_image(head: bytes) -> bool:
+    """Whether a file's first `HEAD_BYTES` that name no format might yet: cut, or zeros that are still being filled."""
+    begun = head.rstrip(b"\0")
+    if any(start.startswith(begun) for start in _STARTS) or b"BM".startswith(begun):
+        return True
+    # the second header of a BMP, which comes behind its first of 14 bytes, is still zeros
+    return begun.startswith(b"BM") and not any(head[14:])
+
+
 def _is_bmp(head: bytes) -> bool:
     # "BM" alone opens many a text file; a file cut before its second header is still called a BMP, so that
     # its reader can say "truncated"

@@ -3,19 +3,23 @@
 import io
 import math
 import zlib
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.errors import UnreadableImage
+from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.limits import check_size, truncated
+from runtime.images.tiff_directory import check_directory, stack
 
 # numbers of the TIFF 6.0 specification and its supplements
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _PLAIN = 1
 _DEFLATE = (8, 32946)
 _ALPHA = (1, 2)
+_SLICE = 4 << 10
 
 
 def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
@@ -25,8 +29,10 @@ def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         uint8 or uint16 [H, W] with 0 as black, or [H, W, 3] in BGR order.
 
     Raises:
-        UnreadableImage: truncated, damaged, several pages, too large, or a kind of TIFF that is not read.
+        UnreadableImage: truncated or damaged.
+        NeverAnImage: several pages, too large, or a kind of TIFF that is not read.
     """
+    check_directory(data)
     # some twenty milliseconds that only TIFFs should cost
     import logging
 
@@ -55,13 +61,8 @@ def _only_page(tiff: Any) -> Any:
     pages = len(tiff.pages)
     if tiff.is_imagej:  # may keep a whole stack behind one page
         pages = max(pages, int((tiff.imagej_metadata or {}).get("images", 1)))
-    if pages != 1:
-        raise UnreadableImage(
-            "the TIFF holds a stack",
-            seen=f"{pages} images",
-            wanted="one",
-            next_step="save the slices as single files",
-        )
+    if pages > 1:
+        raise stack(pages)
     return tiff.pages[0]
 
 
@@ -91,7 +92,7 @@ def _check_kind(page: Any) -> None:
         (page.predictor in (1, 2), "predictor", f"{page.predictor!r}", "none or horizontal"),
     ):
         if not right:
-            raise UnreadableImage(
+            raise NeverAnImage(
                 f"this {what} of a TIFF is not read",
                 seen=seen,
                 wanted=wanted,
@@ -101,12 +102,13 @@ def _check_kind(page: Any) -> None:
 
 def _check_segments(page: Any, data: bytes) -> None:
     """Every strip or tile lies in the file and holds all its pixels; tifffile would fill gaps with black."""
-    offsets, counts, wanted = page.dataoffsets, page.databytecounts, _segment_bytes(page)
-    if not len(offsets) == len(counts) == len(wanted):
-        raise UnreadableImage(
+    offsets, counts = page.dataoffsets, page.databytecounts
+    number, wanted = _segment_bytes(page)
+    if not len(offsets) == len(counts) == number:
+        raise NeverAnImage(
             "the TIFF's strips do not make up its image",
             seen=f"{len(offsets)} strips",
-            wanted=f"{len(wanted)}",
+            wanted=f"{number}",
         )
     for offset, count, (least, most) in zip(offsets, counts, wanted, strict=True):
         if offset <= 0 or offset + count > len(data):
@@ -114,30 +116,46 @@ def _check_segments(page: Any, data: bytes) -> None:
         if page.compression == _PLAIN:
             held = count
         else:
-            inflater = zlib.decompressobj()
-            held = len(inflater.decompress(data[offset : offset + count], most + 1))
-            if held > most or not inflater.eof:
+            held, whole = _inflated_bytes(memoryview(data)[offset : offset + count], most)
+            if held > most or not whole:
                 raise UnreadableImage("the TIFF's strips are damaged", seen=f"{held} bytes", wanted=f"{least}")
         if held < least:
             raise truncated(f"a strip of {held} bytes", f"{least} bytes of pixels")
 
 
-def _segment_bytes(page: Any) -> list[tuple[int, int]]:
-    """(least, most) bytes of pixels in each strip or tile, in file order."""
+def _inflated_bytes(deflated: memoryview, most: int) -> tuple[int, bool]:
+    """How many bytes a segment inflates to, counted until there are more than `most`; whether its stream ended."""
+    inflater, held = zlib.decompressobj(), 0
+    # deflate cannot beat 1032:1: a slice inflates to at most 4 MB
+    for at in range(0, len(deflated), _SLICE):
+        held += len(inflater.decompress(deflated[at : at + _SLICE]))
+        if held > most or inflater.eof:
+            break
+    return held, inflater.eof
+
+
+def _segment_bytes(page: Any) -> tuple[int, Iterator[tuple[int, int]]]:
+    """How many strips or tiles there should be, and (least, most) bytes of pixels in each, in file order.
+
+    Not a list: a header of a few bytes may ask for as many strips as there may be pixels.
+    """
     height, width = int(page.imagelength), int(page.imagewidth)
     planes, together = (page.samplesperpixel, 1) if int(page.planarconfig) == 2 else (1, page.samplesperpixel)
     pixel_bytes = int(together) * (page.bitspersample // 8)
     if page.is_tiled:
         across, down = int(page.tilewidth), int(page.tilelength)
         check_size(across, down)
-        tile = across * down * pixel_bytes
-        return [(tile, tile)] * (math.ceil(width / across) * math.ceil(height / down) * int(planes))
+        columns, rows = math.ceil(width / across), math.ceil(height / down)
+        # what the tiles hold beyond the image is inflated too
+        check_size(columns * across, rows * down)
+        tile, number = across * down * pixel_bytes, columns * rows * int(planes)
+        return number, repeat((tile, tile), number)
     rows = min(int(page.rowsperstrip), height)
     if rows < 1:
-        raise UnreadableImage("the TIFF's strips have no rows", seen=f"{rows}")
-    row = width * pixel_bytes
-    strips = [(min(rows, height - top) * row, rows * row) for top in range(0, height, rows)]
-    return strips * int(planes)
+        raise NeverAnImage("the TIFF's strips have no rows", seen=f"{rows}")
+    row, tops = width * pixel_bytes, range(0, height, rows)
+    strips = ((min(rows, height - top) * row, rows * row) for _ in range(int(planes)) for top in tops)
+    return len(tops) * int(planes), strips
 
 
 def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:

@@ -104,12 +104,12 @@ def test_any_flipped_byte_is_found(grey: Grey) -> None:
             decode_png(bytes(damaged))
 
 
-@pytest.mark.parametrize("part", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize(("part", "reason"), [(0.0, "truncated"), (0.5, "truncated"), (2.0, "more pixels than")])
 def test_more_or_fewer_rows_than_the_header_says_are_refused(
-    grey: Grey, part: float, capfd: pytest.CaptureFixture[str]
+    grey: Grey, part: float, reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wrong = zlib.compress((rows(grey) * 2)[: int(len(rows(grey)) * part)])
-    with pytest.raises(UnreadableImage, match="truncated"):
+    with pytest.raises(UnreadableImage, match=reason):
         decode_png(grey_png(grey, data=wrong))
     assert capfd.readouterr() == ("", "")
 
@@ -132,7 +132,7 @@ def test_a_bomb_is_refused_before_it_is_inflated() -> None:
         decode_png(png(header(100_000, 100_000), (b"IDAT", bomb), (b"IEND", b"")))
     with pytest.raises(UnreadableImage, match="pixel data for 268451840 bytes"):
         decode_png(png(header(16384, 16384), (b"IDAT", bomb[:1000]), (b"IEND", b"")))
-    with pytest.raises(UnreadableImage, match="truncated; seen: 111 bytes of pixels; wanted: exactly 110"):
+    with pytest.raises(UnreadableImage, match="more pixels than its header says; wanted: 110 bytes"):
         decode_png(png(header(10, 10), (b"IDAT", bomb), (b"IEND", b"")))
 
 

@@ -118,10 +118,10 @@ def test_every_error_begins_with_the_path(tmp_path: Path, save: Save, grey: Grey
 
 def test_a_file_without_rights_says_so(save: Save, grey: Grey, monkeypatch: pytest.MonkeyPatch) -> None:
     # rights do not bind root, so the refusal is played
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("runtime.images.opening._open", refuse)
     with pytest.raises(UnreadableImage, match="Permission denied"):
         read_frame(save(written(".bmp", grey)))
 
@@ -150,12 +150,12 @@ def test_a_file_that_is_gone_has_no_hash(tmp_path: Path, save: Save) -> None:
 def test_a_file_that_cannot_be_read_is_not_taken_for_gone(
     tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
     with pytest.raises(UnreadableImage, match="a folder"):
         file_sha256(tmp_path)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("runtime.images.opening._open", refuse)
     with pytest.raises(UnreadableImage, match="Permission denied"):
         file_sha256(save(b"x"))
 

@@ -1,6 +1,6 @@
 import pytest
 
-from runtime.images.signature import image_format
+from runtime.images.signature import HEAD_BYTES, image_format, may_become_image
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,28 @@ def test_other_files_have_no_format(head: bytes) -> None:
 
 def test_a_bmp_cut_in_its_first_header_is_still_a_bmp() -> None:
     assert image_format(b"BM\x36\x10") == "BMP"
+
+
+WHOLE = [
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0",
+    b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\0\0\0",
+    b"II*\0\x08" + bytes(13),
+    b"MM\0+\0\x08" + bytes(12),
+    b"BM\x36\x10" + bytes(6) + b"\x36\0\0\0\x28\0\0\0",
+]
+
+
+@pytest.mark.parametrize("head", WHOLE)
+def test_the_beginning_of_an_image_may_become_one_cut_or_filled_with_zeros(head: bytes) -> None:
+    assert len(head) == HEAD_BYTES
+    for length in range(HEAD_BYTES):
+        for begun in (head[:length], head[:length].ljust(HEAD_BYTES, b"\0")):
+            assert image_format(begun) or may_become_image(begun)
+
+
+@pytest.mark.parametrize(
+    "head", [b"GIF89a", b"BMW is a car and no image", b"\x89PNG\n\x1a\n", b"hello", b"BM" + bytes(12) + b"\x29\0\0\0"]
+)
+def test_the_beginning_of_something_else_never_becomes_an_image(head: bytes) -> None:
+    assert not may_become_image(head[:HEAD_BYTES])
+    assert not may_become_image(head.ljust(HEAD_BYTES, b"\0")[:HEAD_BYTES])

@@ -154,3 +154,21 @@ def test_a_damaged_directory_says_so_and_logs_nothing(grey: Grey, caplog: pytest
         with pytest.raises(UnreadableImage):
             decode_tiff(broken)
     assert caplog.records == []
+
+
+def test_a_stack_cut_behind_its_first_image_is_not_read_as_one(grey: Grey) -> None:
+    data = encoded(np.stack([grey] * 3), photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        first, second = tiff.pages[0], tiff.pages[1]
+        ends = [first.dataoffsets[0] + grey.size, second.offset, second.offset + 1, second.offset + 50]
+    for end in ends:
+        for cut in (data[:end], data[:end].ljust(len(data), b"\0")):
+            with pytest.raises(UnreadableImage, match=r"truncated|stack"):
+                decode_tiff(cut)
+
+
+def test_a_private_tag_that_leads_nowhere_is_no_matter(grey: Grey) -> None:
+    data = encoded(grey, photometric="minisblack", extratags=[(65000, 4, 3, (1, 2, 3), True)])
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        at = tiff.pages[0].tags[65000].offset
+    assert np.array_equal(decode_tiff(data[: at + 8] + b"\xff" * 4 + data[at + 12 :]), grey)

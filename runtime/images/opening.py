@@ -1,0 +1,117 @@
+"""Opening files that the microscope may still hold: briefly, without shutting it out, and never waiting for anybody."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+from runtime.errors import NeverAnImage
+from runtime.images.limits import MAX_FILE_BYTES
+
+if sys.platform == "win32":
+    from runtime.images.windows_opening import is_held, kernel_calls, open_descriptor
+else:
+    import fcntl
+
+
+def read_shared(path: Path, *, at_most: int | None = None) -> bytes:
+    """The bytes of a file, which stays open no longer than it takes to read them.
+
+    On Windows it is opened so that others can write, rename and delete it meanwhile; elsewhere they always can.
+    A file that grows meanwhile is cut at the size it had when it was opened: to follow a writer to the end may
+    take as long as it writes, and a file that is still written has to be read again anyway. One that shrinks gives
+    what is left.
+
+    Args:
+        path: a regular file, or a link to one.
+        at_most: read only so many bytes of its beginning, whatever its size.
+
+    Raises:
+        OSError: as `open` raises it.
+        NeverAnImage: no regular file, or, without `at_most`, more than `MAX_FILE_BYTES`.
+        MemoryError: with the size that does not fit.
+    """
+    # asked before opening: to open a pipe, if only for a moment, wakes its writer, and a device may rewind
+    _check(path, path.stat(), at_most)
+    descriptor = _open(path)
+    try:
+        # another file may have taken the name since
+        found = os.fstat(descriptor)
+        _check(path, found, at_most)
+        _let_wait(descriptor)
+        size = found.st_size if at_most is None else min(at_most, found.st_size)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(size)
+    except MemoryError as error:
+        raise MemoryError(f"{found.st_size} bytes") from error
+    finally:
+        os.close(descriptor)
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether somebody is known to be writing the file; False also where that cannot be told. Never waits.
+
+    Windows: tried by opening the file for reading and denying others to write for that instant, which Windows
+    refuses while anybody holds it open for writing, also from another machine on a network share whose server
+    keeps to that, or holds it for themselves alone, as some virus scanners do. A program that opens the file for
+    writing in the very instant is refused in turn, so ask only of files that seem to be at rest. This part was
+    written by Microsoft's documentation and tested on a stand-in, never on Windows itself.
+
+    Elsewhere opening shuts nobody out and leaves no trace: whoever writes without a lock is not seen, which is
+    nearly everybody. What is seen is an exclusive `flock` of a program that cares; on NFS and CIFS that of a
+    program on another machine too, as far as server and mount pass locks on.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        return _is_held(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _check(path: Path, found: os.stat_result, at_most: int | None) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        raise NeverAnImage(f"{path}: this is {kind}", wanted="an image file")
+    if at_most is None and found.st_size > MAX_FILE_BYTES:
+        raise NeverAnImage(
+            f"{path}: the file is too large",
+            seen=f"{found.st_size} bytes",
+            wanted=f"at most {MAX_FILE_BYTES} bytes",
+        )
+
+
+if sys.platform == "win32":
+
+    def _open(path: Path) -> int:
+        return open_descriptor(path, kernel_calls())
+
+    def _let_wait(descriptor: int) -> None:
+        pass
+
+    def _is_held(path: Path) -> bool:
+        return is_held(path, kernel_calls())
+
+else:
+
+    def _open(path: Path) -> int:
+        # O_NONBLOCK: a pipe that took the name has no writer to wait for; O_NOCTTY: nor does a terminal bind us
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+    def _let_wait(descriptor: int) -> None:
+        # of a regular file, bytes that a network drive has yet to bring are waited for
+        os.set_blocking(descriptor, True)
+
+    def _is_held(path: Path) -> bool:
+        descriptor = _open(path)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return False
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # a child forked in this instant would keep it otherwise
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
