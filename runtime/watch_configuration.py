@@ -1,0 +1,157 @@
+"""Every setting of `inflamap watch`: its name, type, limits, default, and what a person should know of it."""
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Predicate
+
+from runtime.bundle import DEFAULT_BUNDLE
+from runtime.engines.choice import AUTO
+from runtime.engines.registry import ENGINE_NAMES
+from runtime.patience import LONGEST_SETTLE_S, Discovery
+
+VARIABLE_PREFIX = "INFLAMAP_WATCH_"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a person should know of a setting.
+
+    Attributes:
+        meaning: what it does.
+        unit: of a number; empty where it has none.
+        unset: what holds where an optional key is not set.
+        example: a value for an optional key, as a start.
+        choices: the texts allowed, where the type does not tell.
+    """
+
+    meaning: str
+    unit: str = ""
+    unset: str = ""
+    example: object = None
+    choices: tuple[str, ...] = ()
+
+
+Positive = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+# more is a slip, and would be no number to a library
+Count = Annotated[int, Ge(1), Le(9999)]
+Settle = Annotated[float, Ge(0), Le(LONGEST_SETTLE_S)]
+_ENGINES = (AUTO, *ENGINE_NAMES)
+EngineName = Annotated[str, Predicate(_ENGINES.__contains__)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchConfiguration:
+    """Every setting of a watch; beside each stand its limits, its meaning and its unit. GB are 10^9, MB 10^6 bytes."""
+
+    folder: Annotated[Path, Key("where the microscope saves, only read")]
+    out: Annotated[Path, Key("where the results go; made if it is not there")]
+    bundle: Annotated[Path, Key("the model: a folder that `inflamap export` wrote", unset="the one shipped")] = (
+        DEFAULT_BUNDLE
+    )
+    engine: Annotated[
+        EngineName,
+        Key("what runs the model; auto is the one that `inflamap bench --accept` chose", choices=_ENGINES),
+    ] = AUTO
+    um_per_px: Annotated[
+        Positive | None, Key("sampling of the images", "micrometres a pixel", unset="what each file tells", example=0.5)
+    ] = None
+    threads: Annotated[Count | None, Key("cores to use at most", unset="half, 4 at most", example=2)] = None
+    settle_s: Annotated[
+        Settle | None,
+        Key(
+            "a file is read when it has rested this long",
+            "seconds",
+            unset="1 s on a local disk, 4 s on a share",
+            example=2.0,
+        ),
+    ] = None
+    discovery: Annotated[
+        Discovery,
+        Key("how new files are found: the system tells, or the folder is listed again and again"),
+    ] = "auto"
+    rescan_s: Annotated[
+        Positive | None,
+        Key(
+            "the whole folder is listed anew this often",
+            "seconds",
+            unset="30 s with events, 5 s by polling",
+            example=30.0,
+        ),
+    ] = None
+    min_free_gb: Annotated[NotNegative, Key("scoring pauses while the results' disk has less than this free", "GB")] = (
+        10.0
+    )
+    priority: Annotated[Literal["low", "normal"], Key("low leaves the processor to the microscope's software")] = "low"
+    keep_overlays_days: Annotated[
+        Positive | None, Key("overlays older than this are deleted", "days", unset="kept for ever", example=90.0)
+    ] = None
+    keep_overlays_gb: Annotated[
+        Positive | None, Key("the oldest overlays beyond this are deleted", "GB", unset="no limit", example=100.0)
+    ] = None
+    log_file: Annotated[Path | None, Key("lines are also written here", unset="no file", example="inflamap.log")] = None
+    log_max_mb: Annotated[Positive, Key("a log file of this size is closed, and a new one begun", "MB")] = 10.0
+    log_files: Annotated[Annotated[int, Ge(2), Le(9999)], Key("log files kept, the current one included")] = 5
+    pseudonymise: Annotated[bool, Key("folder and file names, which may identify patients, are replaced")] = False
+
+
+FIELDS: dict[str, Field[Any]] = {field.name: field for field in fields(WatchConfiguration)}
+
+
+@dataclass(frozen=True)
+class Configured:
+    """The settings that hold, and where each comes from: `command line`, `environment VARIABLE`, the file's name or
+    `default`."""
+
+    values: WatchConfiguration
+    origins: Mapping[str, str]
+
+
+def variable_of(key: str) -> str:
+    """The environment variable that sets a key."""
+    return VARIABLE_PREFIX + key.upper()
+
+
+def key_of(name: str) -> Key:
+    """What a person should know of the setting of this name."""
+    key: Key = _parts(FIELDS[name].type)[1][-1]
+    return key
+
+
+def kind_of(name: str) -> Any:
+    """The type of a setting without its None: Path, str, a Literal, bool, int or float."""
+    return _parts(FIELDS[name].type)[0]
+
+
+def wanted_of(name: str) -> str:
+    """The values that a setting takes, in words."""
+    kind, limits = _parts(FIELDS[name].type)
+    choices = key_of(name).choices or (get_args(kind) if get_origin(kind) is Literal else ())
+    if choices:
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    if kind in (Path, bool):
+        return "a path" if kind is Path else "true or false"
+    low, high = (next((x for x in limits if isinstance(x, kinds)), None) for kinds in ((Gt, Ge), Le))
+    if isinstance(low, Gt):
+        bounds = f"above {low.gt}"
+    elif isinstance(high, Le) and isinstance(low, Ge):
+        bounds = f"from {low.ge} to {high.le}"
+    else:
+        bounds = f"of at least {low.ge}" if isinstance(low, Ge) else ""
+    unit = key_of(name).unit
+    return f"a {'whole ' * (kind is int)}number {bounds}" + (f" ({unit})" if unit else "")
+
+
+def _parts(hint: Any) -> tuple[Any, list[Any]]:
+    """A type without its None, and what is annotated to it."""
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        kind, more = _parts(inner)
+        return kind, [*more, *notes]
+    if get_origin(hint) in (Union, UnionType):
+        return _parts(next(part for part in get_args(hint) if part is not NoneType))
+    return hint, []
