@@ -18,7 +18,7 @@ from benchmarks.microscope import FRAMES_PER_SECOND
 from benchmarks.rehearsal import Rehearsal, rehearse
 from runtime.cli import ended_by_sigterm
 from runtime.console import reporter
-from runtime.folder_watch import WatchSettings
+from runtime.patience import WatchSettings
 
 MOST_DRIFT_S = 1.0
 

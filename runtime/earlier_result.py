@@ -21,7 +21,8 @@ def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float |
     except ValueError:
         # none, or of another make: it is made anew
         return None
-    wanted = [files.overlay] if result.map is None else [files.overlay, files.map]
+    # an overlay that was removed to make room is not missed
+    wanted = [file for file, named in ((files.overlay, result.overlay), (files.map, result.map)) if named is not None]
     if not all((out / file).is_file() for file in wanted):
         return None
     if gone:

@@ -1,14 +1,14 @@
 """What the file system says of a file, without opening it."""
 
+import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _FARTHEST_NS = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class FileState:
+class FileState(NamedTuple):
     """Size in bytes and time of change in nanoseconds: what changes while a file is written."""
 
     size: int
@@ -16,19 +16,39 @@ class FileState:
 
     @staticmethod
     def of(path: Path) -> "FileState | None":
-        """None where there is no file any more, or none that can be looked at."""
+        """None where there is no file any more, or none that can be looked at.
+
+        Of a link that leads to nothing it is the link's own: that it is there is seen, and that its target comes.
+        """
         try:
-            status = path.stat()
-        except OSError:
+            return FileState.from_status(path.stat())
+        except PermissionError:
             return None
+        except OSError:
+            return _link_state(path)
+
+    @staticmethod
+    def from_status(status: os.stat_result) -> "FileState":
+        """Of what the system answered."""
         # a time beyond the year 2262 fits no database; it still differs from any other
-        return FileState(status.st_size, max(-_FARTHEST_NS, min(status.st_mtime_ns, _FARTHEST_NS)))
+        mtime_ns = status.st_mtime_ns
+        if not -_FARTHEST_NS <= mtime_ns <= _FARTHEST_NS:
+            mtime_ns = _FARTHEST_NS if mtime_ns > 0 else -_FARTHEST_NS
+        return FileState(status.st_size, mtime_ns)
+
+
+def _link_state(path: Path) -> FileState | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return FileState.from_status(status) if stat.S_ISLNK(status.st_mode) else None
 
 
 def is_missing(path: Path) -> bool:
-    """Whether there is no such file; not when it cannot be looked at, which says nothing."""
+    """Whether there is nothing of this name, no link either; not when it cannot be looked at, which says nothing."""
     try:
-        path.stat()
+        path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

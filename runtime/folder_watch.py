@@ -1,96 +1,53 @@
 """New images of a folder, each once it has come to rest.
 
 The file system's events are hints that come late, twice or never (watchdog issues 309, 409, 787); a rescan finds what
-they missed, and what was saved while nobody watched.
+they missed, and what was saved while nobody watched. What is old news is not remembered here but asked of the ledger,
+so that memory does not grow with the folder.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runtime.errors import InflamapError
-from runtime.file_state import FileState
-from runtime.images import find_images, looks_like_image, unlistable
+from runtime.file_state import FileState, is_folder
+from runtime.folder_scan import Found, NotImages, Slices, named_as_image, scan
+from runtime.patience import WatchSettings
+from runtime.settling import AtRest, Settling
 
 if TYPE_CHECKING:
-    from runtime.folder_hints import FolderHints
+    from runtime.folder_hints import FolderHints, Hints
 
-LONGEST_SETTLE_S = 86_400
 # a listing that takes a second is not begun again within twenty
 LISTING_SHARE = 20.0
 LONGEST_RESCAN_S = 300.0
+# a folder that is gone is looked for this often
+GONE_RESCAN_S = 2.0
+# what the loop may be kept from its other work: at the start there is none
+SLICE_S, FIRST_SLICE_S = 0.05, 1.0
+BATCH = 500
+# so many are looked at whenever the watch is polled, more of them only when they may have come to rest
+FEW = 100
+# a walk waits where more than these have not come to rest, so that a folder of a million moved in is no matter
+MOST_UNSETTLED = 20_000
+
+# which of these files were given before, and in which state
+Known = Callable[[Sequence[str]], Mapping[str, FileState]]
+# told of what is wrong with a folder: which, and a line for a person
+Warn = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True)
-class WatchSettings:
-    """How patient the watch is, in seconds.
+class _Walk:
+    """A walk that goes on from poll to poll: of the whole folder, or of a part that was hinted at."""
 
-    Attributes:
-        settle_s: a file is taken when its size and time of change have rested this long.
-        rescan_s: the whole folder is listed anew this often.
-        poll_s: files that have not come to rest are looked at this often.
-    """
-
-    settle_s: float = 1.0
-    rescan_s: float = 30.0
-    poll_s: float = 0.1
-
-    def __post_init__(self) -> None:
-        # a NaN would wait for ever
-        if not 0 <= self.settle_s <= LONGEST_SETTLE_S:
-            raise InflamapError("--settle", seen=self.settle_s, wanted=f"0 to {LONGEST_SETTLE_S} seconds")
-
-
-class Settling:
-    """Files seen, and since when each has not changed. Knows no clock and no folder, only what it is told."""
-
-    def __init__(self, settle_s: float, known: Iterable[tuple[Path, FileState]] = ()) -> None:
-        """`known`: files with the content that was taken earlier; they are not given for it again."""
-        self._settle_s = settle_s
-        self._resting_since: dict[Path, tuple[FileState, float]] = {}
-        self._taken = dict(known)
-
-    def __len__(self) -> int:
-        """Number of files that have not come to rest."""
-        return len(self._resting_since)
-
-    def see(self, path: Path, state: FileState | None, now: float, age_s: float = 0.0) -> None:
-        """Note what a file looks like now.
-
-        Args:
-            path: the file.
-            state: None when it is gone.
-            now: seconds on a steady clock.
-            age_s: how long it has been at rest already.
-        """
-        resting = self._resting_since.get(path)
-        if state is None:
-            self._resting_since.pop(path, None)
-            self._taken.pop(path, None)
-        elif state == self._taken.get(path):
-            # a file that changed, and changed back before it was taken
-            self._resting_since.pop(path, None)
-        elif resting is None:
-            # an age below zero comes from a clock set back, or a copy that kept another machine's time
-            self._resting_since[path] = (state, now - max(0.0, age_s))
-        elif resting[0] != state:
-            self._resting_since[path] = (state, now)
-
-    def waiting(self) -> list[Path]:
-        """Files that have not come to rest."""
-        return list(self._resting_since)
-
-    def take(self, now: float) -> list[tuple[Path, FileState]]:
-        """Files that have come to rest, in the order in which they did; each is given once for each content."""
-        ready = sorted(
-            (since, path) for path, (_state, since) in self._resting_since.items() if now - since >= self._settle_s
-        )
-        for _since, path in ready:
-            self._taken[path] = self._resting_since.pop(path)[0]
-        return [(path, self._taken[path]) for _since, path in ready]
+    slices: Slices
+    whole: bool
+    trust_age: bool
 
 
 class FolderWatch:
@@ -100,18 +57,24 @@ class FolderWatch:
         self,
         folder: Path,
         settings: WatchSettings,
-        settling: Settling,
         hints: "_Hints | None",
         *,
+        known: Known,
+        once: bool,
         clock: Callable[[], float],
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
-        self._folder, self._settings, self._settling, self._hints = folder, settings, settling, hints
-        self._clock, self._warn = clock, warn
+        self._folder, self._settings, self._hints = folder, settings, hints
+        self._known, self._once, self._clock, self._warn = known, once, clock, warn
+        self._settling = Settling(settings.settle_s)
+        self._not_images = NotImages()
+        self._walks: deque[_Walk] = deque()
         self._first = True
         self._fault: str | None = None
-        self._unlisted: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        self._to_tell: set[str] = set()
         self._next_scan = clock()
+        self._slice_s = FIRST_SLICE_S
 
     @property
     def unsettled(self) -> int:
@@ -119,68 +82,131 @@ class FolderWatch:
         return len(self._settling)
 
     @property
+    def busy(self) -> bool:
+        """Whether a listing is under way, which the next `poll` goes on with."""
+        return bool(self._walks) and self.unsettled < MOST_UNSETTLED
+
+    @property
     def fault(self) -> str | None:
         """Why the folder could not be listed the last time; None when it could."""
         return self._fault
 
-    def poll(self) -> list[tuple[Path, FileState]]:
-        """What has come to rest since the last call, never waiting for anything."""
-        first, self._first = self._first, False
-        seen = self._settling.waiting()
-        if self._clock() >= self._next_scan:
-            seen += self._rescan()
-        if self._hints is not None:
-            seen += filter(looks_like_image, self._hints.take())
-        for path in seen:
-            self.look(path, trust_age=first)
+    def poll(self) -> list[AtRest]:
+        """What has come to rest since the last call, by its path below the folder; takes little time, never waits."""
+        self._take_hints()
+        if self._clock() >= self._next_scan and not any(walk.whole for walk in self._walks):
+            self._begin_listing()
+        self._go_on()
+        self.look(*self._settling.waiting(self._clock(), FEW))
         return self._settling.take(self._clock())
 
     def list_again(self) -> None:
         """List the folder at the next `poll`, whenever that was due."""
         self._next_scan = self._clock()
 
-    def forget(self, path: Path) -> None:
-        """Give the file when it is seen again, though it be as it was."""
-        self._settling.see(path, None, self._clock())
+    def look(self, *paths: str) -> None:
+        """Look at files now."""
+        found = [(path, FileState.of(self._folder / path)) for path in paths]
+        for path, state in found:
+            if state is None:
+                self._settling.see(path, None, self._clock())
+        self._see([Found(path, state) for path, state in found if state is not None])
 
-    def _rescan(self) -> list[Path]:
-        if self._hints is not None:
-            self._hints.renew()
-        started = self._clock()
-        found = self._list()
-        # in a folder of many thousands, listing must not be most of what is done
-        pause = min(LISTING_SHARE * (self._clock() - started), LONGEST_RESCAN_S) if self._fault is None else 0.0
-        # without hints it is a watch that does what is there and ends
-        self._next_scan = float("inf") if self._hints is None else self._clock() + max(self._settings.rescan_s, pause)
-        return found
-
-    def _list(self) -> list[Path]:
-        """What is there. A share that is gone for a while is no end: the next listing looks again."""
-        unlisted: list[str] = []
-        try:
-            found = list(find_images(self._folder, on_error=lambda error: unlisted.append(str(unlistable(error)))))
-            self._fault = None
-        except InflamapError as error:
-            found, self._fault = [], str(error)
-            unlisted.append(self._fault)
-        # each is told when it begins, not at every listing
-        for line in unlisted:
-            if line not in self._unlisted:
-                self._warn(line)
-        self._unlisted = frozenset(unlisted)
-        return found
-
-    def look(self, path: Path, *, trust_age: bool = False) -> None:
-        """Look at one file now.
+    def _see(self, files: Sequence[Found], *, trust_age: bool = False) -> None:
+        """Note files as they are.
 
         Args:
-            path: the file.
+            files: as they were found.
             trust_age: a file that says it was changed long ago is at rest already. So are those that were there
                 before the watch; of one that comes later it only says that the copy kept the original's time.
         """
-        state = FileState.of(path)
-        age_s = time.time() - state.mtime_ns / 1e9 if trust_age and state is not None else 0.0
-        self._settling.see(path, state, self._clock(), age_s)
+        for start in range(0, len(files), BATCH):
+            batch = files[start : start + BATCH]
+            known = self._known([path for path, _state in batch])
+            now, wall = self._clock(), time.time()
+            for path, state in batch:
+                if known.get(path) == state:
+                    self._settling.dismiss(path)
+                else:
+                    self._settling.see(path, state, now, wall - state.mtime_ns / 1e9 if trust_age else 0.0)
+
+    def _take_hints(self) -> None:
+        if self._hints is None:
+            return
+        taken = self._hints.take()
+        if taken is None:
+            return
+        if taken.overflow:
+            self.list_again()
+        found = []
+        for path in taken.files:
+            relative, state = str(path.relative_to(self._folder)), FileState.of(path)
+            if state is not None and self._takes(path, state):
+                found.append(Found(relative, state))
+        self._see(found)
+        for folder in taken.folders:
+            # none is missed where one could not be listed: the whole folder is listed again soon
+            self._walks.append(self._walk(str(folder.relative_to(self._folder))))
+
+    def _takes(self, path: Path, state: FileState) -> bool:
+        name = str(path)
+        return not is_folder(path) if named_as_image(name) else self._not_images.takes(name, state)
+
+    def _walk(self, below: str = "", *, trust_age: bool = False) -> _Walk:
+        walk = scan(str(self._folder), below=below, not_images=self._not_images, warn=self._note)
+        return _Walk(Slices(walk, self._clock), not below, trust_age)
+
+    def _begin_listing(self) -> None:
+        if self._hints is not None:
+            self._hints.renew()
+        # it holds all that the parts would
+        self._walks.clear()
+        self._walks.append(self._walk(trust_age=self._first))
+        self._to_tell.clear()
+        # until it ends; who asks meanwhile is given another one
+        self._next_scan = float("inf")
+
+    def _go_on(self) -> None:
+        """Walk on for as long as the loop can spare."""
+        deadline = self._clock() + self._slice_s
+        self._slice_s = SLICE_S
+        while self._walks and self.unsettled < MOST_UNSETTLED:
+            walk = self._walks[0]
+            try:
+                self._see(walk.slices.go_on(deadline - self._clock(), BATCH), trust_age=walk.trust_age)
+            except InflamapError as error:
+                self._end_listing(walk, str(error))
+            else:
+                if walk.slices.done:
+                    self._end_listing(walk, None)
+            if self._clock() >= deadline:
+                return
+
+    def _end_listing(self, walk: _Walk, fault: str | None) -> None:
+        self._walks.popleft()
+        if not walk.whole:
+            if fault is not None:
+                self.list_again()
+            return
+        self._first = False
+        if fault is not None and fault not in self._told:
+            self._warn(self._folder, fault)
+        if fault is not None:
+            self._to_tell.add(fault)
+        self._fault, self._told = fault, frozenset(self._to_tell)
+        # in a folder of many thousands, listing must not be most of what is done
+        pause = max(self._settings.rescan_s, min(LISTING_SHARE * walk.slices.spent_s, LONGEST_RESCAN_S))
+        if fault is not None:
+            pause = min(pause, GONE_RESCAN_S)
+        if not self._once:
+            self._next_scan = min(self._next_scan, self._clock() + pause)
+
+    def _note(self, path: Path, fault: InflamapError) -> None:
+        """Something below the folder cannot be listed: told when it begins, not at every listing."""
+        line = str(fault)
+        if line not in self._told and line not in self._to_tell:
+            self._warn(path, line)
+        self._to_tell.add(line)
 
 
 @contextmanager
@@ -188,42 +214,31 @@ def watch_folder(
     folder: Path,
     settings: WatchSettings,
     *,
-    known: Iterable[tuple[Path, FileState]] = (),
+    known: Known,
     once: bool = False,
     clock: Callable[[], float] = time.monotonic,
-    warn: Callable[[str], None],
+    warn: Warn,
 ) -> Iterator[FolderWatch]:
     """Watch the images below `folder` while it is entered.
 
     Args:
-        folder: only read.
+        folder: only read; may be gone for a while, at the start too.
         settings: how patient to be.
-        known: files with the content that was taken by an earlier watch.
+        known: of the files it is asked for (paths below the folder, with the system's own separators), those that were
+            given earlier, in the state they had.
         once: list the folder at the start and when asked to, and hear no events.
         clock: seconds on a steady clock.
         warn: told of each folder that cannot be listed, and of events that do not come, when that begins.
-
-    Raises:
-        InflamapError: there is no such folder.
     """
-    require_folder(folder)
     with ExitStack() as stack:
-        hints = None if once else stack.enter_context(_Hints(folder, warn))
-        yield FolderWatch(folder, settings, Settling(settings.settle_s, known), hints, clock=clock, warn=warn)
-
-
-def require_folder(folder: Path) -> None:
-    """Raises InflamapError where there is no such folder."""
-    if not folder.is_dir():
-        raise InflamapError(
-            f"{folder}: no such folder", wanted="the folder the microscope saves to", next_step="check the path"
-        )
+        hints = stack.enter_context(_Hints(folder, warn)) if settings.events and not once else None
+        yield FolderWatch(folder, settings, hints, known=known, once=once, clock=clock, warn=warn)
 
 
 class _Hints:
     """The file system's hints about a folder, taken anew when the folder is replaced; none where none are to be had."""
 
-    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, warn: Warn) -> None:
         self._folder, self._warn = folder, warn
         self._entered = ExitStack()
         self._hints: FolderHints | None = None
@@ -236,10 +251,9 @@ class _Hints:
     def __exit__(self, *_error: object) -> None:
         self._entered.close()
 
-    def take(self) -> set[Path]:
-        """Files hinted at since the last call; no more than there are now, so that a flood of events ends."""
-        paths = None if self._hints is None else self._hints.paths
-        return set() if paths is None else {paths.get() for _ in range(paths.qsize())}
+    def take(self) -> "Hints | None":
+        """What was hinted at since the last call; None where nothing can be."""
+        return None if self._hints is None else self._hints.take()
 
     def renew(self) -> None:
         """Observe the folder that is there now, if it is another one."""
@@ -256,8 +270,10 @@ class _Hints:
             self._hints = self._entered.enter_context(folder_hints(self._folder))
             self._told = False
         except OSError as error:
-            if not self._told:
+            # that the folder itself is gone is told by the listing
+            if not self._told and is_folder(self._folder):
                 self._warn(
-                    f"{self._folder}: no events ({error.strerror}); new images are found when it is listed again"
+                    self._folder,
+                    f"{self._folder}: no events ({error.strerror}); new images are found when it is listed again",
                 )
-            self._told = True
+                self._told = True

@@ -34,6 +34,8 @@ PAUSE_S = 0.05
 _SHORTENED = re.compile(r"~[0-9a-f]{8}")
 _TEMPORARY = re.compile(r".+\.tmp-[0-9a-f]{8}", re.DOTALL)
 _TEMPORARY_SUFFIX = len(".tmp-01234567")
+# the disk is in the way, whichever image comes next
+_BLOCKED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 _NEXT_STEPS = {
     errno.ENOSPC: "free space on that disk",
     errno.EDQUOT: "free space on that disk",
@@ -42,6 +44,10 @@ _NEXT_STEPS = {
     errno.EPERM: "give this user write access, or close the program that has the file open",
     errno.ENAMETOOLONG: "choose an output folder with a shorter path",
 }
+
+
+class OutputsBlocked(InflamapError):
+    """Nothing can be written to the disk of the results for now: it is full, read-only or failing."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,7 @@ def write_result(
         ValueError: `record` holds NaN or infinity, which JSON cannot; nothing is written then.
     """
     files = result_files(relative)
-    document = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
-    contents = {files.overlay: overlay, files.map: map_file, files.score: document.encode("ascii")}
+    contents = {files.overlay: overlay, files.map: map_file, files.score: _to_document(record)}
     paths = {out / file: data for file, data in contents.items() if data is not None}
     score = out / files.score
 
@@ -120,6 +125,24 @@ def remove_result(out: Path, relative: PurePath) -> None:
             _patiently(partial(path.unlink, missing_ok=True))
 
 
+def remove_overlay(out: Path, relative: PurePath) -> None:
+    """Remove the overlay of one result; its record says so, before the file goes.
+
+    A record that is not there or damaged is left: its image is scored anew at the next chance anyway.
+
+    Raises:
+        InflamapError: it cannot be removed.
+    """
+    files = result_files(relative)
+    record = read_record(out, relative)
+    if record is not None:
+        record["overlay"] = {"file": None}
+        write_atomically(out / files.score, _to_document(record))
+    path = out / files.overlay
+    with said_plainly(path):
+        _patiently(partial(path.unlink, missing_ok=True))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whose folders are made as needed; a reader sees the earlier content or the new.
 
@@ -137,7 +160,11 @@ def read_record(out: Path, relative: PurePath) -> dict[str, Any] | None:
     Raises:
         InflamapError: it is there and may not be read.
     """
-    path = out / result_files(relative).score
+    return read_record_file(out / result_files(relative).score)
+
+
+def read_record_file(path: Path) -> dict[str, Any] | None:
+    """The same of a score.json whose image only the record tells."""
     try:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
@@ -194,6 +221,10 @@ def check_output_folder(out: Path, inputs: Sequence[Path], *, option: str = "--o
                 wanted="a folder outside it",
                 next_step=f"choose another {option}",
             )
+
+
+def _to_document(record: dict[str, Any]) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
 
 
 def _is_file(path: Path) -> bool:
@@ -288,7 +319,8 @@ def said_plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InflamapError(
+        kind = OutputsBlocked if error.errno in _BLOCKED else InflamapError
+        raise kind(
             f"{error.filename2 or path} cannot be written",
             seen=error.strerror or error,
             next_step=_NEXT_STEPS.get(error.errno or 0, "check that the output folder can be reached and written to"),

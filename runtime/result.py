@@ -84,7 +84,8 @@ class Result:
     """Everything said about one image; `to_json` is the whole of score.json.
 
     `status` is `scored` or `withheld`; a withheld image has `score` None and at least one reason. A scored one may
-    carry reasons too: why some of its cells were left out. `map` is None when withheld.
+    carry reasons too: why some of its cells were left out. `map` is None when withheld, `overlay` once it was removed
+    to make room.
     """
 
     image: ImageRecord
@@ -93,7 +94,7 @@ class Result:
     reasons: tuple[str, ...]
     score: Score | None
     map: MapRecord | None
-    overlay: str
+    overlay: str | None
     timing_ms: Timing
 
     def to_json(self) -> dict[str, Any]:

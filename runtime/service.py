@@ -9,33 +9,38 @@ import shlex
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TypeVar
 
-from runtime.disk import shortage
-from runtime.earlier_result import earlier_result, withdraw_stale_result
-from runtime.errors import InflamapError, one_line
-from runtime.file_state import FileState, is_folder, is_missing
-from runtime.folder_watch import FolderWatch, WatchSettings, watch_folder
+from runtime.earlier_result import withdraw_stale_result
+from runtime.errors import InflamapError, NeverAnImage, one_line
+from runtime.file_state import FileState
+from runtime.folder_watch import FolderWatch, watch_folder
+from runtime.heartbeat import Heartbeat
+from runtime.images.opening import is_being_written
+from runtime.in_hand import Earlier, Examiner, PlaceForbids
 from runtime.ledger import ImageRow, Ledger
-from runtime.ledger.ledger import LONGEST_PAUSE_S
-from runtime.result import Result, summary_line
-from runtime.scoring import ChangedMeanwhile, Examined, Model, examine, write_examined
+from runtime.ledger.ledger import LONGEST_PAUSE_S, Arrival
+from runtime.ledger.turns import Turns
+from runtime.obstacles import BLOCKED_S, Obstacles
+from runtime.outputs import OutputsBlocked
+from runtime.patience import WatchSettings
+from runtime.retention import Keep, Retention
+from runtime.scoring import ChangedMeanwhile, Examined, Model, write_examined
+from runtime.service_log import ServiceLog
+from runtime.version import __version__
 
-# how often the disk is asked, and how often a pause looks whether it may end
-DISK_CHECK_S = 1.0
 # a flood of files that are being written must not keep the loop from looking at the folder
 MOST_POSTPONED = 100
 # somebody who waits for `--once` should know for what
 SILENCE_S = 10.0
+# the largest mosaic takes a minute or two; what takes longer is stuck, and the service manager is to know
+STUCK_S = 900.0
 GONE = "the file is gone; next: put it back if it is to be scored"
-
-T = TypeVar("T")
+OPEN = "another program has the file open for writing"
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,14 @@ class ServiceSettings:
         um_per_px: sampling of the images, where the user says so.
         min_free_gb: scoring pauses while the results' disk has less free, in 10^9 bytes.
         once: do what is there and end.
+        keep: how long overlays are kept.
     """
 
     watch: WatchSettings = field(default_factory=WatchSettings)
     um_per_px: float | None = None
     min_free_gb: float = 10.0
     once: bool = False
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True)
@@ -72,18 +79,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class _InHand:
-    """An image taken from the ledger, and what the scoring thread makes of it: its earlier result, or a new one."""
+    """An image taken from the ledger, and what the scoring thread makes of it. `since`: seconds, steady clock."""
 
     row: ImageRow
-    found: "Future[_Earlier | Examined]"
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    """An image's earlier result that still holds; `gone`: because the image itself is there no more."""
-
-    result: Result
-    gone: bool
+    found: Future[Earlier | Examined]
+    since: float
 
 
 def watch(
@@ -94,35 +94,36 @@ def watch(
     settings: ServiceSettings,
     stop: threading.Event,
     *,
-    say: Callable[[str], None],
+    log: ServiceLog,
+    heartbeat: Heartbeat | None = None,
 ) -> Tally:
     """Score images as they come, until `stop` is set; the image in hand is finished.
 
     Args:
-        folder: where the microscope saves; only read.
+        folder: where the microscope saves; only read. May be gone for a while, at the start too.
         out: the results' folder, outside of `folder`, held by the caller (`runtime.output_lock`).
         ledger: that folder's ledger.
         model: what scores.
         settings: how to go about it.
         stop: ends the loop.
-        say: told one line an image.
+        log: told one line an image.
+        heartbeat: tells the service manager that the loop gets on.
 
     Raises:
-        InflamapError: there is no such folder; or, with `once`, the disk has too little room to go on.
+        InflamapError: the results' folder was removed or replaced; or, with `once`, the disk has too little room.
     """
     faults = 0
 
-    def warn(line: str) -> None:
+    def warn(path: Path, line: str) -> None:
         nonlocal faults
         faults += 1
-        say(f"inflamap: {line}")
+        log.event("folder_fault", line, level="warning", about=path.relative_to(folder))
 
-    known = [(folder / relative, file) for relative, file in ledger.known()]
     with (
-        watch_folder(folder, settings.watch, known=known, once=settings.once, warn=warn) as found,
+        watch_folder(folder, settings.watch, known=ledger.known_of, once=settings.once, warn=warn) as found,
         ThreadPoolExecutor(1, "scoring") as thread,
     ):
-        service = _Service(folder, out, ledger, model, settings, found, thread, stop, say)
+        service = _Service(folder, out, ledger, model, settings, found, thread, stop, log, heartbeat or Heartbeat({}))
         try:
             service.start()
             service.run()
@@ -152,15 +153,26 @@ class _Service:
         found: FolderWatch,
         thread: ThreadPoolExecutor,
         stop: threading.Event,
-        say: Callable[[str], None],
+        log: ServiceLog,
+        heartbeat: Heartbeat,
     ) -> None:
         self._folder, self._out, self._ledger, self._model, self._settings = folder, out, ledger, model, settings
-        self._found, self._thread, self._stop, self._say = found, thread, stop, say
+        self._found, self._thread, self._stop, self._log, self._heartbeat = found, thread, stop, log, heartbeat
         self.done = self.kept = 0
         self.failing: dict[PurePath, str] = {}
-        self._real_folder, self._real_out = folder.resolve(), out.resolve()
-        self._paused: str | None = None
-        self._next_disk_check = 0.0
+        self._examiner = Examiner(folder, out, model, settings.um_per_px)
+        self._turns = Turns()
+        self._obstacles = Obstacles(
+            out,
+            ledger,
+            min_free_gb=settings.min_free_gb,
+            once=settings.once,
+            stop=stop,
+            log=log,
+            alive=lambda why: heartbeat.beat(lambda: why),
+        )
+        self._surely = self._obstacles.surely
+        self._retention = Retention(out, ledger, settings.keep, self._surely, log)
         self._folder_fault: str | None = None
         self._listed_again = False
         self._say_unsettled_at = time.monotonic() + settings.watch.settle_s + SILENCE_S
@@ -170,91 +182,91 @@ class _Service:
         now = time.time()
         for path in self._ledger.recover():
             self.failing[path] = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
-            self._say_failed(path, self.failing[path])
+            self._log.failed(path, self.failing[path], attempts=0, again_in_s=None)
+        if self._ledger.noted("version") not in (None, __version__):
+            # it may read what the one before could not
+            self._ledger.retry_failed(now)
+        self._ledger.note("version", __version__)
         um_per_px = self._settings.um_per_px
         if um_per_px is not None:
             self._ledger.retry_without_scale(now)
             if other := self._ledger.at_other_scale(um_per_px):
-                self._say(f"{other} earlier results took another scale than {um_per_px:g} µm/px; {self._retry_hint()}")
+                line = f"{other} earlier results took another scale than {um_per_px:g} µm/px; {self._retry_hint()}"
+                self._log.event("other_scale", line, images=other)
         if other := sum(share.images for share in self._ledger.models() if share.sha256 != self._model.sha256):
-            self._say(f"{other} earlier results are of another model; {self._retry_hint()}")
+            self._log.event(
+                "other_model", f"{other} earlier results are of another model; {self._retry_hint()}", images=other
+            )
 
     def run(self) -> None:
         """The loop itself."""
+        self._discover()
+        self._heartbeat.ready(self._status())
         hand: _InHand | None = None
         while True:
-            self._discover()
             if hand is None and not self._stop.is_set():
                 hand = self._begin_next()
+            # a thread that does not come back from an image must not be told as life
+            if hand is None or time.monotonic() - hand.since < STUCK_S:
+                self._heartbeat.beat(self._status)
             if hand is None:
                 if self._stop.is_set() or (self._settings.once and self._nothing_left()):
                     return
-                if self._settings.once and self._paused is not None and self._ledger.waits():
-                    raise InflamapError(self._paused, next_step="free space there, or give a smaller --min-free")
+                if self._settings.once and self._obstacles.paused is not None and self._ledger.waits():
+                    raise InflamapError(
+                        self._obstacles.paused, next_step="free space there, or give a smaller --min-free"
+                    )
                 # not stop.wait: the signal that sets `stop` may come while this thread holds its lock
-                time.sleep(self._settings.watch.poll_s)
-                continue
+                if not self._found.busy and not self._retention.step(time.time()):
+                    time.sleep(self._settings.watch.poll_s)
             # a large image takes long, and the folder is looked at meanwhile
-            if not wait([hand.found], self._settings.watch.poll_s).done:
-                continue
-            following = None if self._stop.is_set() else self._begin_next(beside=True)
-            self._conclude(hand)
-            hand = following
+            elif wait([hand.found], 0 if self._found.busy else self._settings.watch.poll_s).done:
+                following = None if self._stop.is_set() else self._begin_next(beside=True)
+                self._conclude(hand)
+                hand = following
+            self._discover()
 
     def _discover(self) -> None:
-        for path, file in self._found.poll():
-            self._surely(partial(self._ledger.arrived, path.relative_to(self._folder), file, time.time()))
+        found = self._found.poll()
+        if found:
+            now = time.time()
+            arrivals = [Arrival(image.path, image.state, now - image.rested_s) for image in found]
+            self._surely(partial(self._ledger.arrived, arrivals))
         if self._found.fault != self._folder_fault:
             self._folder_fault = self._found.fault
             self._surely(partial(self._ledger.note, "folder_fault", self._folder_fault))
 
     def _begin_next(self, *, beside: bool = False) -> _InHand | None:
-        if self._pauses():
+        if self._obstacles.pauses():
             return None
         now = time.time()
         for _ in range(MOST_POSTPONED):
-            row = self._surely(partial(self._ledger.take, now, beside=beside))
+            row = self._surely(partial(self._ledger.take, now, turn=self._turns.next, beside=beside))
             if row is None:
                 break
+            self._turns.taken()
+            path = self._folder / row.path
             # an image that is due for another reason than its arrival may be being written right now
-            if FileState.of(self._folder / row.path) in (None, row.file):
-                return _InHand(row, self._thread.submit(self._find_or_examine, row))
-            self._postpone(row)
+            if FileState.of(path) not in (None, row.file):
+                self._postpone(row)
+            elif is_being_written(path):
+                self._postpone(row, OPEN)
+            else:
+                return _InHand(row, self._thread.submit(self._examiner.examine, row), time.monotonic())
         return None
 
     def _nothing_left(self) -> bool:
-        if self._found.unsettled or self._ledger.waits():
+        if self._found.busy or self._found.unsettled or self._ledger.waits():
             if self._found.unsettled and time.monotonic() > self._say_unsettled_at:
                 self._say_unsettled_at = float("inf")
-                self._say(f"waiting for {self._found.unsettled} files to come to rest")
+                self._log.event("settling", f"waiting for {self._found.unsettled} files to come to rest")
             return False
         # a file that could not be looked at for a moment is found by a second listing
         listed_again, self._listed_again = self._listed_again, True
         if not listed_again:
             self._found.list_again()
-        return listed_again
-
-    def _find_or_examine(self, row: ImageRow) -> _Earlier | Examined:
-        """In the scoring thread: the image's earlier result where it still holds, else a new one."""
-        path = self._folder / row.path
-        if self._would_write_into_folder(row):
-            raise InflamapError(
-                f"{path}: its results would lie in the watched folder, which is only read",
-                next_step="choose an --out that does not hold the watched folder",
-            )
-        gone = self._is_gone(path)
-        if gone or not row.redo:
-            earlier = earlier_result(path, row.path, self._out, self._settings.um_per_px, gone=gone)
-            if earlier is not None:
-                return _Earlier(earlier, gone)
-        return examine(path, self._model, um_per_px=self._settings.um_per_px)
-
-    def _would_write_into_folder(self, row: ImageRow) -> bool:
-        return (self._real_out / row.path).is_relative_to(self._real_folder)
-
-    def _is_gone(self, path: Path) -> bool:
-        """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
-        return is_folder(self._folder) and is_missing(path) and is_folder(self._folder)
+            return False
+        return not self._retention.step(time.time())
 
     def _conclude(self, hand: _InHand) -> None:
         """Write the result, tell the ledger, say the line."""
@@ -268,8 +280,10 @@ class _Service:
                 result, gone = found.result, found.gone
         except ChangedMeanwhile:
             self._postpone(row)
+        except OutputsBlocked as problem:
+            self._block(row, problem)
         except InflamapError as problem:
-            self._fail(row, str(problem))
+            self._fail(row, str(problem), heals=not isinstance(problem, NeverAnImage | PlaceForbids))
         except Exception as problem:
             self._fail(row, str(InflamapError(f"{path}: unexpected {type(problem).__name__}", seen=problem)))
         else:
@@ -277,65 +291,56 @@ class _Service:
             self.failing.pop(row.path, None)
             if isinstance(found, Examined):
                 self.done += 1
-                self._say(summary_line(result))
+                self._log.result(row.path, result)
             else:
                 self.kept += 1
             if gone:
-                self._found.forget(path)
-                self._say(f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays")
+                line = f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays"
+                self._log.event("gone", line, about=row.path)
 
-    def _postpone(self, row: ImageRow) -> None:
+    def _postpone(self, row: ImageRow, reason: str = "") -> None:
         """The image has to come to rest again; if no event tells of that, it is looked at when it is due."""
         watch = self._settings.watch
         pause_s = min(max(watch.settle_s, watch.poll_s), LONGEST_PAUSE_S)
-        self._surely(partial(self._ledger.postponed, row.path, time.time() + pause_s))
-        self._found.look(self._folder / row.path)
+        self._surely(partial(self._ledger.postponed, row.path, time.time() + pause_s, reason))
+        self._found.look(str(row.path))
 
-    def _fail(self, row: ImageRow, problem: str) -> None:
+    def _block(self, row: ImageRow, problem: InflamapError) -> None:
+        """The disk of the results is in the way: the image waits, and so do all others."""
+        if self._settings.once:
+            self._fail(row, str(problem))
+            return
+        self._surely(partial(self._ledger.postponed, row.path, time.time() + BLOCKED_S))
+        self._obstacles.block(str(problem))
+
+    def _fail(self, row: ImageRow, problem: str, *, heals: bool = True) -> None:
         path = self._folder / row.path
-        gone = self._is_gone(path)
+        gone = self._examiner.is_gone(path)
         reason = GONE if gone else problem.removeprefix(f"{one_line(str(path))}: ")
-        if not gone and not self._would_write_into_folder(row):
+        if not gone and not self._examiner.would_write_into_folder(row.path):
             withdraw_stale_result(path, row.path, self._out)
-        self._surely(partial(self._ledger.failed, row, reason, time.time(), gone=gone))
+        now = time.time()
+        due = self._surely(partial(self._ledger.failed, row, reason, now, heals=heals, gone=gone))
         # one that fails again and again is told of once
         if self.failing.get(row.path) != reason:
-            self._say_failed(row.path, reason)
+            self._log.failed(
+                row.path, reason, attempts=row.attempts, again_in_s=None if due is None else max(0.0, due - now)
+            )
         if gone:
-            # it is to be noticed when it comes back; that somebody took it away is no failure of ours
-            self._found.forget(path)
+            # that somebody took it away is no failure of ours
             self.failing.pop(row.path, None)
         else:
-            self._found.look(path)
+            self._found.look(str(row.path))
             self.failing[row.path] = reason
 
-    def _say_failed(self, relative: PurePath, reason: str) -> None:
-        self._say(f"inflamap: {one_line(relative.as_posix())}: {reason}")
-
-    def _surely(self, act: Callable[[], T]) -> T:
-        """Change the ledger; one that cannot be written (a full disk, a lock, a share that is gone) is waited for."""
-        said = False
-        while True:
-            try:
-                return act()
-            except sqlite3.OperationalError as error:
-                if self._settings.once or self._stop.is_set():
-                    raise
-                if not said:
-                    self._say(f"inflamap: waiting, because the ledger in {self._out} cannot be written: {error}")
-                said = True
-                time.sleep(DISK_CHECK_S)
-
-    def _pauses(self) -> bool:
-        """Whether the disk has too little room to go on; the start and the end of a pause are said and noted."""
-        if time.monotonic() < self._next_disk_check:
-            return self._paused is not None
-        self._next_disk_check = time.monotonic() + DISK_CHECK_S
-        was, self._paused = self._paused, shortage(self._out, self._settings.min_free_gb)
-        if (was is None) != (self._paused is None) and not self._settings.once:
-            self._surely(partial(self._ledger.note, "paused", self._paused))
-            self._say(f"inflamap: paused: {self._paused}; it goes on by itself" if self._paused else "scoring goes on")
-        return self._paused is not None
+    def _status(self) -> str:
+        """One line for the service manager."""
+        if self._obstacles.paused is not None:
+            return f"paused: {self._obstacles.paused}"
+        if self._folder_fault is not None:
+            return self._folder_fault
+        counts = ", ".join(f"{count} {state}" for state, count in self._ledger.counts().items())
+        return f"{self._found.unsettled} settling, {counts}"
 
     def _retry_hint(self) -> str:
         return f"`inflamap retry --all --out {shlex.quote(str(self._out))}` has them scored anew"

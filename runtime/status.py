@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.ledger import ImageRow, Ledger, State
+from runtime.ledger.account import ModelShare
 from runtime.ledger.binding import FOLDER_NOTE
-from runtime.ledger.ledger import ModelShare
 from runtime.version import NOTICE, __version__
 
 # the rate is told over the last minute

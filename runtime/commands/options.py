@@ -13,8 +13,8 @@ from runtime.engines.choice import AUTO
 from runtime.engines.registry import ENGINE_NAMES
 
 
-def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that scores images."""
+def scoring_options(*, out_required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of every command that scores images. `out_required`: no other place names the results' folder."""
     options = [
         click.option(
             "--bundle",
@@ -23,14 +23,15 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=DEFAULT_BUNDLE,
             help="BUNDLE folder. Default: the synthetic-trained one that ships with inflamap.",
         ),
-        click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results."),
+        click.option("--out", type=click.Path(path_type=Path), required=out_required, help="Folder for the results."),
         click.option(
             "--engine",
+            type=click.Choice([AUTO, *ENGINE_NAMES]),
             default=AUTO,
             show_default=True,
-            help=f"auto (the one that `inflamap bench --accept` chose) or one of {', '.join(ENGINE_NAMES)}.",
+            help="auto: the one that `inflamap bench --accept` chose.",
         ),
         click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of the images."),
         click.option("--threads", type=click.IntRange(min=1), help="Cores to use at most. Default: half, 4 at most."),
     ]
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+    return lambda command: functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)

@@ -19,7 +19,7 @@ from runtime.scoring import Model, score_file
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="PATH...")
-@scoring_options
+@scoring_options()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def score(

@@ -1,38 +1,72 @@
 """`inflamap watch`."""
 
+import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from runtime.bundle import open_bundle
 from runtime.commands.finite_range import FiniteRange
 from runtime.commands.options import scoring_options
-from runtime.console import reporter
-from runtime.folder_watch import WatchSettings, require_folder
+from runtime.configuration import Configured, WatchConfiguration, configure, to_toml
+from runtime.console import print_result, reporter
+from runtime.heartbeat import Heartbeat
 from runtime.ledger import Ledger, open_ledger
-from runtime.ledger.binding import bind_folder
+from runtime.ledger.binding import bind_folder, is_bound
+from runtime.ledger.damage import set_aside_damaged
+from runtime.ledger.rebuild import rebuild
+from runtime.manners import lower_priority
 from runtime.output_lock import held
 from runtime.outputs import check_output_folder, sweep_temporaries
+from runtime.patience import WatchSettings, settings_for
+from runtime.pseudonyms import pseudonyms_of
+from runtime.retention import Keep
 from runtime.scoring import Model
 from runtime.service import ServiceSettings
 from runtime.service import watch as watch_and_score
+from runtime.service_log import ServiceLog, log_file
+
+ABOVE_ZERO = FiniteRange(min=0, min_open=True)
+NOT_SETTINGS = frozenset({"config_file", "print_config", "once"})
 
 
 @click.command()
-@click.argument("folder", type=click.Path(readable=False, path_type=Path))
-@scoring_options
+@click.argument("folder", required=False, type=click.Path(readable=False, path_type=Path))
+@scoring_options(out_required=False)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Settings from this inflamap.toml; the command line and INFLAMAP_WATCH_* outdo it.",
+)
+@click.option("--print-config", is_flag=True, help="Print the settings that hold as such a file, and end.")
 @click.option("--once", is_flag=True, help="Score what is there and end.")
 @click.option(
     "--settle",
     "settle_s",
-    type=float,
-    default=WatchSettings.settle_s,
+    type=FiniteRange(min=0, max=86_400),
+    help="Seconds a file must rest before it is read. Default: 1, on a network share 4.",
+)
+@click.option(
+    "--discovery",
+    type=click.Choice(["auto", "events", "polling"]),
+    default="auto",
     show_default=True,
-    help="Seconds a file must rest before it is read.",
+    help="How new files are found; auto lists network shares again and again, for they tell of nothing.",
+)
+@click.option(
+    "--rescan",
+    "rescan_s",
+    type=ABOVE_ZERO,
+    help="Seconds from one listing of the folder to the next. Default: 30, by polling 5.",
 )
 @click.option(
     "--min-free",
@@ -42,49 +76,119 @@ from runtime.service import watch as watch_and_score
     show_default=True,
     help="GB that stay free on the results' disk: scoring pauses below.",
 )
+@click.option(
+    "--priority",
+    type=click.Choice(["low", "normal"]),
+    default="low",
+    show_default=True,
+    help="low: the microscope's program comes first.",
+)
+@click.option("--keep-overlays-days", type=ABOVE_ZERO, help="Remove older overlays; records and maps stay.")
+@click.option("--keep-overlays-gb", type=ABOVE_ZERO, help="Remove the oldest overlays beyond this size.")
+@click.option("--log-file", type=click.Path(path_type=Path), help="Also write lines of JSON here, rotated.")
+@click.option("--log-max-mb", type=ABOVE_ZERO, help="Size at which a new log is begun. Default: 10.")
+@click.option("--log-files", type=click.IntRange(min=2, max=9999), help="Logs kept. Default: 5.")
+@click.option("--pseudonymise", is_flag=True, help="No names of folders and files in what is said and logged.")
 @click.pass_context
-def watch(
-    context: click.Context,
-    folder: Path,
-    bundle_folder: Path,
-    out: Path,
-    engine: str,
-    um_per_px: float | None,
-    threads: int | None,
-    once: bool,
-    settle_s: float,
-    min_free_gb: float,
-) -> None:
+def watch(context: click.Context, /, config_file: Path | None, print_config: bool, once: bool, **_options: Any) -> None:
     """Score each image newly saved below FOLDER, and those already there. Stop with Ctrl-C."""
-    settings = ServiceSettings(WatchSettings(settle_s=settle_s), um_per_px, min_free_gb, once)
-    require_folder(folder)
-    check_output_folder(out, [folder])
-    bundle = open_bundle(bundle_folder)
-    with held(out), open_ledger(out, create=True) as ledger, reporter() as report:
-        bind_folder(ledger, folder, out)
-        model = Model.load(bundle, engine, threads=threads, say=report.say)
-        sweep_temporaries(out, folder)
+    configured = _configured(context, config_file)
+    if print_config:
+        # TOML is UTF-8, whatever the terminal's encoding
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")
+        print_result(to_toml(configured).rstrip("\n"))
+        return
+    values = configured.values
+    check_output_folder(values.out, [values.folder])
+    if values.log_file is not None:
+        check_output_folder(values.log_file.parent, [values.folder], option="--log-file")
+    bundle = open_bundle(values.bundle)
+    with ExitStack() as stack:
+        stack.enter_context(held(values.out))
+        report = stack.enter_context(reporter())
+        log = _log(values, report.say, stack)
+        damaged = set_aside_damaged(values.out)
+        ledger = stack.enter_context(open_ledger(values.out, create=True))
+        if damaged is not None:
+            taken_over = rebuild(ledger, values.out)
+            log.event(
+                "ledger_damaged",
+                f"the ledger was damaged ({damaged[1]}) and is now {damaged[0]}; a new one was made of the "
+                f"{taken_over} results there are, and nothing is scored again that was done",
+                level="error",
+                results=taken_over,
+            )
+        bind_folder(ledger, values.folder, values.out)
+        if values.priority == "low":
+            lower_priority()
+        model = Model.load(bundle, values.engine, threads=values.threads, say=report.say)
+        sweep_temporaries(values.out, values.folder)
         stop = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda _number, _frame: stop.set())
-        _note_start(ledger, model, um_per_px, report.say)
-        report.say(
-            f"watching {folder}; model {bundle.manifest.name} on {model.engine.name}; results in {out}"
-            + ("; trained on synthetic images" if bundle.manifest.synthetic else "")
+        settings = _settings(values, once)
+        _note_start(ledger, model, values.um_per_px, settings.watch, log)
+        log.event(
+            "started",
+            f"watching {values.folder}{'' if settings.watch.events or once else ' by polling'}; model "
+            f"{bundle.manifest.name} on {model.engine.name}; results in {values.out}"
+            + ("; trained on synthetic images" if bundle.manifest.synthetic else ""),
+            model=model.sha256,
+            engine=model.engine.name,
+            synthetic=bundle.manifest.synthetic,
         )
-        tally = watch_and_score(folder, out, ledger, model, settings, stop, say=report.say)
-        in_all = ", ".join(f"{count} {state}" for state, count in ledger.counts().items())
+        heartbeat = Heartbeat()
+        tally = watch_and_score(values.folder, values.out, ledger, model, settings, stop, log=log, heartbeat=heartbeat)
+        heartbeat.stopping()
+        counts = ledger.counts()
+        in_all = ", ".join(f"{count} {state}" for state, count in counts.items())
         kept = f", {tally.kept} kept" if tally.kept else ""
-        report.say(f"this run: {tally.done} scored or withheld{kept}, {tally.failed} failed; in all: {in_all}")
+        log.event(
+            "ended",
+            f"this run: {tally.done} scored or withheld{kept}, {tally.failed} failed; in all: {in_all}",
+            counts={str(state): count for state, count in counts.items()},
+        )
     if once and tally.failed:
         context.exit(2)
 
 
-def _note_start(ledger: Ledger, model: Model, um_per_px: float | None, say: Callable[[str], None]) -> None:
+def _configured(context: click.Context, config_file: Path | None) -> Configured:
+    given = {
+        "bundle" if name == "bundle_folder" else name: value
+        for name, value in context.params.items()
+        if name not in NOT_SETTINGS and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    return configure(given, config_file, os.environ, awaited=is_bound)
+
+
+def _log(values: WatchConfiguration, say: Callable[[str], None], stack: ExitStack) -> ServiceLog:
+    write = None
+    if values.log_file is not None:
+        write = stack.enter_context(log_file(values.log_file, max_mb=values.log_max_mb, files=values.log_files))
+    return ServiceLog(say, write, pseudonyms_of(values.out) if values.pseudonymise else None)
+
+
+def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:
+    return ServiceSettings(
+        settings_for(values.folder, discovery=values.discovery, settle_s=values.settle_s, rescan_s=values.rescan_s),
+        values.um_per_px,
+        values.min_free_gb,
+        once,
+        Keep(values.keep_overlays_days, values.keep_overlays_gb),
+    )
+
+
+def _note_start(
+    ledger: Ledger, model: Model, um_per_px: float | None, settings: WatchSettings, log: ServiceLog
+) -> None:
     """What `inflamap status` tells of the watch; and a line where it was started otherwise the last time."""
     earlier = ledger.noted("um_per_px")
     if earlier is not None and um_per_px is None:
-        say(f"the last watch took --um-per-px {earlier:g}; this one takes the scale each file tells")
+        log.event(
+            "other_scale",
+            f"the last watch took --um-per-px {earlier:g}; this one takes the scale each file tells",
+        )
     ledger.note("um_per_px", um_per_px)
     ledger.note("folder_fault", None)
     ledger.note("engine", model.engine.name)
@@ -92,3 +196,4 @@ def _note_start(ledger: Ledger, model: Model, um_per_px: float | None, say: Call
     ledger.note("model", {"name": manifest.name, "sha256": model.sha256, "synthetic": manifest.synthetic})
     ledger.note("process", os.getpid())
     ledger.note("paused", None)
+    ledger.note("discovery", "events" if settings.events else "polling")

@@ -31,6 +31,15 @@ def bind_folder(ledger: Ledger, folder: Path, out: Path) -> None:
     ledger.note(FOLDER_NOTE, absolute)
 
 
+def is_bound(out: Path, folder: Path) -> bool:
+    """Whether `out` holds the results of `folder` already; no where that cannot be told."""
+    try:
+        with open_ledger(out) as ledger:
+            return bool(ledger.noted(FOLDER_NOTE) == str(folder.resolve()))
+    except (InflamapError, OSError):
+        return False
+
+
 def watched_images(out: Path) -> frozenset[PurePath]:
     """Images whose results in `out` a watch keeps account of; none where there is no ledger.
 

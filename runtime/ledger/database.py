@@ -43,7 +43,7 @@ CREATE TABLE images (
 ) WITHOUT ROWID;
 CREATE INDEX images_in_turn ON images (interruptions, redo, arrived, path) WHERE due IS NOT NULL;
 CREATE INDEX images_due ON images (due) WHERE due IS NOT NULL;
-CREATE INDEX images_finished ON images (finished);
+CREATE INDEX images_finished ON images (finished) WHERE finished IS NOT NULL;
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -143,6 +143,6 @@ def _said_plainly(path: Path) -> Iterator[None]:
         raise InflamapError(
             f"{path}: the ledger is damaged",
             seen=error,
-            next_step="stop the watch and move this file away; the next watch takes the results over from their "
-            "score.json without scoring again",
+            next_step="start the watch again: it sets this file aside and makes a new one of the results, without "
+            "scoring again",
         ) from error

@@ -37,7 +37,8 @@ class Outcome:
         area_fraction: JSON of {grade's name: share of the valid cells}, None when withheld.
         model, model_sha256, engine, precision, synthetic: what scored it.
         read_ms, infer_ms, write_ms, total_ms: milliseconds, as in the record.
-        score_file, overlay_file, map_file: relative to the output folder; `map_file` None when withheld.
+        score_file, overlay_file, map_file: relative to the output folder; `map_file` None when withheld, `overlay_file`
+            once it was removed to make room.
     """
 
     sha256: str | None = None
@@ -80,7 +81,7 @@ class Outcome:
             write_ms=timing.write,
             total_ms=timing.total,
             score_file=files.score.as_posix(),
-            overlay_file=files.overlay.as_posix(),
+            overlay_file=None if result.overlay is None else files.overlay.as_posix(),
             map_file=None if result.map is None else files.map.as_posix(),
         )
 
@@ -96,7 +97,8 @@ class ImageRow:
         attempts: how often it was taken since it arrived.
         redo: a person asked for it to be scored anew.
         file: the content that arrived.
-        arrived: when it came to rest, Unix seconds.
+        arrived: when it came to rest, or somebody asked for it anew, Unix seconds.
+        due: when it may be taken, Unix seconds, 0 for at once; None: not before something changes.
         finished: when its latest result, or failure, was on the disk; None before.
         outcome: of its latest result.
     """
@@ -108,13 +110,16 @@ class ImageRow:
     redo: bool
     file: FileState
     arrived: float
+    due: float | None
     finished: float | None
     outcome: Outcome
 
 
-def to_key(relative: PurePath) -> bytes:
+def to_key(relative: PurePath | str) -> bytes:
     """The path as the ledger stores it: the same bytes on every system."""
-    return os.fsencode(relative.as_posix())
+    # no Path for each of many thousands
+    text = relative.replace(os.sep, "/") if isinstance(relative, str) else relative.as_posix()
+    return os.fsencode(text)
 
 
 def from_key(key: bytes) -> Path:

@@ -1,6 +1,5 @@
 """Changes are hinted at; looking is not a change."""
 
-import queue
 import sys
 import threading
 import time
@@ -8,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from runtime.folder_hints import folder_hints
+from runtime.folder_hints import MOST_HINTS, FolderHints, folder_hints
 
 
-def drained(hints: "queue.SimpleQueue[Path]", wanted: set[Path], seconds: float = 10.0) -> set[Path]:
+def drained(hints: FolderHints, wanted: set[Path], seconds: float = 10.0) -> set[Path]:
     """What comes until all of `wanted` did."""
     found: set[Path] = set()
     deadline = time.monotonic() + seconds
     while not wanted <= found and time.monotonic() < deadline:
-        try:
-            found.add(hints.get(timeout=0.05))
-        except queue.Empty:
-            continue
+        taken = hints.take()
+        found |= taken.files | taken.folders
+        time.sleep(0.02)
     return found
 
 
@@ -30,7 +28,7 @@ def test_new_written_and_moved_files_are_hinted_at(tmp_path: Path) -> None:
         (tmp_path / "site #1" / "new.bmp").write_bytes(b"1")
         (tmp_path / "old.bmp").rename(tmp_path / "moved.bmp")
         wanted = {tmp_path / "site #1" / "new.bmp", tmp_path / "moved.bmp"}
-        assert wanted <= drained(hints.paths, wanted)
+        assert wanted <= drained(hints, wanted)
 
 
 def test_reading_and_deleting_are_no_hints(tmp_path: Path) -> None:
@@ -40,7 +38,7 @@ def test_reading_and_deleting_are_no_hints(tmp_path: Path) -> None:
         (tmp_path / "old.bmp").read_bytes()
         (tmp_path / "gone.bmp").unlink()
         (tmp_path / "last.bmp").write_bytes(b"1")
-        assert drained(hints.paths, {tmp_path / "last.bmp"}) == {tmp_path / "last.bmp"}
+        assert drained(hints, {tmp_path / "last.bmp"}) == {tmp_path / "last.bmp"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -50,7 +48,7 @@ def test_folder_behind_a_link_is_hinted_at_under_the_links_name(tmp_path: Path) 
     link.symlink_to(tmp_path / "disk")
     with folder_hints(link) as hints:
         (tmp_path / "disk" / "new.bmp").write_bytes(b"1")
-        assert drained(hints.paths, {link / "new.bmp"}) == {link / "new.bmp"}
+        assert drained(hints, {link / "new.bmp"}) == {link / "new.bmp"}
 
 
 def test_what_is_moved_out_of_the_folder_is_no_hint(tmp_path: Path) -> None:
@@ -59,8 +57,28 @@ def test_what_is_moved_out_of_the_folder_is_no_hint(tmp_path: Path) -> None:
     with folder_hints(tmp_path / "in") as hints:
         (tmp_path / "in" / "a.bmp").rename(tmp_path / "a.bmp")
         (tmp_path / "in" / "last.bmp").write_bytes(b"1")
-        found = drained(hints.paths, {tmp_path / "in" / "last.bmp"})
+        found = drained(hints, {tmp_path / "in" / "last.bmp"})
     assert all(path.is_relative_to(tmp_path / "in") for path in found)
+
+
+def test_folder_that_is_made_or_moved_in_is_hinted_at(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    with folder_hints(tmp_path / "in") as hints:
+        (tmp_path / "in" / "made").mkdir()
+        (tmp_path / "elsewhere").rename(tmp_path / "in" / "moved")
+        wanted = {tmp_path / "in" / "made", tmp_path / "in" / "moved"}
+        assert wanted <= drained(hints, wanted)
+
+
+def test_hints_are_bounded_and_say_so(tmp_path: Path) -> None:
+    with folder_hints(tmp_path) as hints:
+        for number in range(MOST_HINTS + 5):
+            hints.add(tmp_path / f"{number}.bmp", is_folder=False)
+        taken = hints.take()
+        assert len(taken.files) == MOST_HINTS
+        assert taken.overflow
+        assert not hints.take().overflow
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors as Linux lists them")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import result_of
+from made_up import arrive, result_of
 
 from runtime.file_state import FileState
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
@@ -57,14 +57,14 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def take(ledger: Ledger, name: str = "a.bmp") -> ImageRow:
-    ledger.arrived(Path(name), FileState(1, 1), NOW)
+    arrive(ledger, Path(name), FileState(1, 1), NOW)
     row = ledger.take(NOW)
     assert row is not None
     return row
 
 
 def row_of(name: str, state: State = State.FAILED, reason: str = "") -> ImageRow:
-    return ImageRow(Path(name), state, reason, 1, False, FileState(1, 1), NOW, None, Outcome())
+    return ImageRow(Path(name), state, reason, 1, False, FileState(1, 1), NOW, None, None, Outcome())
 
 
 def parsed(data: bytes) -> list[dict[str, str]]:
@@ -181,7 +181,7 @@ def test_lines_have_score_state_path_and_reason(ledger: Ledger) -> None:
     ledger.finished(take(ledger, "a.bmp"), result_of(Path("a.bmp")), NOW)
     ledger.finished(take(ledger, "b.bmp"), result_of(Path("b.bmp"), status="withheld"), NOW)
     ledger.failed(take(ledger, "c.bmp"), "locked", NOW)
-    ledger.arrived(Path("d.bmp"), FileState(1, 1), NOW)
+    arrive(ledger, Path("d.bmp"), FileState(1, 1), NOW)
     assert list(to_lines(ledger.rows())) == [
         "score  state     image",
         " 2.25  scored    a.bmp",

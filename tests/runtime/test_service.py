@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pytest
 from watch_bench import Bench
 
-from runtime import service
 from runtime.ledger import ImageRow, State
 from runtime.ledger.row import Outcome
 from runtime.scoring import Examined, Model
@@ -97,7 +96,7 @@ def test_touched_image_is_kept(
     bench.once()
     record = (bench.out / "v.bmp.score.json").stat()
     os.utime(bench.folder / "v.bmp", (1, 1))
-    monkeypatch.setattr(service, "examine", refuse_to_score)
+    monkeypatch.setattr("runtime.in_hand.examine", refuse_to_score)
     assert bench.once() == Tally(kept=1)
     assert bench.said == []
     assert bench.states() == {"v.bmp": "scored"}
@@ -122,7 +121,7 @@ def test_lost_ledger_is_made_again_from_the_records(
     before = bench.rows()
     assert bench.states() == {"dark.bmp": "withheld", "scored.bmp": "scored"}
 
-    monkeypatch.setattr(service, "examine", refuse_to_score)
+    monkeypatch.setattr("runtime.in_hand.examine", refuse_to_score)
     for model in (bench.model, other_model):
         bench.lose_ledger()
         assert bench.once(model) == Tally(kept=2)

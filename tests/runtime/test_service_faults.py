@@ -12,17 +12,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from made_up import arrive
 from watch_bench import AT_ONCE, Bench, sha256_of, temporaries, wait_for
 
-from runtime import disk, scoring, service
+from runtime import disk, scoring
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import FileState
-from runtime.folder_watch import WatchSettings
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.outputs import result_files
+from runtime.patience import WatchSettings
 from runtime.result import Result
 from runtime.scoring import Examined, Model
 from runtime.service import ServiceSettings, Tally, watch
+from runtime.service_log import ServiceLog
 
 
 def test_broken_files_are_said_and_the_others_done(
@@ -75,7 +77,7 @@ def test_content_that_changes_while_it_is_scored_gets_no_wrong_score(
                 os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         return found
 
-    monkeypatch.setattr(service, "examine", examine)
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
     written: list[str] = []
     write_result = scoring.write_result
 
@@ -109,13 +111,13 @@ def test_file_that_vanishes_before_it_is_scored_heals_when_it_comes_back(
             path.rename(aside)
         return scoring.examine(path, model, um_per_px=um_per_px)
 
-    monkeypatch.setattr(service, "examine", examine)
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
     with bench.running():
         wait_for(lambda: bench.states() == {"other.bmp": "scored", "v.bmp": "failed"})
         assert "the file is gone" in bench.rows()["v.bmp"].reason
         assert sum("v.bmp" in line and "the file is gone" in line for line in bench.said) == 1
         # the very file, with the size and time it had; sooner than the next attempt by the clock
-        monkeypatch.setattr(service, "examine", scoring.examine)
+        monkeypatch.setattr("runtime.in_hand.examine", scoring.examine)
         aside.rename(bench.folder / "v.bmp")
         wait_for(lambda: bench.states()["v.bmp"] == "scored", 5.0)
     assert bench.rows()["v.bmp"].reason == ""
@@ -137,7 +139,7 @@ def test_image_that_trips_the_engine_fails_alone(
             raise failure
         return scoring.examine(path, model, um_per_px=um_per_px)
 
-    monkeypatch.setattr(service, "examine", examine)
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
     assert bench.once() == Tally(done=2, failed=1)
     assert bench.states() == {"a.bmp": "scored", "bad.bmp": "failed", "c.bmp": "scored"}
     reason = bench.rows()["bad.bmp"].reason
@@ -145,7 +147,7 @@ def test_image_that_trips_the_engine_fails_alone(
     assert "\n" not in reason
     assert sum("bad.bmp" in line for line in bench.said) == 1
 
-    monkeypatch.setattr(service, "examine", scoring.examine)
+    monkeypatch.setattr("runtime.in_hand.examine", scoring.examine)
     assert bench.once() == Tally(done=1)
 
 
@@ -173,10 +175,10 @@ def test_failure_that_lasts_is_tried_again_and_said_once(
     def locked(path: Path, *_: object, **__: object) -> Examined:
         raise InflamapError(f"{path}: locked by another program")
 
-    monkeypatch.setattr(service, "examine", locked)
+    monkeypatch.setattr("runtime.in_hand.examine", locked)
     with bench.running():
         wait_for(lambda: "v.bmp" in bench.rows() and bench.rows()["v.bmp"].attempts >= 3)
-        monkeypatch.setattr(service, "examine", scoring.examine)
+        monkeypatch.setattr("runtime.in_hand.examine", scoring.examine)
         wait_for(lambda: bench.states()["v.bmp"] == "scored")
     assert sum("locked" in line for line in bench.said) == 1
 
@@ -188,7 +190,7 @@ def test_full_disk_pauses_scoring_and_it_goes_on_by_itself(
     bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = [2 * GB]
-    monkeypatch.setattr(service, "DISK_CHECK_S", 0.02)
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
     monkeypatch.setattr("runtime.disk.free_bytes", lambda _folder: free[0])
     save_image(bench.folder / "a.bmp", patch_of_skin)
     with bench.running(min_free_gb=5.0):
@@ -320,7 +322,7 @@ def test_image_in_hand_at_every_kill_is_given_up_and_said(
             raise Killed
         return scoring.examine(path, model, um_per_px=um_per_px)
 
-    monkeypatch.setattr(service, "examine", examine)
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
     for _ in range(5):
         with pytest.raises(Killed):
             bench.once()
@@ -342,12 +344,12 @@ def test_stop_finishes_the_image_in_hand_and_begins_no_other(
         assert go_on.wait(10)
         return scoring.examine(path, model, um_per_px=um_per_px)
 
-    monkeypatch.setattr(service, "examine", examine)
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
     with bench.running() as stop:
         assert begun.wait(10)
         stop.set()
         go_on.set()
-    assert bench.states() == {"0.bmp": "scored", **{f"{number}.bmp": "waiting" for number in (1, 2, 3)}}
+    assert sorted(bench.states().values()) == ["scored", *["waiting"] * 3]
     assert bench.in_hand() == 0
     assert len(list(bench.out.glob("*.score.json"))) == 1
     assert not temporaries(bench.out)
@@ -366,7 +368,7 @@ def test_stop_between_two_images_finishes_what_was_begun(
 
     settings = ServiceSettings(AT_ONCE, 0.5, 0.0)
     with open_ledger(bench.out, create=True) as ledger:
-        tally = watch(bench.folder, bench.out, ledger, bench.model, settings, stop, say=say)
+        tally = watch(bench.folder, bench.out, ledger, bench.model, settings, stop, log=ServiceLog(say))
     # the one whose line was said, and the next, which the thread had in hand by then
     assert 1 <= tally.done <= 2
     assert sorted(bench.states().values()) == ["scored"] * tally.done + ["waiting"] * (5 - tally.done)
@@ -445,7 +447,7 @@ def test_file_that_is_being_written_is_not_scored_because_it_failed_before(
     copying = threading.Thread(target=copy_on)
     copying.start()
     with open_ledger(bench.out) as ledger:
-        watch(bench.folder, bench.out, ledger, bench.model, settings, threading.Event(), say=bench.said.append)
+        watch(bench.folder, bench.out, ledger, bench.model, settings, threading.Event(), log=bench.log)
     copying.join()
     assert bench.record("v.bmp")["image"]["sha256"] == sha256_of(path)
     assert sum(line.startswith("v.bmp: ") for line in bench.said) == 1, "scored while it was being written"
@@ -461,7 +463,9 @@ def test_failure_that_comes_back_after_it_healed_is_said_again(
 
     with bench.running():
         for said, content in ((1, whole[:500]), (1, whole), (2, whole[:500])):
-            path.write_bytes(content)
+            # half a write would be a failure of its own
+            (bench.out / "aside").write_bytes(content)
+            (bench.out / "aside").replace(path)
             wanted = "scored" if content is whole else "failed"
             wait_for(lambda wanted=wanted, said=said: (bench.states(), failures()) == ({"v.bmp": wanted}, said))
 
@@ -482,7 +486,7 @@ def test_ledger_that_cannot_be_written_is_waited_for(
             raise sqlite3.OperationalError("database or disk is full")
         return act(*arguments, **keywords)
 
-    monkeypatch.setattr(service, "DISK_CHECK_S", 0.02)
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
     monkeypatch.setattr(Ledger, change, refuse_while_full)
     with bench.running():
         full.set()
@@ -511,9 +515,9 @@ def test_images_counted_as_failed_are_images_and_not_attempts(bench: Bench, monk
     tries: list[int] = []
     failed = Ledger.failed
 
-    def at_once(ledger: Ledger, row: ImageRow, reason: str, _now: float, *, gone: bool = False) -> None:
+    def at_once(ledger: Ledger, row: ImageRow, reason: str, _now: float, **keywords: bool) -> float | None:
         tries.append(row.attempts)
-        failed(ledger, row, reason, 0.0 if len(tries) < 4 else time.time(), gone=gone)
+        return failed(ledger, row, reason, 0.0 if len(tries) < 4 else time.time(), **keywords)
 
     monkeypatch.setattr(Ledger, "failed", at_once)
     assert bench.once() == Tally(failed=1)
@@ -552,13 +556,13 @@ def test_many_files_that_are_being_written_neither_spin_the_loop_nor_keep_it_fro
     with open_ledger(bench.out, create=True) as ledger:
         for number in range(300):
             (bench.folder / f"{number}.bmp").write_bytes(data)
-            ledger.arrived(Path(f"{number}.bmp"), FileState(1, number), 0.0)
+            arrive(ledger, Path(f"{number}.bmp"), FileState(1, number), 0.0)
     stop = threading.Event()
     settings = ServiceSettings(WatchSettings(settle_s=settle_s, poll_s=0.01), 0.5, 0.0)
     with open_ledger(bench.out, create=True) as ledger:
         threading.Timer(1.0, stop.set).start()
         started = time.monotonic()
-        watch(bench.folder, bench.out, ledger, bench.model, settings, stop, say=bench.said.append)
+        watch(bench.folder, bench.out, ledger, bench.model, settings, stop, log=bench.log)
     assert time.monotonic() - started < 5.0
     assert bench.said, "none came to its turn"
 
@@ -570,7 +574,7 @@ def test_image_that_was_put_back_is_scored_by_the_next_watch_too(
     file = FileState.of(bench.folder / "v.bmp")
     assert file is not None
     with open_ledger(bench.out, create=True) as ledger:
-        ledger.arrived(Path("v.bmp"), file, 0.0)
+        arrive(ledger, Path("v.bmp"), file, 0.0)
     # as on a mount point that is empty until the share is there
     (bench.folder / "v.bmp").rename(tmp_path / "aside")
     assert bench.once() == Tally()
@@ -589,7 +593,7 @@ def test_new_content_that_was_away_at_its_turn_does_not_keep_the_old_score(
     file = FileState.of(path)
     assert file is not None
     with open_ledger(bench.out) as ledger:
-        ledger.arrived(Path("v.bmp"), file, time.time())
+        arrive(ledger, Path("v.bmp"), file, time.time())
     path.rename(tmp_path / "aside")
     assert bench.once() == Tally(kept=1)
     (tmp_path / "aside").rename(path)

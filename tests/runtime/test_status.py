@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import result_of
+from made_up import arrive, result_of
 
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, State, open_ledger
@@ -22,12 +22,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def arrive(ledger: Ledger, name: str, at: float = NOW) -> None:
-    ledger.arrived(Path(name), FileState(1, 1), at)
+def arrives(ledger: Ledger, name: str, at: float = NOW) -> None:
+    arrive(ledger, Path(name), FileState(1, 1), at)
 
 
 def finish(ledger: Ledger, name: str, at: float = NOW, **record: Any) -> None:
-    arrive(ledger, name, at)
+    arrives(ledger, name, at)
     row = ledger.take(at)
     assert row is not None
     ledger.finished(row, result_of(Path(name), **record), at)
@@ -67,12 +67,12 @@ def test_everything_is_told(ledger: Ledger) -> None:
     finish(ledger, "a.bmp", NOW)
     finish(ledger, "b.bmp", NOW + 10, status="withheld")
     finish(ledger, "c.bmp", NOW + 20, model="other")
-    arrive(ledger, "site 1/f.bmp", NOW + 20)
+    arrives(ledger, "site 1/f.bmp", NOW + 20)
     row = ledger.take(NOW + 20)
     assert row is not None
     ledger.failed(row, "locked", NOW + 20)
-    arrive(ledger, "w.bmp", NOW + 25)
-    arrive(ledger, "v.bmp", NOW + 22)
+    arrives(ledger, "w.bmp", NOW + 25)
+    arrives(ledger, "v.bmp", NOW + 22)
     # in hand it still waits for its result
     assert ledger.take(NOW + 25) is not None
     document = status_of(ledger, running=True, now=NOW + 30).to_json()
@@ -125,7 +125,7 @@ def test_rate_is_of_the_last_minute(ledger: Ledger, finished: list[float], now: 
 def test_clock_set_back_makes_neither_ages_below_zero_nor_a_rate_of_results_to_come(ledger: Ledger) -> None:
     for number in range(100):
         finish(ledger, f"{number}.bmp", NOW + number)
-    arrive(ledger, "w.bmp", NOW + 100)
+    arrives(ledger, "w.bmp", NOW + 100)
     status = status_of(ledger, running=True, now=NOW - 3600)
     assert status.oldest_waiting_s == 0.0
     assert status.images_per_second <= 1.0

@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime.file_state import FileState
 from runtime.ledger import ImageRow, Ledger
+from runtime.ledger.ledger import Arrival
 from runtime.outputs import result_files
 from runtime.result import ImageRecord, MapRecord, ModelRecord, Result, Score, Timing
 
@@ -37,7 +38,7 @@ def result_of(
 
 def take(ledger: Ledger, name: str) -> ImageRow:
     """An image that arrives now and is taken in hand."""
-    ledger.arrived(Path(name), FileState(1, 1), time.time())
+    arrive(ledger, Path(name), FileState(1, 1), time.time())
     row = ledger.take(time.time())
     assert row is not None
     return row
@@ -51,3 +52,8 @@ def finish(ledger: Ledger, name: str, **result: Any) -> None:
 def fail(ledger: Ledger, name: str) -> None:
     """An image that arrives now and cannot be read."""
     ledger.failed(take(ledger, name), "locked", time.time())
+
+
+def arrive(ledger: Ledger, path: PurePath, file: FileState, at: float) -> None:
+    """New content has come to rest under one path."""
+    ledger.arrived([Arrival(str(path), file, at)])

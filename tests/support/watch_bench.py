@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.folder_watch import WatchSettings
+from runtime.file_state import FileState
+from runtime.heartbeat import Heartbeat
 from runtime.ledger import ImageRow, open_ledger
+from runtime.ledger.ledger import Arrival
+from runtime.patience import WatchSettings
+from runtime.retention import Keep
 from runtime.scoring import Model
 from runtime.service import ServiceSettings, Tally, watch
+from runtime.service_log import ServiceLog
 
 AT_ONCE = WatchSettings(settle_s=0.0, rescan_s=0.05, poll_s=0.01)
 
@@ -38,18 +43,36 @@ class Bench:
     model: Model
     said: list[str] = field(default_factory=list)
 
-    def once(self, model: Model | None = None, um_per_px: float | None = 0.5, min_free_gb: float = 0.0) -> Tally:
+    def once(
+        self,
+        model: Model | None = None,
+        um_per_px: float | None = 0.5,
+        min_free_gb: float = 0.0,
+        keep: Keep = Keep(),  # noqa: B008 - frozen
+    ) -> Tally:
         """One pass over the folder; what it said is in `said`."""
         self.said.clear()
-        settings = ServiceSettings(AT_ONCE, um_per_px, min_free_gb, once=True)
+        settings = ServiceSettings(AT_ONCE, um_per_px, min_free_gb, once=True, keep=keep)
         with open_ledger(self.out, create=True) as ledger:
-            return watch(
-                self.folder, self.out, ledger, model or self.model, settings, threading.Event(), say=self.said.append
-            )
+            return watch(self.folder, self.out, ledger, model or self.model, settings, threading.Event(), log=self.log)
+
+    @property
+    def log(self) -> ServiceLog:
+        """What is said goes to `said`."""
+        return ServiceLog(self.said.append)
+
+    def arrive(self, name: str, at: float | None = None) -> None:
+        """As if a watch had seen the file at rest and nothing more."""
+        file = FileState.of(self.folder / name)
+        assert file is not None
+        with open_ledger(self.out, create=True) as ledger:
+            ledger.arrived([Arrival(name, file, time.time() if at is None else at)])
 
     @contextmanager
-    def running(self, min_free_gb: float = 0.0) -> Iterator[threading.Event]:
-        """A watch in a thread while it is entered; setting what is given stops it."""
+    def running(
+        self, min_free_gb: float = 0.0, heartbeat: Heartbeat | None = None, fails: type[BaseException] | None = None
+    ) -> Iterator[threading.Event]:
+        """A watch in a thread while it is entered; setting what is given stops it. `fails`: what it has to end with."""
         stop = Stop()
         failures: list[BaseException] = []
 
@@ -57,7 +80,7 @@ class Bench:
             settings = ServiceSettings(AT_ONCE, 0.5, min_free_gb)
             try:
                 with open_ledger(self.out, create=True) as ledger:
-                    watch(self.folder, self.out, ledger, self.model, settings, stop, say=self.said.append)
+                    watch(self.folder, self.out, ledger, self.model, settings, stop, log=self.log, heartbeat=heartbeat)
             except BaseException as failure:
                 failures.append(failure)
 
@@ -70,7 +93,11 @@ class Bench:
             stop.set()
             thread.join(20)
         assert not thread.is_alive()
-        assert not failures, failures
+        if fails is None:
+            assert not failures, failures
+        else:
+            assert [type(failure) for failure in failures] == [fails], failures
+            self.said.append(str(failures[0]))
 
     def rows(self) -> dict[str, ImageRow]:
         with open_ledger(self.out) as ledger:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from made_up import fail, finish, take
+from made_up import arrive, fail, finish, take
 
 from runtime.cli import main
 from runtime.file_state import FileState
@@ -37,7 +37,7 @@ def out(tmp_path: Path) -> Path:
         fail(ledger, "f.bmp")
         finish(ledger, "g.bmp")
         fail(ledger, "g.bmp")
-        ledger.arrived(Path("w.bmp"), FileState(1, 1), time.time())
+        arrive(ledger, Path("w.bmp"), FileState(1, 1), time.time())
         assert ledger.counts()[State.WAITING] == 1
     return tmp_path
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from made_up import fail, finish, take
+from made_up import arrive, fail, finish, take
 
 from runtime.cli import main
 from runtime.file_state import FileState
@@ -27,7 +27,7 @@ def test_json_is_one_document_with_the_contracts_keys(tmp_path: Path, capfd: pyt
         ledger.note("engine", "onnxruntime-fp32")
         finish(ledger, "a.bmp")
         fail(ledger, "f.bmp")
-        ledger.arrived(Path("w.bmp"), FileState(1, 1), time.time() - 60)
+        arrive(ledger, Path("w.bmp"), FileState(1, 1), time.time() - 60)
     assert status(tmp_path, "--json") == 0
     captured = capfd.readouterr()
     assert captured.err == ""
@@ -116,7 +116,7 @@ def test_results_of_several_models_are_flagged(tmp_path: Path, capsys: pytest.Ca
 
 def test_how_long_the_oldest_waits_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open_ledger(tmp_path, create=True) as ledger:
-        ledger.arrived(Path("a.bmp"), FileState(1, 1), time.time() - 100)
+        arrive(ledger, Path("a.bmp"), FileState(1, 1), time.time() - 100)
         assert ledger.counts()[State.WAITING] == 1
     assert status(tmp_path) == 0
     assert "the oldest for 10" in capsys.readouterr().out
@@ -152,7 +152,7 @@ def test_what_waits_for_a_watch_that_does_not_run_has_a_next_step(
         finish(ledger, "a.bmp")
         assert status(tmp_path) == 0
         assert "next: inflamap watch" not in capsys.readouterr().out
-        ledger.arrived(Path("w.bmp"), FileState(1, 1), time.time())
+        arrive(ledger, Path("w.bmp"), FileState(1, 1), time.time())
     assert status(tmp_path) == 0
     text = capsys.readouterr().out
     assert f"next: inflamap watch '{tmp_path / 'in #1'}' --out {tmp_path}" in text

@@ -11,6 +11,7 @@ from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, open_ledger
 from runtime.ledger.binding import FOLDER_NOTE, bind_folder, watched_images
+from runtime.ledger.ledger import Arrival
 
 
 @pytest.fixture
@@ -55,17 +56,17 @@ def test_another_folder_is_refused_and_the_first_stays_noted(ledger: Ledger, tmp
     assert ledger.noted(FOLDER_NOTE) == str((tmp_path / "in").resolve())
 
 
-def arrive(ledger: Ledger, folder: Path, name: str) -> None:
+def known(ledger: Ledger, folder: Path, name: str) -> None:
     """An image of the bound folder that the ledger knows."""
     (folder / name).write_bytes(name.encode())
     file = FileState.of(folder / name)
     assert file is not None
-    ledger.arrived(Path(name), file, 1.0)
+    ledger.arrived([Arrival(name, file, 1.0)])
 
 
 def test_next_folder_is_refused_when_the_first_was_archived(ledger: Ledger, tmp_path: Path) -> None:
     # the microscope begins every folder with the same name
-    arrive(ledger, tmp_path / "in", "v0000000.bmp")
+    known(ledger, tmp_path / "in", "v0000000.bmp")
     (tmp_path / "in").rename(tmp_path / "archive")
     (tmp_path / "next").mkdir()
     (tmp_path / "next" / "v0000000.bmp").write_bytes(b"another patient")
@@ -75,8 +76,8 @@ def test_next_folder_is_refused_when_the_first_was_archived(ledger: Ledger, tmp_
 
 
 def test_moved_folder_is_accepted_and_the_new_place_is_the_one(ledger: Ledger, tmp_path: Path) -> None:
-    arrive(ledger, tmp_path / "in", "v0000000.bmp")
-    arrive(ledger, tmp_path / "in", "v0000001.bmp")
+    known(ledger, tmp_path / "in", "v0000000.bmp")
+    known(ledger, tmp_path / "in", "v0000001.bmp")
     (tmp_path / "in" / "v0000000.bmp").unlink()
     (tmp_path / "in").rename(tmp_path / "moved")
     bind_folder(ledger, tmp_path / "moved", tmp_path / "out")
@@ -96,6 +97,6 @@ def test_folder_whose_name_is_no_utf8_is_known_again(tmp_path: Path) -> None:
 
 
 def test_images_of_a_watch_are_known_and_there_are_none_without_one(ledger: Ledger, tmp_path: Path) -> None:
-    arrive(ledger, tmp_path / "in", "v0000000.bmp")
+    known(ledger, tmp_path / "in", "v0000000.bmp")
     assert watched_images(tmp_path / "out") == {Path("v0000000.bmp")}
     assert watched_images(tmp_path) == frozenset()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import result_of
+from made_up import arrive, result_of
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
@@ -48,7 +48,9 @@ def test_missing_ledger_is_told_with_the_next_step_and_none_is_made(tmp_path: Pa
 def test_garbage_is_told_as_damage_with_what_to_do(tmp_path: Path, create: bool) -> None:
     garbage = bytes(range(256)) * 64
     (tmp_path / LEDGER_FILE).write_bytes(garbage)
-    with pytest.raises(InflamapError, match=r"the ledger is damaged.*next: stop the watch and move this file away"):
+    with pytest.raises(
+        InflamapError, match=r"the ledger is damaged.*next: start the watch again: it sets this file aside"
+    ):
         read_all(tmp_path, create=create)
     assert (tmp_path / LEDGER_FILE).read_bytes() == garbage
 
@@ -58,7 +60,7 @@ def test_garbage_is_told_as_damage_with_what_to_do(tmp_path: Path, create: bool)
 def test_truncated_ledger_is_told_as_damage(tmp_path: Path, kept: float, create: bool) -> None:
     with open_ledger(tmp_path, create=True) as ledger:
         for number in range(500):
-            ledger.arrived(Path(f"{number:0100}.bmp"), FILE, NOW)
+            arrive(ledger, Path(f"{number:0100}.bmp"), FILE, NOW)
     path = tmp_path / LEDGER_FILE
     os.truncate(path, int(path.stat().st_size * kept))
     with pytest.raises(InflamapError, match=r"the ledger is damaged.*next: "):
@@ -84,7 +86,7 @@ def test_ledger_of_a_newer_inflamap_is_refused_and_left_as_it_is(
     tmp_path: Path, create: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_ledger(tmp_path, create=True) as ledger:
-        ledger.arrived(ONE, FILE, NOW)
+        arrive(ledger, ONE, FILE, NOW)
     path = tmp_path / LEDGER_FILE
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA user_version = {LEDGER_VERSION + 1}")
@@ -116,14 +118,14 @@ def test_network_folders_get_the_journal_that_works_there(
     for answer in (not network, network):
         monkeypatch.setattr("runtime.ledger.database.is_network_folder", lambda _out, answer=answer: answer)
         with open_ledger(tmp_path, create=True) as ledger:
-            ledger.arrived(ONE, FILE, NOW)
+            arrive(ledger, ONE, FILE, NOW)
     with closing(sqlite3.connect(tmp_path / LEDGER_FILE)) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == (journal,)
 
 
 def test_status_reads_while_the_watch_writes(tmp_path: Path) -> None:
     with open_ledger(tmp_path, create=True) as watch, open_ledger(tmp_path) as status:
-        watch.arrived(ONE, FILE, NOW)
+        arrive(watch, ONE, FILE, NOW)
         with closing(sqlite3.connect(tmp_path / LEDGER_FILE, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("UPDATE images SET state = 'failed'")
@@ -140,7 +142,7 @@ def test_retry_command_asks_while_the_watch_works(
 ) -> None:
     monkeypatch.setattr("runtime.ledger.database.is_network_folder", lambda _out: network)
     with open_ledger(tmp_path, create=True) as watch, open_ledger(tmp_path) as command:
-        watch.arrived(ONE, FILE, NOW)
+        arrive(watch, ONE, FILE, NOW)
         row = take(watch)
         command.retry([ONE], NOW + 1)
         watch.finished(row, result_of(), NOW + 2)
@@ -158,8 +160,9 @@ def test_kill_loses_nothing_that_was_told_to_the_ledger(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path; from runtime.file_state import FileState\n"
         "from runtime.ledger import open_ledger\n"
+        "from runtime.ledger.ledger import Arrival\n"
         "with open_ledger(Path(sys.argv[1]), create=True) as ledger:\n"
-        "    for name in 'abc': ledger.arrived(Path(name), FileState(1, 1), 1.0)\n"
+        "    ledger.arrived(Arrival(name, FileState(1, 1), 1.0) for name in 'abc')\n"
         "    ledger.take(2.0)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -167,14 +170,14 @@ def test_kill_loses_nothing_that_was_told_to_the_ledger(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger:
         assert ledger.counts()[State.WAITING] == 3
         assert ledger.recover() == []
-        assert [take(ledger).path.name for _ in range(3)] == ["b", "c", "a"]
+        assert [take(ledger).path.name for _ in range(3)] == ["a", "b", "c"]
 
 
 def test_ledger_of_a_watch_on_another_machine_is_not_read_over_the_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_ledger(tmp_path, create=True) as ledger:
-        ledger.arrived(ONE, FILE, NOW)
+        arrive(ledger, ONE, FILE, NOW)
     monkeypatch.setattr("runtime.ledger.database.is_network_folder", lambda _out: True)
     with pytest.raises(InflamapError, match=r"in use by a watch on another machine.*next: run this command there"):
         read_all(tmp_path, create=False)

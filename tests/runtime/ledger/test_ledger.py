@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import result_of
+from made_up import arrive, result_of
 
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS, ModelShare
+from runtime.ledger.account import ModelShare
+from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS, Arrival
+from runtime.ledger.turns import Turn
 from runtime.outputs import result_files
 
 ONE = Path("a.bmp")
@@ -47,7 +49,7 @@ def only(ledger: Ledger) -> Any:
 
 
 def test_pause_after_failures_doubles_from_ten_seconds_and_ends_at_an_hour(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     now, pauses = NOW, []
     for attempt in range(1, 13):
         row = take(ledger, now)
@@ -70,7 +72,7 @@ def ledger_is_due(ledger: Ledger, failed_at: float, pause_s: float) -> bool:
 
 
 def test_a_thousand_failures_are_counted_and_do_not_overflow(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     for number in range(1100):
         ledger.failed(take(ledger, NOW + number * LONGEST_PAUSE_S), "locked", NOW + number * LONGEST_PAUSE_S)
     assert only(ledger).attempts == 1100
@@ -78,7 +80,7 @@ def test_a_thousand_failures_are_counted_and_do_not_overflow(ledger: Ledger) -> 
 
 @pytest.mark.parametrize("back_s", [3700.0, 86_400.0, NOW])
 def test_clock_set_back_far_strands_no_failed_image(ledger: Ledger, back_s: float) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     ledger.failed(take(ledger), "locked", NOW)
     assert ledger.take(NOW + 9) is None
     assert ledger.take(NOW - back_s) is not None
@@ -88,19 +90,19 @@ def test_clock_set_back_far_strands_no_failed_image(ledger: Ledger, back_s: floa
 def test_clock_set_back_a_little_lets_a_failed_image_wait_no_more_than_that_longer(
     ledger: Ledger, back_s: float
 ) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     ledger.failed(take(ledger), "locked", NOW)
     assert ledger.take(NOW - back_s + FIRST_PAUSE_S + back_s) is not None
 
 
 def test_new_content_of_a_failed_image_is_due_at_once_and_its_pauses_start_anew(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     now = NOW
     for _ in range(5):
         ledger.failed(take(ledger, now), "locked", now)
         now += LONGEST_PAUSE_S
     ledger.failed(take(ledger, now), "locked", now)
-    ledger.arrived(ONE, FileState(11, 21), now + 1)
+    arrive(ledger, ONE, FileState(11, 21), now + 1)
     row = take(ledger, now + 1)
     assert (row.state, row.reason, row.attempts) == (State.WAITING, "", 1)
     ledger.failed(row, "locked", now + 1)
@@ -108,7 +110,7 @@ def test_new_content_of_a_failed_image_is_due_at_once_and_its_pauses_start_anew(
 
 
 def test_failed_images_are_tried_at_once_after_a_start(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     ledger.failed(take(ledger), "locked", NOW)
     assert not ledger.waits()
     assert ledger.recover() == []
@@ -119,7 +121,7 @@ def test_failed_images_are_tried_at_once_after_a_start(ledger: Ledger) -> None:
 
 
 def test_image_that_ends_the_program_is_given_up_with_a_reason_and_healed_by_retry(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     for _ in range(MOST_INTERRUPTIONS - 1):
         take(ledger)
         assert ledger.recover() == []
@@ -140,26 +142,105 @@ def test_image_that_ends_the_program_is_given_up_with_a_reason_and_healed_by_ret
 
 
 def test_new_content_of_an_image_given_up_is_taken(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     for _ in range(MOST_INTERRUPTIONS):
         take(ledger)
         ledger.recover()
-    ledger.arrived(ONE, FileState(11, 21), NOW)
+    arrive(ledger, ONE, FileState(11, 21), NOW)
     assert take(ledger).path == ONE
 
 
 def test_interrupted_image_comes_after_all_others_that_wait(ledger: Ledger) -> None:
     for number, name in enumerate(["first", "second", "third"]):
-        ledger.arrived(Path(name), FILE, NOW + number)
-    assert take(ledger).path == Path("first")
+        arrive(ledger, Path(name), FILE, NOW + number)
+    assert take(ledger, NOW + 100).path == Path("first")
     ledger.recover()
-    assert [take(ledger).path.name for _ in range(3)] == ["second", "third", "first"]
+    assert [take(ledger, NOW + 100).path.name for _ in range(3)] == ["second", "third", "first"]
+
+
+def test_newest_comes_first_while_it_is_fresh_and_then_whoever_waits_longest(ledger: Ledger) -> None:
+    for number in range(6):
+        arrive(ledger, Path(f"{number}"), FILE, NOW + 100 * (number // 3) + number)
+    now = NOW + 110
+    assert [take(ledger, now).path.name for _ in range(6)] == ["5", "4", "3", "0", "1", "2"]
+
+
+def test_turns_of_the_backlog_and_of_whoever_waits_longest(ledger: Ledger) -> None:
+    for number, name in enumerate(["asked again", "interrupted", "old", "new"]):
+        arrive(ledger, Path(name), FILE, NOW + 100 * number)
+    now = NOW + 310
+    ledger.retry([Path("asked again")], NOW)
+    assert take(ledger, now).path.name == "new"
+    ledger.postponed(Path("new"), 0.0)
+    taken = ledger.take(now, turn=Turn.BACKLOG)
+    assert taken is not None
+    assert taken.path.name == "interrupted"
+    ledger.recover()
+    names = []
+    for turn in (Turn.BACKLOG, Turn.LONGEST, Turn.LONGEST):
+        row = ledger.take(now, turn=turn)
+        assert row is not None
+        names.append(row.path.name)
+    assert names == ["old", "asked again", "interrupted"]
+
+
+def test_whoever_waits_longest_and_interrupted_is_taken_alone(ledger: Ledger) -> None:
+    for number, name in enumerate(["deadly", "other"]):
+        arrive(ledger, Path(name), FILE, NOW + number)
+    take(ledger, NOW + 100)
+    ledger.recover()
+    # nothing beside another, so that there soon is none
+    assert ledger.take(NOW + 100, turn=Turn.LONGEST, beside=True) is None
+    row = ledger.take(NOW + 100, turn=Turn.LONGEST)
+    assert row is not None
+    assert row.path.name == "deadly"
+
+
+def test_many_arrive_as_one(ledger: Ledger) -> None:
+    def arrivals() -> Iterator[Arrival]:
+        yield Arrival("a", FILE, NOW)
+        raise OSError("the disk went away")
+
+    with pytest.raises(OSError, match="went away"):
+        ledger.arrived(arrivals())
+    assert list(ledger.rows()) == []
+    ledger.arrived([Arrival("a", FILE, NOW), Arrival("b", FileState(1, 2), NOW)])
+    assert ledger.known_of(["a", "b", "c"]) == {"a": FILE, "b": FileState(1, 2)}
+
+
+def test_what_cannot_heal_waits_for_new_content_a_retry_or_a_new_version(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    assert ledger.failed(take(ledger), "a stack", NOW, heals=False) is None
+    assert ledger.recover() == []
+    assert ledger.take(NOW + 1e6) is None
+    assert ledger.retry_failed(NOW + 1) == 1
+    assert ledger.failed(take(ledger, NOW + 1), "a stack", NOW + 1, heals=False) is None
+    ledger.retry([ONE], NOW + 2)
+    assert take(ledger, NOW + 2).path == ONE
+
+
+def test_new_version_does_not_wait_for_files_that_are_gone(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    ledger.failed(take(ledger), "the file is gone", NOW, gone=True)
+    assert ledger.retry_failed(NOW + 1) == 0
+
+
+def test_overlays_come_oldest_first_page_by_page_until_they_are_removed(ledger: Ledger) -> None:
+    names = [f"{number}.bmp" for number in range(5)]
+    for number, name in enumerate(names):
+        arrive(ledger, Path(name), FILE, NOW)
+        ledger.finished(take(ledger), result_of(Path(name)), NOW + 10 - number // 2)
+    page = ledger.overlays(None, 3)
+    assert [overlay.path.name for overlay in page] == ["4.bmp", "2.bmp", "3.bmp"]
+    ledger.overlay_removed(page[0].path)
+    assert [overlay.path.name for overlay in ledger.overlays(page[-1], 3)] == ["0.bmp", "1.bmp"]
+    assert [overlay.path.name for overlay in ledger.overlays(None, 9)] == ["2.bmp", "3.bmp", "0.bmp", "1.bmp"]
 
 
 @pytest.mark.parametrize("before", ["first time", "retried before"])
 @pytest.mark.parametrize("end", ["finished", "failed"])
 def test_retry_asked_for_while_in_hand_leaves_it_waiting(ledger: Ledger, before: str, end: str) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     if before == "retried before":
         ledger.retry([ONE], NOW)
     row = take(ledger)
@@ -177,20 +258,20 @@ def test_retry_asked_for_while_in_hand_leaves_it_waiting(ledger: Ledger, before:
 
 
 def test_content_that_comes_while_an_older_one_fails_does_not_wait_for_the_older_ones_pause(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     now = NOW
     for _ in range(9):
         ledger.failed(take(ledger, now), "truncated", now)
         now += LONGEST_PAUSE_S
     row = take(ledger, now)
-    ledger.arrived(ONE, FileState(11, 21), now + 1)
+    arrive(ledger, ONE, FileState(11, 21), now + 1)
     ledger.failed(row, "truncated", now + 2)
     assert ledger.take(now + 2 + FIRST_PAUSE_S) is not None
 
 
 def test_retry_of_a_failed_image_clears_its_reason_and_keeps_the_others(ledger: Ledger) -> None:
     for name in ("a.bmp", "b.bmp"):
-        ledger.arrived(Path(name), FILE, NOW)
+        arrive(ledger, Path(name), FILE, NOW)
         ledger.failed(take(ledger), f"{name} is locked", NOW)
     ledger.retry([ONE, Path("unknown.bmp")], NOW)
     assert [(row.path.name, row.state, row.reason, row.redo) for row in ledger.rows()] == [
@@ -203,7 +284,7 @@ def test_retry_of_a_failed_image_clears_its_reason_and_keeps_the_others(ledger: 
 def test_any_name_comes_back_as_it_was_and_so_do_its_result_files(name: str, tmp_path: Path) -> None:
     path = Path(name)
     with open_ledger(tmp_path, create=True) as ledger:
-        ledger.arrived(path, FILE, NOW)
+        arrive(ledger, path, FILE, NOW)
         ledger.finished(take(ledger), result_of(path), NOW)
     with open_ledger(tmp_path) as ledger:
         assert list(ledger.known()) == [(path, FILE)]
@@ -215,13 +296,13 @@ def test_any_name_comes_back_as_it_was_and_so_do_its_result_files(name: str, tmp
 
 
 def test_one_name_is_one_row_however_its_folders_are_written(ledger: Ledger) -> None:
-    ledger.arrived(Path("sub") / "a.bmp", FILE, NOW)
-    ledger.arrived(Path("sub/./a.bmp"), FILE, NOW)
+    arrive(ledger, Path("sub") / "a.bmp", FILE, NOW)
+    arrive(ledger, Path("sub/./a.bmp"), FILE, NOW)
     assert only(ledger).path.as_posix() == "sub/a.bmp"
 
 
 def test_result_is_kept_whole(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     ledger.finished(take(ledger), result_of(), NOW + 3)
     row = only(ledger)
     assert (row.state, row.reason, row.attempts, row.arrived, row.finished) == (State.SCORED, "", 1, NOW, NOW + 3)
@@ -246,10 +327,10 @@ def test_what_status_asks_is_answered(ledger: Ledger) -> None:
     assert ledger.oldest_waiting() is None
     assert ledger.finished_between(0, NOW) == (0, None)
     for number, record in enumerate(records):
-        ledger.arrived(Path(f"{number}.bmp"), FILE, NOW + number)
+        arrive(ledger, Path(f"{number}.bmp"), FILE, NOW + number)
         ledger.finished(take(ledger, NOW + number), record, NOW + 10 + number)
-    ledger.arrived(Path("w1.bmp"), FILE, NOW + 50)
-    ledger.arrived(Path("w2.bmp"), FILE, NOW + 40)
+    arrive(ledger, Path("w1.bmp"), FILE, NOW + 50)
+    arrive(ledger, Path("w2.bmp"), FILE, NOW + 55)
     ledger.failed(take(ledger, NOW + 60), "locked", NOW + 60)
     assert ledger.counts() == {State.WAITING: 1, State.SCORED: 2, State.WITHHELD: 1, State.FAILED: 1}
     assert ledger.oldest_waiting() == NOW + 50
@@ -269,8 +350,8 @@ def test_notes_are_kept_and_replaced(tmp_path: Path) -> None:
 
 def test_image_that_interrupted_is_not_taken_beside_another(ledger: Ledger) -> None:
     for name in ("deadly.bmp", "other.bmp"):
-        ledger.arrived(Path(name), FILE, NOW)
-    assert take(ledger).path.name == "deadly.bmp"
+        arrive(ledger, Path(name), FILE, NOW)
+    assert take(ledger, NOW + 100).path.name == "deadly.bmp"
     ledger.recover()
     assert take(ledger).path.name == "other.bmp"
     assert ledger.take(NOW, beside=True) is None
@@ -278,7 +359,7 @@ def test_image_that_interrupted_is_not_taken_beside_another(ledger: Ledger) -> N
 
 
 def test_orderly_end_with_an_image_in_hand_is_no_interruption(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     for _ in range(2 * MOST_INTERRUPTIONS):
         take(ledger)
         ledger.release()
@@ -287,17 +368,17 @@ def test_orderly_end_with_an_image_in_hand_is_no_interruption(ledger: Ledger) ->
 
 def test_new_images_come_before_those_asked_for_again(ledger: Ledger) -> None:
     for number in range(3):
-        ledger.arrived(Path(f"old {number}.bmp"), FILE, NOW + number)
+        arrive(ledger, Path(f"old {number}.bmp"), FILE, NOW + number)
         ledger.finished(take(ledger, NOW + number), result_of(), NOW + number)
     ledger.retry([row.path for row in ledger.rows()], NOW + 10)
-    ledger.arrived(Path("new.bmp"), FILE, NOW + 20)
+    arrive(ledger, Path("new.bmp"), FILE, NOW + 20)
     assert take(ledger, NOW + 30).path.name == "new.bmp"
 
 
 def test_failure_that_cannot_heal_waits_for_new_content(ledger: Ledger) -> None:
-    ledger.arrived(ONE, FILE, NOW)
+    arrive(ledger, ONE, FILE, NOW)
     ledger.failed(take(ledger), "the file is gone", NOW, gone=True)
     assert ledger.recover() == []
     assert ledger.take(NOW + 1e6) is None
-    ledger.arrived(ONE, FILE, NOW + 1e6)
+    arrive(ledger, ONE, FILE, NOW + 1e6)
     assert ledger.take(NOW + 1e6) is not None

@@ -11,13 +11,15 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from made_up import result_of
+from made_up import arrive, result_of
 
 from runtime.file_state import FileState
 from runtime.ledger import State, open_ledger
 from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS
+from runtime.ledger.turns import FRESH_S, Turn
 
 NOW = 1_700_000_000.0
+HOPELESS = "will never be an image"
 NAMES = ["a.bmp", "Site #1/deep er/v 0000000.bmp", "ä ö/%20?*.bmp", "line\nbreak\t'\".bmp", "x" * 246 + ".bmp"]
 if sys.platform != "win32":
     NAMES.append(os.fsdecode(b"a\xff.bmp"))
@@ -72,27 +74,29 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(path=paths)
     def arrive(self, path: Path) -> None:
         self.version += 1
-        self.ledger.arrived(path, FileState(self.version, self.version), self.tick())
+        arrive(self.ledger, path, FileState(self.version, self.version), self.tick())
         self.accounts.setdefault(path, Account("waiting", self.now)).ask(self.now, arrival=True)
 
-    @rule(beside=st.booleans())
-    def take(self, beside: bool) -> None:
-        row = self.ledger.take(self.tick(), beside=beside)
+    @rule(turn=st.sampled_from(Turn), beside=st.booleans())
+    def take(self, turn: Turn, beside: bool) -> None:
+        row = self.ledger.take(self.tick(), turn=turn, beside=beside)
         able = {
-            path: (account.interruptions, account.redo, account.arrived)
+            path: self.rank(account, turn)
             for path, account in self.accounts.items()
             if not account.in_hand and account.due is not None and account.due <= self.now
-            # one that interrupted before is taken alone
-            if not (beside and account.interruptions)
         }
+        first = min(able, key=lambda path: able[path], default=None)
         if row is None:
-            assert not able, "left lying"
+            # one that interrupted before is taken alone
+            assert first is None or (beside and self.accounts[first].interruptions), "left lying"
             return
         path = Path(row.path)
         assert path not in self.hand, "taken twice"
         assert path in able, "taken without an arrival or a retry"
-        assert able[path] == min(able.values()), "not its turn"
+        assert first is not None
+        assert able[path] == able[first], "not its turn"
         account = self.accounts[path]
+        assert not (beside and account.interruptions), "taken beside another"
         account.in_hand = True
         account.attempts += 1
         assert row.attempts == account.attempts
@@ -115,16 +119,17 @@ class LedgerMachine(RuleBasedStateMachine):
         account.let_go()
 
     @precondition(lambda self: self.hand)
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), heals=st.booleans())
+    def fail(self, data: st.DataObject, heals: bool) -> None:
         path, row = self.let_go(data)
-        self.ledger.failed(row, "cannot be read", self.tick())
+        due = self.ledger.failed(row, "cannot be read" if heals else HOPELESS, self.tick(), heals=heals)
         account = self.accounts[path]
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (row.attempts - 1))
+        assert due == (self.now + pause_s if heals else None)
         if (account.asked_again or account.arrived_again) and self.state_of(path) == "waiting":
             account.due = 0.0
         else:
-            account.state = "failed"
-            account.due = self.now + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (row.attempts - 1))
+            account.state, account.due = "failed", due
         account.interruptions = 0
         account.let_go()
 
@@ -144,6 +149,14 @@ class LedgerMachine(RuleBasedStateMachine):
         for path in images & self.accounts.keys():
             self.accounts[path].ask(self.now)
             self.accounts[path].redo = True
+
+    @rule()
+    def other_version_starts(self) -> None:
+        failed = [account for account in self.accounts.values() if account.state == "failed" and not account.in_hand]
+        if not any(account.in_hand for account in self.accounts.values()):
+            assert self.ledger.retry_failed(self.tick()) == len(failed)
+            for account in failed:
+                account.due, account.attempts, account.interruptions, account.arrived = 0.0, 0, 0, self.now
 
     @rule()
     def scale_is_given(self) -> None:
@@ -168,7 +181,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.hand.clear()
         assert set(self.ledger.recover()) == given_up
 
-    @rule(seconds=st.sampled_from([0.5, 11.0, 700.0, LONGEST_PAUSE_S]))
+    @rule(seconds=st.sampled_from([0.5, 11.0, 61.0, 700.0, LONGEST_PAUSE_S]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
@@ -199,7 +212,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert not self.ledger.waits()
                 assert self.ledger.take(self.now) is None
                 assert self.ledger.counts()[State.WAITING] == 0
-                assert all("inflamap retry" in row.reason for row in self.ledger.rows(State.FAILED))
+                # what is left is listed with its reason
+                reasons = [row.reason for row in self.ledger.rows(State.FAILED)]
+                assert all("inflamap retry" in reason or reason == HOPELESS for reason in reasons)
         finally:
             self.opened.close()
             self.place.cleanup()
@@ -207,6 +222,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def tick(self) -> float:
         self.now += 0.001
         return self.now
+
+    def rank(self, account: Account, turn: Turn) -> tuple[float, ...]:
+        """The lowest is taken."""
+        fresh = account.arrived > self.now - FRESH_S and not account.redo and not account.interruptions
+        if turn is Turn.NEWEST and fresh:
+            return (-1, -account.arrived)
+        if turn is Turn.LONGEST:
+            return (account.arrived,)
+        return (account.interruptions, account.redo, account.arrived)
 
     def let_go(self, data: st.DataObject) -> tuple[Path, Any]:
         path = data.draw(st.sampled_from(sorted(self.hand)))

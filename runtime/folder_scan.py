@@ -1,0 +1,172 @@
+"""What lies below a folder, walked a little at a time: names and states, nothing opened that need not be."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.errors import InflamapError
+from runtime.file_state import FileState
+from runtime.images import looks_like_image, unlistable
+from runtime.images.signature import SUFFIXES
+
+# names without an image's suffix are opened to see what they are; those that are none are remembered
+MOST_REMEMBERED = 50_000
+# Windows keeps size and time of an open file in its folder's list as they were before it was opened
+_LIST_IS_STALE = os.name == "nt"
+
+
+class Found(NamedTuple):
+    """A file that is looked at as an image. `path` is below the folder, with the system's own separators."""
+
+    path: str
+    state: FileState
+
+
+def named_as_image(path: str) -> bool:
+    """Whether the suffix is an image's."""
+    # no Path: there may be many thousands
+    return path[path.rfind(".") :].lower() in SUFFIXES
+
+
+class NotImages:
+    """Files that were looked into and are none, as long as they stay as they are."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def takes(self, path: str, state: FileState) -> bool:
+        """Whether a file that is not named as an image begins as one."""
+        mark = hash((path, state.size, state.mtime_ns))
+        if mark in self._seen:
+            return False
+        if looks_like_image(Path(path)):
+            return True
+        if len(self._seen) >= MOST_REMEMBERED:
+            self._seen.clear()
+        self._seen.add(mark)
+        return False
+
+
+def scan(
+    folder: str,
+    *,
+    below: str = "",
+    not_images: NotImages,
+    warn: Callable[[Path, InflamapError], None],
+) -> Iterator[Found | None]:
+    """Walk the tree, folder by folder.
+
+    Links to folders are not followed: one back up would make the walk endless, one to elsewhere would read what
+    nobody asked for. What is named as an image and is none (a pipe, a link to nothing) is found too, so that it is
+    listed with its reason.
+
+    Args:
+        folder: the root; the paths found are below it.
+        below: a sub-folder of it to which the walk is confined.
+        not_images: files known to be none.
+        warn: told of each sub-folder that cannot be listed, or is a link; the walk goes on.
+
+    Yields:
+        an image; None now and then where there is none for long, so that whoever has little time can stop.
+
+    Raises:
+        InflamapError: the folder itself cannot be listed, which is something else than holding no images.
+    """
+    cut = len(os.path.join(folder, ""))  # noqa: PTH118
+    pending = [os.path.join(folder, below) if below else folder]  # noqa: PTH118
+    first = not below
+    while pending:
+        place = pending.pop()
+        try:
+            # closed at once: a folder that is held open cannot be deleted on Windows
+            with os.scandir(place) as listing:
+                entries = list(listing)
+        except OSError as error:
+            if first:
+                raise _no_root(folder, error) from error
+            # one that went away meanwhile is no fault
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                warn(Path(place), unlistable(error))
+            entries = []
+        first = False
+        yield None
+        for number, entry in enumerate(entries):
+            path = entry.path
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            elif entry.is_symlink() and _is_link_to_folder(entry, warn):
+                continue
+            elif (state := _state_of(entry)) is not None and (named_as_image(path) or not_images.takes(path, state)):
+                yield Found(path[cut:], state)
+            elif number % 100 == 0:
+                yield None
+
+
+def _state_of(entry: "os.DirEntry[str]") -> FileState | None:
+    if _LIST_IS_STALE or entry.is_symlink():
+        return FileState.of(Path(entry.path))
+    try:
+        return FileState.from_status(entry.stat())
+    except OSError:
+        return None
+
+
+def _is_link_to_folder(entry: "os.DirEntry[str]", warn: Callable[[Path, InflamapError], None]) -> bool:
+    try:
+        linked = entry.is_dir()
+    except OSError:
+        return False
+    if linked:
+        warn(
+            Path(entry.path),
+            InflamapError(
+                f"{entry.path}: a link to a folder, which is not followed",
+                next_step="watch that folder itself, with an --out of its own, or save there instead of linking",
+            ),
+        )
+    return linked
+
+
+def _no_root(folder: str, error: OSError) -> InflamapError:
+    return InflamapError(
+        f"{folder}: the folder cannot be listed",
+        seen=error.strerror,
+        wanted="a folder",
+        next_step="check the path and the rights of this account",
+    )
+
+
+class Slices:
+    """A walk that is gone on with for a while at a time."""
+
+    def __init__(self, walk: Iterator[Found | None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._walk, self._clock = walk, clock
+        self.done = False
+        self.spent_s = 0.0
+        """Seconds the walk took so far, the pauses between left out."""
+
+    def go_on(self, seconds: float, most: int) -> list[Found]:
+        """What is found within that time, `most` at most.
+
+        Raises:
+            InflamapError: as `scan`; the walk has ended then.
+        """
+        started = self._clock()
+        found: list[Found] = []
+        try:
+            for each in self._walk:
+                if each is not None:
+                    found.append(each)
+                    if len(found) >= most:
+                        return found
+                if self._clock() - started >= seconds:
+                    return found
+            self.done = True
+        except BaseException:
+            self.done = True
+            raise
+        finally:
+            self.spent_s += self._clock() - started
+        return found

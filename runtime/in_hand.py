@@ -1,0 +1,74 @@
+"""What is made of one image of a watched folder: its earlier result where that still holds, else a new one."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from runtime.earlier_result import earlier_result
+from runtime.errors import InflamapError, UnreadableImage
+from runtime.file_state import is_folder, is_missing
+from runtime.ledger import ImageRow
+from runtime.result import Result
+from runtime.scoring import Examined, Model, examine
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An image's earlier result that still holds; `gone`: because the image itself is there no more."""
+
+    result: Result
+    gone: bool
+
+
+class PlaceForbids(InflamapError):
+    """Where the file lies keeps it from being scored, whatever it holds."""
+
+
+class Examiner:
+    """Knows the two folders and the model; may be asked in any thread, for it changes nothing."""
+
+    def __init__(self, folder: Path, out: Path, model: Model, um_per_px: float | None) -> None:
+        self._folder, self._out, self._model, self._um_per_px = folder, out, model, um_per_px
+        self._real_folder, self._real_out = folder.resolve(), out.resolve()
+
+    def examine(self, row: ImageRow) -> Earlier | Examined:
+        """The image's earlier result, or what it comes to now.
+
+        Raises:
+            UnreadableImage: it cannot become a frame.
+            PlaceForbids: it must not be read, or its results must not be written, where they are.
+        """
+        path = self._folder / row.path
+        self._require_its_place(path, row.path)
+        gone = self.is_gone(path)
+        if gone or not row.redo:
+            earlier = earlier_result(path, row.path, self._out, self._um_per_px, gone=gone)
+            if earlier is not None:
+                return Earlier(earlier, gone)
+        return examine(path, self._model, um_per_px=self._um_per_px)
+
+    def is_gone(self, path: Path) -> bool:
+        """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
+        return is_folder(self._folder) and is_missing(path) and is_folder(self._folder)
+
+    def would_write_into_folder(self, relative: PurePath) -> bool:
+        """Whether its results would lie in the watched folder."""
+        return (self._real_out / relative).is_relative_to(self._real_folder)
+
+    def _require_its_place(self, path: Path, relative: PurePath) -> None:
+        if self.would_write_into_folder(relative):
+            raise PlaceForbids(
+                f"{path}: its results would lie in the watched folder, which is only read",
+                next_step="choose an --out that does not hold the watched folder",
+            )
+        # one that leads in a circle, or that may not be looked at, is told of when it is read
+        with suppress(OSError, RuntimeError):
+            if not path.is_symlink():
+                return
+            if not path.resolve().is_relative_to(self._real_folder):
+                raise PlaceForbids(
+                    f"{path}: a link that leads out of the watched folder",
+                    next_step="save the image itself there, or watch the folder that holds it",
+                )
+            if not path.exists():
+                raise UnreadableImage(f"{path}: a link to nothing", next_step="put its file back, or remove the link")

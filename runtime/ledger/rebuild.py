@@ -1,0 +1,38 @@
+"""A ledger that was lost, from what the results themselves tell."""
+
+import os
+from pathlib import Path, PurePath
+
+from runtime.errors import InflamapError
+from runtime.ledger.ledger import Ledger
+from runtime.outputs import SCORE, read_record_file, result_files
+from runtime.result import Result
+
+
+def rebuild(ledger: Ledger, out: Path) -> int:
+    """Take every result below `out` into a ledger that does not know it; their number.
+
+    Nothing is scored and no image is read: one that is there and holds what its record says keeps its result when it
+    is found again, one that was deleted since keeps it anyway. What failed leaves no result and is tried again.
+    """
+    restored = 0
+    for folder, _folders, names in os.walk(out):
+        for name in names:
+            if not name.endswith(SCORE):
+                continue
+            path = Path(folder, name)
+            found = _result_of(out, path)
+            if found is not None:
+                restored += ledger.restore(*found, path.stat().st_mtime)
+    return restored
+
+
+def _result_of(out: Path, path: Path) -> tuple[PurePath, Result] | None:
+    """The image that a record is about, below the watched folder, and its result; None for what is none of ours."""
+    try:
+        result = Result.from_json(read_record_file(path))
+        relative = PurePath(result.image.path)
+        # a record that was copied or renamed is of no image here
+        return (relative, result) if out / result_files(relative).score == path else None
+    except (ValueError, InflamapError):
+        return None

@@ -1,0 +1,138 @@
+"""What the watch says: a line for a person, and the same as JSON in a file that is rotated.
+
+Neither holds pixels, nor anything of a file's content but its hash.
+"""
+
+import json
+import logging
+import logging.handlers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+from runtime.errors import one_line
+from runtime.outputs import said_plainly
+from runtime.pseudonyms import Pseudonyms
+from runtime.result import Result, summary_line
+
+Level = Literal["info", "warning", "error"]
+
+MEGABYTE = 1_000_000
+
+
+class ServiceLog:
+    """One line an image, and one for whatever else happens.
+
+    Args:
+        say: told the line for a person.
+        write: told what the line is about, where there is a file.
+        pseudonyms: stand for the names of folders and files in both.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        write: Callable[[dict[str, Any]], None] | None = None,
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:
+        self._say, self._write, self._pseudonyms = say, write, pseudonyms
+
+    def event(
+        self, event: str, line: str, *, level: Level = "info", about: PurePath | None = None, **facts: Any
+    ) -> None:
+        """Something happened.
+
+        Args:
+            event: a word for what.
+            line: for a person.
+            level: `warning` for what needs an eye, `error` for what needs a hand.
+            about: the image or folder below the watched one that it is about.
+            facts: what JSON can hold, for a program.
+        """
+        name = None
+        # the watched folder itself has no parts, and is nobody's
+        if about is not None and about.parts:
+            name = about.as_posix()
+            if self._pseudonyms is not None:
+                name, line = self._pseudonyms.of(about), self._pseudonyms.within(line, about)
+                facts = {key: self._without_names(value, about) for key, value in facts.items()}
+        self._say(line if level == "info" else f"inflamap: {line}")
+        if self._write is not None:
+            entry = {"time": _now(), "level": level, "event": event}
+            self._write(entry | ({} if name is None else {"image": name}) | facts | {"line": line})
+
+    def result(self, relative: PurePath, result: Result) -> None:
+        """An image was scored, or its score withheld."""
+        self.event(
+            result.status,
+            summary_line(result),
+            about=relative,
+            score=None if result.score is None else round(result.score.mean, 3),
+            grade=None if result.score is None else result.score.grade,
+            reasons=list(result.reasons),
+            sha256=result.image.sha256,
+            model=result.model.sha256,
+            engine=result.model.engine,
+            ms=round(result.timing_ms.total, 1),
+        )
+
+    def failed(self, relative: PurePath, reason: str, *, attempts: int, again_in_s: float | None) -> None:
+        """An image could not be done."""
+        name = one_line(relative.as_posix())
+        self.event(
+            "failed",
+            f"{name}: {reason}",
+            level="warning",
+            about=relative,
+            reason=reason,
+            attempts=attempts,
+            again_in_s=None if again_in_s is None else round(again_in_s, 1),
+        )
+
+    def _without_names(self, value: Any, about: PurePath) -> Any:
+        assert self._pseudonyms is not None
+        if isinstance(value, str):
+            return self._pseudonyms.within(value, about)
+        return [self._without_names(each, about) for each in value] if isinstance(value, list) else value
+
+
+@contextmanager
+def log_file(path: Path, *, max_mb: float, files: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A file of JSON lines while it is entered.
+
+    Args:
+        path: of the current file; earlier ones get `.1`, `.2` ... behind their name, the oldest go.
+        max_mb: size in 10^6 bytes at which a new one is begun.
+        files: how many are kept, the current one included; two at least.
+
+    Raises:
+        InflamapError: it cannot be written to.
+    """
+    with said_plainly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _Quiet(
+            path, maxBytes=max(1, round(max_mb * MEGABYTE)), backupCount=files - 1, encoding="utf-8", delay=False
+        )
+
+    def write(entry: dict[str, Any]) -> None:
+        # names that are not UTF-8 keep their lone surrogates, escaped
+        message = json.dumps(entry, ensure_ascii=True, separators=(",", ":"))
+        handler.handle(logging.LogRecord("inflamap", logging.INFO, "", 0, message, None, None))
+
+    try:
+        yield write
+    finally:
+        handler.close()
+
+
+class _Quiet(logging.handlers.RotatingFileHandler):
+    """A log that cannot be written to, or not be rotated because a viewer has it open, must not end the work."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,150 @@
+"""The walk finds what is named as an image or begins as one, a little at a time, and says what it cannot see."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime import folder_scan
+from runtime.errors import InflamapError
+from runtime.file_state import FileState
+from runtime.folder_scan import Found, NotImages, Slices, scan
+
+GREY = np.zeros((4, 4), np.uint8)
+
+
+def found_in(
+    folder: Path, *, below: str = "", not_images: NotImages | None = None, warned: list[str] | None = None
+) -> list[Found]:
+    def warn(_path: Path, fault: InflamapError) -> None:
+        assert warned is not None, fault
+        warned.append(str(fault))
+
+    walk = scan(str(folder), below=below, not_images=not_images or NotImages(), warn=warn)
+    return sorted(each for each in walk if each is not None)
+
+
+def test_images_are_found_at_any_depth_with_their_state(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    for name in ("a.bmp", "VivaStack #1/v0000001.BMP", "deep/er/näch ster.png"):
+        save_image(tmp_path / name.lower(), GREY)
+    (tmp_path / "vivastack #1" / "v0000001.bmp").rename(tmp_path / "vivastack #1" / "v0000001.BMP")
+    (tmp_path / "without suffix").write_bytes((tmp_path / "a.bmp").read_bytes())
+    (tmp_path / "notes.txt").write_text("no image, of some length")
+    (tmp_path / "copy.bmp.part").write_bytes(b"BM")
+    found = found_in(tmp_path)
+    wanted = ["a.bmp", "deep/er/näch ster.png", "vivastack #1/v0000001.BMP", "without suffix"]
+    assert [Path(each.path).as_posix() for each in found] == wanted
+    assert all(each.state == FileState.of(tmp_path / each.path) for each in found)
+    assert [Path(each.path).as_posix() for each in found_in(tmp_path, below="deep")] == ["deep/er/näch ster.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and links are made otherwise there")
+def test_what_is_named_as_an_image_and_is_none_is_found_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.bmp")
+    (tmp_path / "nowhere.bmp").symlink_to(tmp_path / "gone")
+    (tmp_path / "circle.bmp").symlink_to(tmp_path / "circle.bmp")
+    (tmp_path / "folder.bmp").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert [each.path for each in found_in(tmp_path)] == ["circle.bmp", "nowhere.bmp", "pipe.bmp"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_link_to_a_folder_is_said_and_not_followed(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    save_image(tmp_path / "in" / "a.bmp", GREY)
+    save_image(tmp_path / "elsewhere" / "b.bmp", GREY)
+    (tmp_path / "in" / "back").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "out").symlink_to(tmp_path / "elsewhere")
+    warned: list[str] = []
+    assert [each.path for each in found_in(tmp_path / "in", warned=warned)] == ["a.bmp"]
+    assert len(warned) == 2
+    assert all("a link to a folder, which is not followed" in line for line in warned)
+
+
+def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def look(path: Path) -> bool:
+        opened.append(path)
+        return False
+
+    monkeypatch.setattr(folder_scan, "looks_like_image", look)
+    (tmp_path / "notes.txt").write_text("no image")
+    not_images = NotImages()
+    for _ in range(3):
+        assert found_in(tmp_path, not_images=not_images) == []
+    assert len(opened) == 1
+    (tmp_path / "notes.txt").write_text("no image either")
+    assert found_in(tmp_path, not_images=not_images) == []
+    assert len(opened) == 2
+
+
+def test_what_is_remembered_of_other_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_scan, "MOST_REMEMBERED", 3)
+    not_images = NotImages()
+    for number in range(10):
+        assert not not_images.takes(str(tmp_path / f"{number}.txt"), FileState(1, number))
+        assert len(not_images._seen) <= 3
+
+
+def test_folder_that_cannot_be_listed_is_an_error_and_a_sub_folder_is_said(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image(tmp_path / "open" / "a.png", GREY)
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path in (str(tmp_path / "locked"), str(tmp_path / "gone")):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    warned: list[str] = []
+    assert [Path(each.path).as_posix() for each in found_in(tmp_path, warned=warned)] == ["open/a.png"]
+    assert len(warned) == 1
+    assert "locked: this folder cannot be listed; seen: Permission denied" in warned[0]
+    with pytest.raises(InflamapError, match=r"gone: the folder cannot be listed; seen: Permission denied"):
+        found_in(tmp_path / "gone")
+
+
+def test_walk_stops_when_its_time_is_over_and_goes_on_where_it_was(
+    tmp_path: Path, save_image: Callable[..., str]
+) -> None:
+    for number in range(10):
+        save_image(tmp_path / f"{number}.png", GREY)
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    slices = Slices(scan(str(tmp_path), not_images=NotImages(), warn=pytest.fail), clock)
+    found, rounds = [], 0
+    while not slices.done:
+        part = slices.go_on(4.0, most=100)
+        assert len(part) <= 5
+        found += part
+        rounds += 1
+    assert sorted(each.path for each in found) == [f"{number}.png" for number in range(10)]
+    assert rounds >= 2
+    assert slices.spent_s > 4.0
+
+
+def test_walk_gives_no_more_than_it_was_asked_for(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    for number in range(10):
+        save_image(tmp_path / f"{number}.png", GREY)
+    slices = Slices(scan(str(tmp_path), not_images=NotImages(), warn=pytest.fail))
+    sizes = []
+    while not slices.done:
+        sizes.append(len(slices.go_on(60.0, most=4)))
+    assert sizes == [4, 4, 2]
+
+
+def test_walk_that_failed_has_ended(tmp_path: Path) -> None:
+    slices = Slices(scan(str(tmp_path / "gone"), not_images=NotImages(), warn=pytest.fail))
+    with pytest.raises(InflamapError, match="cannot be listed"):
+        slices.go_on(60.0, most=4)
+    assert slices.done

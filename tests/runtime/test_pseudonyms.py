@@ -1,0 +1,74 @@
+"""Names are replaced wherever they stand, always by the same, and nobody finds them without the key."""
+
+import stat
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import InflamapError, one_line
+from runtime.pseudonyms import KEY_FILE, Pseudonyms, pseudonyms_of
+
+PSEUDONYMS = Pseudonyms(bytes(32))
+IMAGE = PurePosixPath("Müller, Eva 1960/VivaStack #1/v0000001.BMP")
+
+
+def test_each_part_is_replaced_and_what_lies_together_stays_together() -> None:
+    folder, stack, name = PSEUDONYMS.of(IMAGE).split("/")
+    assert name.endswith(".bmp")
+    assert PSEUDONYMS.of(IMAGE.with_name("v0000002.bmp")).startswith(f"{folder}/{stack}/")
+    assert PSEUDONYMS.of(IMAGE.with_name("v0000002.bmp")) != PSEUDONYMS.of(IMAGE)
+    assert PSEUDONYMS.of(PurePosixPath("Müller, Eva 1960")) == folder
+    assert Pseudonyms(bytes(31) + b"1").of(IMAGE) != PSEUDONYMS.of(IMAGE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Müller, Eva 1960/VivaStack #1/v0000001.BMP: 1.25 (grade 1)",
+        "/data/scans/Müller, Eva 1960/VivaStack #1/v0000001.BMP.overlay.jpg cannot be written",
+        "Müller, Eva 1960: this folder cannot be listed; VivaStack #1; v0000001",
+    ],
+)
+def test_no_name_is_left_in_a_line(line: str) -> None:
+    told = PSEUDONYMS.within(line, IMAGE)
+    assert not any(name in told for name in ("Müller", "VivaStack", "v0000001"))
+    assert told != line
+
+
+def test_words_that_only_hold_a_short_name_stay() -> None:
+    assert "cannot be read" in PSEUDONYMS.within("a/b.bmp: cannot be read", PurePosixPath("a/b.bmp"))
+
+
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
+    lambda name: name not in {".", ".."}
+)
+
+
+@given(parts=st.lists(names, min_size=1, max_size=3))
+def test_whatever_the_names_their_line_holds_none(parts: list[str]) -> None:
+    path = PurePosixPath(*parts)
+    said = f"{one_line(path.as_posix())}: 1.25 (grade 1)"
+    told = PSEUDONYMS.within(said, path)
+    assert not told.startswith(one_line(path.as_posix()))
+
+
+@pytest.mark.parametrize("name", ["eva.müller", "report.2026", "x.verylong"])
+def test_only_a_plain_suffix_is_kept(name: str) -> None:
+    assert "." not in PSEUDONYMS.of(PurePosixPath(name))
+
+
+def test_key_is_made_once_and_is_this_users(tmp_path: Path) -> None:
+    first = pseudonyms_of(tmp_path)
+    assert pseudonyms_of(tmp_path).of(IMAGE) == first.of(IMAGE)
+    if sys.platform != "win32":
+        assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"abcd", "ü".encode(), b"zz" * 32])
+def test_key_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / KEY_FILE).write_bytes(content)
+    with pytest.raises(InflamapError, match=r"not a key for pseudonyms.*64 hexadecimal digits"):
+        pseudonyms_of(tmp_path)

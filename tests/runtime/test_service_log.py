@@ -1,0 +1,107 @@
+"""One line an image, for a person and as JSON; the file is rotated, and its troubles are nobody else's."""
+
+import json
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+from made_up import result_of
+
+from runtime.errors import InflamapError
+from runtime.pseudonyms import Pseudonyms
+from runtime.service_log import ServiceLog, log_file
+
+PATIENT = Path("Eva Müller/v0000001.bmp")
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+
+
+def test_result_is_one_line_for_a_person_and_one_for_a_program() -> None:
+    said, written = list[str](), list[dict[str, Any]]()
+    ServiceLog(said.append, written.append).result(PATIENT, result_of(PATIENT))
+    assert said == ["Eva Müller/v0000001.bmp: 2.25 (grade 2); 12% of the cells withheld"]
+    (entry,) = written
+    assert entry.pop("time").endswith("Z")
+    assert entry == {
+        "level": "info",
+        "event": "scored",
+        "image": "Eva Müller/v0000001.bmp",
+        "score": 2.25,
+        "grade": 2,
+        "reasons": [],
+        "sha256": "5" * 64,
+        "model": "t" * 64,
+        "engine": "onnxruntime-fp32",
+        "ms": 6.0,
+        "line": said[0],
+    }
+
+
+def test_withheld_and_failed_images_tell_why() -> None:
+    said, written = list[str](), list[dict[str, Any]]()
+    log = ServiceLog(said.append, written.append)
+    log.result(PATIENT, result_of(PATIENT, status="withheld"))
+    log.failed(PATIENT, "the file is truncated", attempts=2, again_in_s=20.0)
+    assert [entry["event"] for entry in written] == ["withheld", "failed"]
+    assert (written[0]["score"], written[0]["reasons"]) == (None, ["too dark, too small"])
+    assert (written[1]["reason"], written[1]["attempts"], written[1]["again_in_s"]) == ("the file is truncated", 2, 20)
+    assert said[1] == "inflamap: Eva Müller/v0000001.bmp: the file is truncated"
+
+
+def test_with_pseudonyms_no_name_is_said_or_written() -> None:
+    said, written = list[str](), list[dict[str, Any]]()
+    log = ServiceLog(said.append, written.append, Pseudonyms(bytes(32)))
+    log.result(PATIENT, result_of(PATIENT))
+    log.failed(PATIENT, "/out/Eva Müller/v0000001.bmp.score.json cannot be written", attempts=1, again_in_s=10.0)
+    log.event("folder_fault", "/in/Eva Müller: this folder cannot be listed", level="warning", about=PATIENT.parent)
+    everything = json.dumps([said, written], ensure_ascii=False)
+    assert "Müller" not in everything
+    assert "v0000001" not in everything
+    assert written[0]["image"] == written[1]["image"]
+
+
+def test_what_is_about_no_image_names_none() -> None:
+    written = list[dict[str, Any]]()
+    ServiceLog(lambda _line: None, written.append).event("started", "watching", about=PurePath(), engine="e")
+    assert {key: written[0][key] for key in ("event", "engine", "line")} == {
+        "event": "started",
+        "engine": "e",
+        "line": "watching",
+    }
+    assert "image" not in written[0]
+
+
+def test_log_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "inflamap.log"
+    with log_file(path, max_mb=0.001, files=3) as write:
+        for number in range(100):
+            write({"number": number, "name": "m\udcff"})
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert names == ["inflamap.log", "inflamap.log.1", "inflamap.log.2"]
+    assert all(file.stat().st_size <= 1000 for file in path.parent.iterdir())
+    assert lines_of(path)[-1] == {"number": 99, "name": "m\udcff"}
+    # the next start goes on in the same file
+    with log_file(path, max_mb=1, files=3) as write:
+        write({"number": 100})
+    assert [entry["number"] for entry in lines_of(path)][-2:] == [99, 100]
+
+
+def test_log_that_cannot_be_written_to_is_said_at_the_start_and_later_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InflamapError, match="cannot be written"), log_file(tmp_path / "file" / "l", max_mb=1, files=2):
+        pass
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with log_file(tmp_path / "l", max_mb=1, files=2) as write:
+        monkeypatch.setattr("logging.StreamHandler.flush", full)
+        write({"number": 1})
+        monkeypatch.undo()
+        write({"number": 2})
+    assert [entry["number"] for entry in lines_of(tmp_path / "l")][-1] == 2
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,275 @@
+"""What is in the way of the whole watch is waited for, and is no image's fault; what never heals is not tried again."""
+
+import errno
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from watch_bench import Bench, sha256_of, wait_for
+
+from runtime import scoring
+from runtime.errors import InflamapError
+from runtime.heartbeat import Heartbeat
+from runtime.ledger import State
+from runtime.service import Tally
+
+linux_only = pytest.mark.skipif(sys.platform == "win32", reason="as Linux has it")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+def test_disk_that_takes_nothing_pauses_all_and_blames_no_image(
+    bench: Bench,
+    number: int,
+    patch_of_skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    monkeypatch.setattr("runtime.obstacles.BLOCKED_S", 0.1)
+    monkeypatch.setattr("runtime.service.BLOCKED_S", 0.1)
+    for name in ("a.bmp", "b.bmp", "c.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+    tries: list[Path] = []
+    replace = os.replace
+
+    def refuse(_source: Path, target: Path) -> None:
+        tries.append(target)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.replace", refuse)
+    with bench.running():
+        wait_for(lambda: bench.noted("paused") is not None)
+        assert os.strerror(number) in bench.noted("paused")
+        wait_for(lambda: len(tries) >= 4)
+        assert set(bench.states().values()) == {"waiting"}
+        monkeypatch.setattr("os.replace", replace)
+        wait_for(lambda: set(bench.states().values()) == {"scored"})
+    assert all(row.attempts == 1 for row in bench.rows().values())
+    assert sum(line.startswith("inflamap: paused: ") for line in bench.said) >= 1
+    assert not any("bmp: " in line and "cannot" in line for line in bench.said)
+
+
+def test_once_does_not_wait_for_the_disk(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+
+    def refuse(_source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", refuse)
+        assert bench.once() == Tally(failed=1)
+    assert "No space left on device" in bench.rows()["a.bmp"].reason
+    assert bench.once() == Tally(done=1)
+
+
+@linux_only
+@pytest.mark.parametrize("left", ["nothing", "another ledger"])
+def test_results_folder_that_was_taken_away_ends_the_watch(
+    bench: Bench,
+    left: str,
+    patch_of_skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+    with bench.running(fails=InflamapError):
+        wait_for(lambda: bench.states() == {"a.bmp": "scored"})
+        shutil.rmtree(bench.out)
+        if left == "another ledger":
+            bench.out.mkdir()
+            (bench.out / "inflamap.db").write_bytes(b"")
+        wait_for(lambda: not any(thread.name.startswith("scoring") for thread in threading.enumerate()))
+    assert "the ledger was removed or replaced while the watch ran; next: start the watch again" in bench.said[-1]
+
+
+@linux_only
+def test_what_will_never_be_an_image_is_not_tried_again_until_it_changes(
+    bench: Bench, tmp_path: Path, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    (bench.folder / "letter.bmp").write_text("Dear colleague, " * 100)
+    os.mkfifo(bench.folder / "pipe.bmp")
+    save_image(tmp_path / "elsewhere.bmp", patch_of_skin)
+    (bench.folder / "out.bmp").symlink_to(tmp_path / "elsewhere.bmp")
+    assert bench.once() == Tally(failed=3)
+    rows = bench.rows()
+    assert {name: row.due for name, row in rows.items()} == dict.fromkeys(rows, None)
+    for name, word in (("letter", "not an image"), ("pipe", "no regular file"), ("out", "leads out of the watched")):
+        assert word in rows[f"{name}.bmp"].reason
+    assert bench.once() == Tally()
+    assert all(row.attempts == 1 for row in bench.rows().values())
+    assert not list(bench.out.glob("*.json"))
+    save_image(bench.folder / "letter.bmp", patch_of_skin)
+    assert bench.once() == Tally(done=1)
+
+
+def test_what_may_heal_is_due_again(bench: Bench, patch_of_skin: npt.NDArray[np.uint8]) -> None:
+    (bench.folder / "cut.bmp").write_bytes(cv2.imencode(".bmp", patch_of_skin)[1].tobytes()[:500])
+    assert bench.once() == Tally(failed=1)
+    due = bench.rows()["cut.bmp"].due
+    assert due is not None
+    assert 0 < due - time.time() <= 10
+
+
+@linux_only
+def test_links_within_the_folder_are_scored_and_those_to_nothing_wait(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+    (bench.folder / "same.bmp").symlink_to("a.bmp")
+    (bench.folder / "later.bmp").symlink_to("b.bmp")
+    (bench.folder / "circle.bmp").symlink_to("circle.bmp")
+    assert bench.once() == Tally(done=2, failed=2)
+    assert "a link to nothing" in bench.rows()["later.bmp"].reason
+    assert "cannot be read" in bench.rows()["circle.bmp"].reason
+    save_image(bench.folder / "b.bmp", patch_of_skin)
+    assert bench.once() == Tally(done=2, failed=1)
+    assert bench.states()["later.bmp"] == "scored"
+
+
+@linux_only
+def test_file_that_another_program_holds_waits_with_its_reason(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    import fcntl
+
+    for name in ("free.bmp", "held.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+    file = (bench.folder / "held.bmp").open("rb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    with bench.running():
+        wait_for(lambda: bench.states() == {"free.bmp": "scored", "held.bmp": "waiting"})
+        wait_for(lambda: "open for writing" in bench.rows()["held.bmp"].reason)
+        time.sleep(0.2)
+        assert bench.states()["held.bmp"] == "waiting"
+        file.close()
+        wait_for(lambda: bench.states()["held.bmp"] == "scored")
+
+
+def test_folder_that_is_not_there_at_the_start_is_waited_for(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    bench.folder.rmdir()
+    with bench.running():
+        wait_for(lambda: "cannot be listed" in (bench.noted("folder_fault") or ""))
+        save_image(bench.folder / "a.bmp", patch_of_skin)
+        wait_for(lambda: bench.states() == {"a.bmp": "scored"})
+        assert bench.noted("folder_fault") is None
+
+
+def test_newest_image_is_scored_next_whatever_waits(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour_ago = time.time() - 3600
+    for number in range(30):
+        save_image(bench.folder / f"old {number:02}.bmp", patch_of_skin)
+        os.utime(bench.folder / f"old {number:02}.bmp", (hour_ago + number, hour_ago + number))
+    order: list[str] = []
+    saved = threading.Event()
+
+    def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
+        order.append(path.name)
+        if len(order) == 5:
+            save_image(bench.folder / "new.bmp", patch_of_skin)
+            saved.set()
+        time.sleep(0.05)
+        return scoring.examine(path, *arguments, **keywords)
+
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
+    with bench.running():
+        wait_for(lambda: len(order) == 31)
+    # those that were in hand or begun when it came to rest, and perhaps one turn of the backlog
+    assert order.index("new.bmp") <= 8
+    rest = [name for name in order if name != "new.bmp"]
+    assert rest == sorted(rest), "the backlog is done in the order in which it was saved"
+
+
+def test_new_version_tries_again_what_the_one_before_could_not_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.folder / "letter.bmp").write_text("Dear colleague, " * 100)
+    assert bench.once() == Tally(failed=1)
+    assert bench.once() == Tally()
+    monkeypatch.setattr("runtime.service.__version__", "99.0")
+    assert bench.once() == Tally(failed=1)
+    assert bench.once() == Tally()
+
+
+class Heart(Heartbeat):
+    """Counts the signs of life."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.beats = 0
+        self.statuses: list[str] = []
+
+    def ready(self, status: str) -> None:
+        self.statuses.append(status)
+
+    def beat(self, status: Callable[[], str]) -> None:
+        self.beats += 1
+        self.statuses.append(status())
+
+
+def test_loop_gives_signs_of_life_until_an_image_is_stuck(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.service.STUCK_S", 0.3)
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
+        begun.set()
+        assert go_on.wait(20)
+        return scoring.examine(path, *arguments, **keywords)
+
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
+    heart = Heart()
+    with bench.running(heartbeat=heart):
+        assert begun.wait(10)
+        time.sleep(0.6)
+        silent_since = heart.beats
+        time.sleep(0.3)
+        assert heart.beats == silent_since > 0
+        go_on.set()
+        wait_for(lambda: heart.beats > silent_since)
+        wait_for(lambda: "1 scored" in heart.statuses[-1])
+
+
+def test_waiting_for_the_ledger_is_life_too(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlite3
+
+    from runtime.ledger import Ledger
+
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    full = threading.Event()
+    finished = Ledger.finished
+
+    def refuse(*arguments: Any, **keywords: Any) -> None:
+        if full.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        finished(*arguments, **keywords)
+
+    monkeypatch.setattr(Ledger, "finished", refuse)
+    heart = Heart()
+    with bench.running(heartbeat=heart):
+        full.set()
+        save_image(bench.folder / "a.bmp", patch_of_skin)
+        wait_for(lambda: sum("database or disk is full" in status for status in heart.statuses) > 3)
+        full.clear()
+        wait_for(lambda: bench.states() == {"a.bmp": "scored"})
+    assert bench.record("a.bmp")["image"]["sha256"] == sha256_of(bench.folder / "a.bmp")
+    assert bench.rows()["a.bmp"].state is State.SCORED
