@@ -261,13 +261,14 @@ def undergo(trial: Trial) -> str:
     statuses = check_traces(trial)
     kills = trial.kills
     refused = f", {kills.refused} starts refused with a reason" if kills.refused else ""
+    real = sum(name.endswith(".jpg") for name in trial.sources)
+    found = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
     return (
-        f"{trial.trouble.name}: {trial.trouble.count} times; {len(trial.sources)} arrivals "
-        f"({sum(name.endswith('.jpg') for name in trial.sources)} of real frames), {kills.all} kills{refused}, "
-        f"{kills.in_hand} with an image in hand, {kills.writing} amid a write that left {kills.temporaries} "
-        f"temporaries; then {sum(statuses.values())} records ({statuses['scored']} scored, {statuses['withheld']} withheld), "
-        f"0 waiting, 0 failed, 0 lost, 0 doubled, 0 scored again, 0 of other content, {len(trial.temporaries())} "
-        f"temporaries; {time.monotonic() - started:.0f} s"
+        f"{trial.trouble.name}: {trial.trouble.count} times; {len(trial.sources)} arrivals ({real} of real frames), "
+        f"{kills.all} kills{refused}, {kills.in_hand} with an image in hand, {kills.writing} amid a write that left "
+        f"{kills.temporaries} temporaries; then {sum(statuses.values())} records ({found}), 0 waiting, 0 failed, 0 lost, "
+        f"0 doubled, 0 scored again, 0 of other content, {len(trial.temporaries())} temporaries; "
+        f"{time.monotonic() - started:.0f} s"
     )
 
 
