@@ -22,8 +22,8 @@ from runtime.settling import AtRest, Settling
 if TYPE_CHECKING:
     from runtime.folder_hints import FolderHints, Hints
 
-# a listing that takes a second is not begun again within twenty
-LISTING_SHARE = 20.0
+# a listing that takes a second is not begun again within twenty, one that keeps a core busy for it within 120
+LISTING_SHARE, WORKING_SHARE = 20.0, 120.0
 LONGEST_RESCAN_S = 300.0
 # a folder that is gone is looked for this often
 GONE_RESCAN_S = 2.0
@@ -93,11 +93,12 @@ class FolderWatch:
 
     def poll(self) -> list[AtRest]:
         """What has come to rest since the last call, by its path below the folder; takes little time, never waits."""
+        # before the others: what is only found now need not be looked at twice
+        self.look(*self._settling.waiting(self._clock(), FEW))
         self._take_hints()
         if self._clock() >= self._next_scan and not any(walk.whole for walk in self._walks):
             self._begin_listing()
         self._go_on()
-        self.look(*self._settling.waiting(self._clock(), FEW))
         return self._settling.take(self._clock())
 
     def list_again(self) -> None:
@@ -195,7 +196,8 @@ class FolderWatch:
             self._to_tell.add(fault)
         self._fault, self._told = fault, frozenset(self._to_tell)
         # in a folder of many thousands, listing must not be most of what is done
-        pause = max(self._settings.rescan_s, min(LISTING_SHARE * walk.slices.spent_s, LONGEST_RESCAN_S))
+        took = max(LISTING_SHARE * walk.slices.spent_s, WORKING_SHARE * walk.slices.worked_s)
+        pause = max(self._settings.rescan_s, min(took, LONGEST_RESCAN_S))
         if fault is not None:
             pause = min(pause, GONE_RESCAN_S)
         if not self._once:

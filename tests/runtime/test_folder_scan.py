@@ -114,7 +114,7 @@ def test_walk_stops_when_its_time_is_over_and_goes_on_where_it_was(
     tmp_path: Path, save_image: Callable[..., str]
 ) -> None:
     for number in range(10):
-        save_image(tmp_path / f"{number}.png", GREY)
+        save_image(tmp_path / f"site {number}" / f"{number}.png", GREY)
     now = [0.0]
 
     def clock() -> float:
@@ -128,7 +128,7 @@ def test_walk_stops_when_its_time_is_over_and_goes_on_where_it_was(
         assert len(part) <= 5
         found += part
         rounds += 1
-    assert sorted(each.path for each in found) == [f"{number}.png" for number in range(10)]
+    assert sorted(Path(each.path).name for each in found) == [f"{number}.png" for number in range(10)]
     assert rounds >= 2
     assert slices.spent_s > 4.0
 

@@ -58,7 +58,9 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    # the processor's time goes on while this clock stands
+    monkeypatch.setattr(folder_watch, "WORKING_SHARE", 0.0)
     return Clock()
 
 

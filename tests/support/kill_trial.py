@@ -266,8 +266,8 @@ def undergo(trial: Trial) -> str:
     return (
         f"{trial.trouble.name}: {trial.trouble.count} times; {len(trial.sources)} arrivals ({real} of real frames), "
         f"{kills.all} kills{refused}, {kills.in_hand} with an image in hand, {kills.writing} amid a write that left "
-        f"{kills.temporaries} temporaries; then {sum(statuses.values())} records ({found}), 0 waiting, 0 failed, 0 lost, "
-        f"0 doubled, 0 scored again, 0 of other content, {len(trial.temporaries())} temporaries; "
+        f"{kills.temporaries} temporaries; then {sum(statuses.values())} records ({found}), 0 waiting, 0 failed, "
+        f"0 lost, 0 doubled, 0 scored again, 0 of other content, {len(trial.temporaries())} temporaries; "
         f"{time.monotonic() - started:.0f} s"
     )
 

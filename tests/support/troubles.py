@@ -58,9 +58,10 @@ class NoTrouble(Trouble):
 class FullDisk(Trouble):
     """The results lie on a small disk of their own, which runs full to the last byte."""
 
-    name = "the results' disk (tmpfs, 64 MB) full to the last byte"
+    name = "the results' disk (a tmpfs of 256 MB) full to the last byte"
     may_end_it = True
-    megabytes = 64
+    # four hundred results take some seventy
+    megabytes = 256
 
     @contextmanager
     def prepared(self, out: Path) -> Iterator[None]:
