@@ -22,12 +22,14 @@ class Status:
         paused: why scoring pauses now, None when it does not.
         folder: what is watched.
         folder_fault: why it could not be listed the last time, None when it could.
+        discovery: how the latest watch finds new files: by `events` or by `polling`.
         engine, model, model_sha256, synthetic: of the latest watch; None before the first.
         counts: images in each state.
         oldest_waiting_s: seconds since the image that waits longest came to rest; None when none waits.
         images_per_second: results of the last minute, from the first of them until now; 0 when there was none.
         models: which models the results stem from.
         failed: images that failed, with the reason.
+        now: when this was asked, Unix seconds.
     """
 
     running: bool | None
@@ -35,6 +37,7 @@ class Status:
     paused: str | None
     folder: str | None
     folder_fault: str | None
+    discovery: str | None
     engine: str | None
     model: str | None
     model_sha256: str | None
@@ -44,6 +47,16 @@ class Status:
     images_per_second: float
     models: tuple[ModelShare, ...]
     failed: tuple[ImageRow, ...]
+    now: float
+
+    @property
+    def of_another_model(self) -> int:
+        """Number of results of another model than the latest watch's; they stay until somebody wants them anew."""
+        return sum(share.images for share in self.models if share.sha256 != self.model_sha256)
+
+    def again_in_s(self, row: ImageRow) -> float | None:
+        """Seconds until a failed image is tried again; None when only a change of the file or a retry has it tried."""
+        return None if row.due is None else max(0.0, row.due - self.now)
 
     @property
     def mixed_models(self) -> bool:
@@ -62,13 +75,21 @@ class Status:
             "paused": self.paused,
             "folder": self.folder,
             "folder_fault": self.folder_fault,
+            "discovery": self.discovery,
             "model": None
             if self.model is None
             else {"name": self.model, "sha256": self.model_sha256, "synthetic": self.synthetic},
             "models": [vars(share) for share in self.models],
             "mixed_models": self.mixed_models,
+            "of_another_model": self.of_another_model,
             "failed": [
-                {"path": row.path.as_posix(), "reason": row.reason, "attempts": row.attempts} for row in self.failed
+                {
+                    "path": row.path.as_posix(),
+                    "reason": row.reason,
+                    "attempts": row.attempts,
+                    "again_in_s": self.again_in_s(row),
+                }
+                for row in self.failed
             ],
             "version": __version__,
             "notice": NOTICE,
@@ -92,6 +113,7 @@ def status_of(ledger: Ledger, *, running: bool | None, now: float) -> Status:
         paused=None if running is False else ledger.noted("paused"),
         folder=ledger.noted(FOLDER_NOTE),
         folder_fault=None if running is False else ledger.noted("folder_fault"),
+        discovery=ledger.noted("discovery"),
         engine=ledger.noted("engine"),
         model=model.get("name"),
         model_sha256=model.get("sha256"),
@@ -101,6 +123,7 @@ def status_of(ledger: Ledger, *, running: bool | None, now: float) -> Status:
         images_per_second=_rate(ledger, now),
         models=tuple(ledger.models()),
         failed=tuple(ledger.rows(State.FAILED)),
+        now=now,
     )
 
 

@@ -39,7 +39,7 @@ def _lines(found: Status, out: Path) -> list[str]:
     model = f"{found.model} on {found.engine}{', trained on synthetic images' if found.synthetic else ''}"
     entries = [
         ("watch", watch),
-        ("folder", found.folder or "none yet"),
+        ("folder", f"{found.folder or 'none yet'}{', by polling' if found.discovery == 'polling' else ''}"),
         ("results", str(out.resolve())),
         ("model", model if found.model else "none yet"),
         *([("speed", f"{found.images_per_second:.1f} images/s over the last minute")] if found.running else []),
@@ -51,17 +51,28 @@ def _lines(found: Status, out: Path) -> list[str]:
     if found.mixed_models:
         lines += ["", "results of several models, not to be compared with each other:"]
         lines += [f"  {share.images:>6}  {one_line(share.model)} ({share.sha256[:8]})" for share in found.models]
+    elif found.of_another_model:
+        lines += ["", f"{found.of_another_model} results are of another model than the watch's"]
+    if found.mixed_models or found.of_another_model:
         lines += [f"  next: inflamap retry --all --out {shlex.quote(str(out))} has all scored by the watch's model"]
     if found.failed:
-        lines += ["", "failed; a watch tries again from time to time what may heal:"]
-        lines += [f"  {_why(row)}" for row in found.failed[:MOST_FAILED_SHOWN]]
+        lines += ["", "failed:"]
+        lines += [f"  {_why(found, row)}" for row in found.failed[:MOST_FAILED_SHOWN]]
         if more := len(found.failed) - MOST_FAILED_SHOWN:
             lines += [f"  and {more} more: inflamap results --out {shlex.quote(str(out))}"] if more > 0 else []
     return lines
 
 
-def _why(row: ImageRow) -> str:
-    return one_line(f"{row.path.as_posix()}: {row.reason} ({row.attempts} attempt{'s' * (row.attempts != 1)})")
+def _why(found: Status, row: ImageRow) -> str:
+    again_in_s = found.again_in_s(row)
+    if again_in_s is None:
+        again = "not tried again until it changes"
+    elif not found.running:
+        again = "tried again by the next watch"
+    else:
+        again = f"tried again in {again_in_s:.0f} s" if again_in_s >= 1 else "tried again now"
+    attempts = f"{row.attempts} attempt{'s' * (row.attempts != 1)}"
+    return one_line(f"{row.path.as_posix()}: {row.reason} ({attempts}; {again})")
 
 
 def _count(found: Status, state: State) -> str:

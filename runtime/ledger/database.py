@@ -1,5 +1,6 @@
 """The file behind the ledger: its tables, its journal, its version, and what can be wrong with it."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -72,7 +73,7 @@ def open_database(out: Path, *, create: bool) -> Iterator[sqlite3.Connection]:
             wanted=".".join(map(str, OLDEST_SQLITE)),
             next_step="use the Python of python.org, or of a newer system",
         )
-    with _said_plainly(path), closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as database:
+    with _said_plainly(path), closing(_connected(path)) as database:
         fresh = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
         if fresh and not create:
             raise _no_ledger(path)
@@ -88,6 +89,15 @@ def open_database(out: Path, *, create: bool) -> Iterator[sqlite3.Connection]:
         if create:
             _prepare(database, fresh=fresh, wal=not is_network_folder(out))
         yield database
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # who may only read, as the group of the service's account, cannot make the files beside it that WAL wants; where
+    # nobody works with it, none are needed
+    alone = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}{'?immutable=1' if alone else ''}", timeout=BUSY_S, isolation_level=None, uri=True
+    )
 
 
 def _no_ledger(path: Path) -> InflamapError:

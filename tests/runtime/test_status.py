@@ -45,9 +45,11 @@ def test_before_the_first_watch_there_is_nothing_to_tell(ledger: Ledger) -> None
         "paused": None,
         "folder": None,
         "folder_fault": None,
+        "discovery": None,
         "model": None,
         "models": [],
         "mixed_models": False,
+        "of_another_model": 0,
         "failed": [],
         "version": __version__,
         "notice": NOTICE,
@@ -62,6 +64,7 @@ def test_everything_is_told(ledger: Ledger) -> None:
         "process": 77,
         "paused": "disk full",
         "folder": "/data/in",
+        "discovery": "polling",
     }.items():
         ledger.note(name, value)
     finish(ledger, "a.bmp", NOW)
@@ -86,13 +89,15 @@ def test_everything_is_told(ledger: Ledger) -> None:
         "paused": "disk full",
         "folder": "/data/in",
         "folder_fault": "cannot be listed",
+        "discovery": "polling",
         "model": {"name": "tiny", "sha256": "t" * 64, "synthetic": True},
         "models": [
             {"model": "tiny", "sha256": "t" * 64, "images": 2},
             {"model": "other", "sha256": "o" * 64, "images": 1},
         ],
         "mixed_models": True,
-        "failed": [{"path": "site 1/f.bmp", "reason": "locked", "attempts": 1}],
+        "of_another_model": 1,
+        "failed": [{"path": "site 1/f.bmp", "reason": "locked", "attempts": 1, "again_in_s": 0.0}],
         "version": __version__,
         "notice": NOTICE,
     }

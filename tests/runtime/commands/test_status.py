@@ -2,18 +2,24 @@
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from made_up import arrive, fail, finish, take
+from unprivileged import as_ordinary_user
 
 from runtime.cli import main
 from runtime.file_state import FileState
 from runtime.ledger import State, open_ledger
 from runtime.ledger.binding import bind_folder
 from runtime.output_lock import held
+
+CHECKOUT = Path(__file__).parents[3]
 
 
 def status(out: Path, *more: str) -> int:
@@ -35,14 +41,17 @@ def test_json_is_one_document_with_the_contracts_keys(tmp_path: Path, capfd: pyt
     assert list(document)[:4] == ["counts", "oldest_waiting_s", "engine", "images_per_second"]
     assert set(document) == {
         *("counts", "oldest_waiting_s", "engine", "images_per_second", "running", "process", "paused", "folder"),
-        *("folder_fault", "model", "models", "mixed_models", "failed", "version", "notice"),
+        *("folder_fault", "discovery", "model", "models", "mixed_models", "of_another_model", "failed"),
+        *("version", "notice"),
     }
     assert document["counts"] == {"waiting": 1, "scored": 1, "withheld": 0, "failed": 1}
     assert document["engine"] == "onnxruntime-fp32"
     assert 60 <= document["oldest_waiting_s"] < 120
     assert 0 < document["images_per_second"] <= 1
     assert document["running"] is False
-    assert document["failed"] == [{"path": "f.bmp", "reason": "locked", "attempts": 1}]
+    (failed,) = document["failed"]
+    assert 0 < failed.pop("again_in_s") <= 10
+    assert failed == {"path": "f.bmp", "reason": "locked", "attempts": 1}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
@@ -81,7 +90,7 @@ def test_reasons_of_failed_images_are_shown_ten_at_most(
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert captured.err == ""
-    assert [f"  v{number:02}.bmp: locked (1 attempt)" for number in range(shown)] == [
+    assert [f"  v{number:02}.bmp: locked (1 attempt; tried again by the next watch)" for number in range(shown)] == [
         line for line in lines if "locked" in line
     ]
     assert [line.strip().startswith(more or "") for line in lines if " more: " in line] == [True] * bool(more)
@@ -168,3 +177,45 @@ def test_folder_that_cannot_be_listed_is_told_beside_a_running_watch(
     text = capsys.readouterr().out
     assert "running, process" in text
     assert "/in: the folder cannot be listed" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are others there")
+@pytest.mark.parametrize("running", [False, True])
+def test_whoever_may_only_read_the_results_sees_how_they_stand(running: bool) -> None:
+    prefix = as_ordinary_user()
+    if not prefix:
+        pytest.skip("needs another user than the one of the results")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        out = Path(name)
+        out.chmod(0o755)
+        stack.enter_context(held(out))
+        ledger = stack.enter_context(open_ledger(out, create=True))
+        finish(ledger, "a.bmp")
+        if not running:
+            stack.close()
+        command = [*prefix, sys.executable, "-m", "runtime.cli", "status", "--out", name, "--json"]
+        found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=CHECKOUT, timeout=60)
+        assert found.returncode == 0, found.stderr
+    document = json.loads(found.stdout)
+    assert document["counts"]["scored"] == 1
+    # only who may write to the lock can ask it
+    assert document["running"] is None
+
+
+def test_results_of_another_model_than_the_watchs_are_flagged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        finish(ledger, "a.bmp")
+        ledger.note("model", {"name": "new", "sha256": "n" * 64, "synthetic": False})
+    assert status(tmp_path) == 0
+    said = capfd.readouterr().out
+    assert "1 results are of another model than the watch's" in said
+    assert "inflamap retry --all" in said
+
+
+def test_what_is_never_tried_again_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        ledger.failed(take(ledger, "letter.bmp"), "not an image", time.time(), heals=False)
+    assert status(tmp_path) == 0
+    assert "letter.bmp: not an image (1 attempt; not tried again until it changes)" in capfd.readouterr().out
