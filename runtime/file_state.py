@@ -62,3 +62,12 @@ def is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError:
         return False
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """What a file or folder of the same name elsewhere does not share; None where there is none to be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -18,6 +18,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from runtime.file_state import identity_of
+
 CONTENT_EVENTS = frozenset({EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED, EVENT_TYPE_CLOSED})
 # a folder that was written to holds something else now, of which the system tells by itself
 _NEW_FOLDER_EVENTS = frozenset({EVENT_TYPE_CREATED, EVENT_TYPE_MOVED})
@@ -44,7 +46,7 @@ class FolderHints:
     """Hints about one folder."""
 
     def __init__(self, folder: Path, observer: BaseObserver) -> None:
-        self._folder, self._observer, self._identity = folder, observer, _identity(folder)
+        self._folder, self._observer, self._identity = folder, observer, identity_of(folder)
         self._lock = threading.Lock()
         self._files: set[Path] = set()
         self._folders: set[Path] = set()
@@ -61,7 +63,7 @@ class FolderHints:
 
     def tell_of_it(self) -> bool:
         """Whether they still tell of the folder: one that was moved away, deleted or mounted anew is another."""
-        return _identity(self._folder) == self._identity and all(part.is_alive() for part in self._observer.emitters)
+        return identity_of(self._folder) == self._identity and all(part.is_alive() for part in self._observer.emitters)
 
     def add(self, path: Path, *, is_folder: bool) -> None:
         """Note a hint; called by watchdog's thread."""
@@ -92,15 +94,6 @@ def folder_hints(folder: Path) -> Iterator[FolderHints]:
         observer.stop()
         if observer.is_alive():
             observer.join()
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """What a folder of the same name elsewhere does not share; None where there is none."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 class _Handler(FileSystemEventHandler):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runtime.errors import InflamapError
-from runtime.file_state import FileState, is_folder
+from runtime.file_state import FileState, identity_of, is_folder
 from runtime.folder_scan import Found, NotImages, Slices, named_as_image, scan
 from runtime.patience import WatchSettings
 from runtime.settling import AtRest, Settling
@@ -73,7 +73,8 @@ class FolderWatch:
         self._fault: str | None = None
         self._told: frozenset[str] = frozenset()
         self._to_tell: set[str] = set()
-        self._next_scan = clock()
+        self._next_scan = self._next_glance = clock()
+        self._identity: tuple[int, int] | None = None
         self._slice_s = FIRST_SLICE_S
 
     @property
@@ -96,6 +97,7 @@ class FolderWatch:
         # before the others: what is only found now need not be looked at twice
         self.look(*self._settling.waiting(self._clock(), FEW))
         self._take_hints()
+        self._glance()
         if self._clock() >= self._next_scan and not any(walk.whole for walk in self._walks):
             self._begin_listing()
         self._go_on()
@@ -131,6 +133,14 @@ class FolderWatch:
                 else:
                     self._settling.see(path, state, now, wall - state.mtime_ns / 1e9 if trust_age else 0.0)
 
+    def _glance(self) -> None:
+        """A folder that went away, or is another one now, is not left to the next listing."""
+        if self._once or self._clock() < self._next_glance:
+            return
+        self._next_glance = self._clock() + GONE_RESCAN_S
+        if identity_of(self._folder) != self._identity or (self._hints is not None and self._hints.are_stale()):
+            self.list_again()
+
     def _take_hints(self) -> None:
         if self._hints is None:
             return
@@ -160,6 +170,7 @@ class FolderWatch:
     def _begin_listing(self) -> None:
         if self._hints is not None:
             self._hints.renew()
+        self._identity = identity_of(self._folder)
         # it holds all that the parts would
         self._walks.clear()
         self._walks.append(self._walk(trust_age=self._first))
@@ -257,9 +268,13 @@ class _Hints:
         """What was hinted at since the last call; None where nothing can be."""
         return None if self._hints is None else self._hints.take()
 
+    def are_stale(self) -> bool:
+        """Whether they are of a folder that is no more."""
+        return self._hints is not None and not self._hints.tell_of_it()
+
     def renew(self) -> None:
         """Observe the folder that is there now, if it is another one."""
-        if self._hints is None or not self._hints.tell_of_it():
+        if self._hints is None or self.are_stale():
             self._entered.close()
             self._observe()
 

@@ -470,7 +470,7 @@ def test_events_are_heard_again_once_the_folder_was_replaced(
         folder.mkdir()
         # the system's own thread hears of it after this one
         time.sleep(0.5)
-        clock.now += 30.0
+        clock.now += GONE_RESCAN_S
         given.poll(found)
         (folder / "a.bmp").write_bytes(b"1")
         # the clock stands, so that it is no rescan that finds it

@@ -1,0 +1,171 @@
+"""Settings, log, service manager and ledger of `inflamap watch`, as an engineer meets them."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from kill_trial import soon
+
+from runtime.ledger import open_ledger
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "runtime.cli", "watch", *arguments]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]) -> Path:
+    for name in ("Eva M/v1.bmp", "Eva M/v2.bmp"):
+        save_image(tmp_path / "in" / name, skin[:200, : 200 + len(name)].copy())
+    return tmp_path / "in"
+
+
+def test_what_print_config_prints_is_a_file_that_runs_the_same(tmp_path: Path, folder: Path) -> None:
+    printed = run(str(folder), "--out", str(tmp_path / "out"), "--print-config", INFLAMAP_WATCH_UM_PER_PX="0.5")
+    assert printed.returncode == 0, printed.stderr
+    table = tomllib.loads(printed.stdout)["watch"]
+    assert (table["folder"], table["um_per_px"]) == (str(folder), 0.5)
+    assert "# from: environment INFLAMAP_WATCH_UM_PER_PX" in printed.stdout
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "inflamap.toml").write_text(printed.stdout)
+    done = run("--config", str(tmp_path / "inflamap.toml"), "--once", "--min-free", "0")
+    assert done.returncode == 0, done.stderr
+    assert "2 scored" in done.stderr
+
+
+def test_every_fault_of_the_settings_is_said_at_once(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "inflamap.toml").write_text("[watch]\nsettle = 1\nthreads = 'two'\nbundle = 'gone'\n")
+    done = run(str(folder), "--config", str(tmp_path / "inflamap.toml"), INFLAMAP_WATCH_PRIORITY="high")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("inflamap: 5 faults in the settings of inflamap watch")
+    for word in (
+        "unknown key settle",
+        'threads; seen: "two"',
+        "gone: no such folder",
+        "out is set nowhere",
+        "PRIORITY",
+    ):
+        assert sum(word in line for line in lines[:-1]) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_folder_that_was_never_there_is_refused_and_one_with_results_is_waited_for(
+    tmp_path: Path, folder: Path
+) -> None:
+    options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5", "--min-free", "0"]
+    refused = run(str(tmp_path / "typo"), *options, "--once")
+    assert refused.returncode == 2
+    assert "typo: no such folder" in refused.stderr
+    assert run(str(folder), *options, "--once").returncode == 0
+    folder.rename(tmp_path / "away")
+    command = [sys.executable, "-m", "runtime.cli", "watch", str(folder), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            said = [process.stderr.readline() for _ in range(3)]
+            assert "the folder cannot be listed" in said[2], said
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd's protocol")
+def test_service_manager_hears_of_start_life_and_end(tmp_path: Path, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{name}/notify")
+        manager.settimeout(30)
+        options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5", "--min-free", "0", "--settle", "0.1"]
+        command = [sys.executable, "-m", "runtime.cli", "watch", str(folder), *options]
+        environment = {**os.environ, "NOTIFY_SOCKET": f"{name}/notify", "WATCHDOG_USEC": "600000"}
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
+            try:
+                assert manager.recv(4096).decode().startswith("READY=1\nSTATUS=")
+                heard = [manager.recv(4096).decode() for _ in range(10)]
+                assert all(message.startswith("WATCHDOG=1\nSTATUS=") for message in heard)
+                assert "2 scored" in heard[-1]
+                process.send_signal(signal.SIGTERM)
+                while (message := manager.recv(4096).decode()).startswith("WATCHDOG=1"):
+                    pass
+                assert message.startswith("STOPPING=1")
+                assert process.wait(20) == 0
+            finally:
+                process.kill()
+
+
+def test_log_and_journal_hold_no_names_with_pseudonyms(tmp_path: Path, folder: Path) -> None:
+    (folder / "Eva M" / "broken.bmp").write_bytes(b"BM")
+    log = tmp_path / "logs" / "watch.log"
+    options = ["--um-per-px", "0.5", "--min-free", "0", "--once", "--pseudonymise", "--log-file", str(log)]
+    done = run(str(folder), "--out", str(tmp_path / "out"), *options)
+    assert done.returncode == 2
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["event"] for entry in entries if "image" in entry].count("scored") == 2
+    for text in (log.read_text(), done.stderr):
+        assert "Eva" not in text
+        assert "broken" not in text
+    # the results are for those who may see them
+    assert (tmp_path / "out" / "Eva M" / "v1.bmp.score.json").exists()
+    # the same names the next time
+    again = run(str(folder), "--out", str(tmp_path / "out"), *options)
+    assert again.returncode == 2
+    failed = [entry["image"] for entry in map(json.loads, log.read_text().splitlines()) if entry["event"] == "failed"]
+    assert len(failed) == 2
+    assert len(set(failed)) == 1
+
+
+def test_log_in_the_watched_folder_is_refused(tmp_path: Path, folder: Path) -> None:
+    done = run(str(folder), "--out", str(tmp_path / "out"), "--log-file", str(folder / "watch.log"), "--once")
+    assert done.returncode == 2
+    assert "which is only read" in done.stderr
+    assert "--log-file" in done.stderr
+
+
+def test_damaged_ledger_is_set_aside_and_nothing_scored_again(tmp_path: Path, folder: Path) -> None:
+    options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5", "--min-free", "0", "--once"]
+    assert run(str(folder), *options).returncode == 0
+    scores = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.score.json")}
+    (folder / "Eva M" / "v2.bmp").unlink()
+    database = tmp_path / "out" / "inflamap.db"
+    database.write_bytes(random.Random(1).randbytes(database.stat().st_size))
+    done = run(str(folder), *options)
+    assert done.returncode == 0, done.stderr
+    assert "inflamap: the ledger was damaged (file is not a database) and is now" in done.stderr
+    assert "made of the 2 results there are" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.score.json")} == scores
+    with open_ledger(tmp_path / "out") as ledger:
+        assert {row.path.name: str(row.state) for row in ledger.rows()} == {"v1.bmp": "scored", "v2.bmp": "scored"}
+    assert (tmp_path / "out" / "inflamap.db.damaged-1").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders in use cannot be moved there")
+def test_folder_that_is_removed_and_made_anew_is_watched_again(
+    tmp_path: Path, folder: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5", "--min-free", "0", "--settle", "0.1"]
+    command = [sys.executable, "-m", "runtime.cli", "watch", str(folder), *options]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert soon((tmp_path / "out" / "Eva M" / "v2.bmp.score.json").exists, 30)
+            folder.rename(tmp_path / "away")
+            time.sleep(1.0)
+            save_image(folder / "new.bmp", skin)
+            # it is looked for every other second
+            assert soon((tmp_path / "out" / "new.bmp.score.json").exists, 20)
+            assert process.poll() is None
+        finally:
+            process.kill()
