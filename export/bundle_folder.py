@@ -8,7 +8,8 @@ from pathlib import Path
 from runtime.bundle import Bundle, open_bundle
 from runtime.bundle_files import MANIFEST_FILE
 from runtime.errors import InflamapError
-from runtime.outputs import check_output_folder, said_plainly
+from runtime.output_folder import check_output_folder
+from runtime.outputs import said_plainly
 
 
 def require_replaceable(out: Path) -> None:

@@ -1,5 +1,6 @@
 """What an earlier run left of an image: to be taken over, or to be taken away."""
 
+from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
@@ -32,11 +33,20 @@ def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float |
     return result if not scale_came and result.image.sha256 == file_sha256(path) else None
 
 
-def withdraw_stale_result(path: Path, relative: PurePath, out: Path) -> None:
-    """Remove the earlier result of an image that holds something else now, lest an overlay be taken for its own."""
+def withdraw_stale_result(
+    path: Path, relative: PurePath, out: Path, *, alive: Callable[[], object] = lambda: None
+) -> None:
+    """Remove the earlier result of an image that holds something else now, lest an overlay be taken for its own.
+
+    `alive` is called again and again while a large file is read.
+    """
+    files = result_files(relative)
+    # most of what cannot be read never had a result, and need not be read again for that
+    if not any((out / file).exists() for file in (files.score, files.overlay, files.map)):
+        return
     try:
         record = read_record(out, relative)
-        now = file_sha256(path)
+        now = file_sha256(path, alive=alive)
         # an overlay without a record is what an earlier removal could not finish
         if now is not None and (record is None or Result.from_json(record).image.sha256 != now):
             remove_result(out, relative)

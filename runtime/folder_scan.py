@@ -1,20 +1,26 @@
 """What lies below a folder, walked a little at a time: names and states, nothing opened that need not be."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
-from runtime.images import looks_like_image, unlistable
+from runtime.images import begins_as_image, unlistable
 from runtime.images.signature import SUFFIXES
 
 # names without an image's suffix are opened to see what they are; those that are none are remembered
 MOST_REMEMBERED = 50_000
 # Windows keeps size and time of an open file in its folder's list as they were before it was opened
 _LIST_IS_STALE = os.name == "nt"
+
+
+# told of what is wrong with a folder or file: which, and what
+Warn = Callable[[Path, InflamapError], None]
 
 
 class Found(NamedTuple):
@@ -30,6 +36,10 @@ def named_as_image(path: str) -> bool:
     return path[path.rfind(".") :].lower() in SUFFIXES
 
 
+class NotFollowed(InflamapError):
+    """A link to a folder, which nobody misses who does not expect it to be followed."""
+
+
 class NotImages:
     """Files that were looked into and are none, as long as they stay as they are."""
 
@@ -37,11 +47,15 @@ class NotImages:
         self._seen: set[int] = set()
 
     def takes(self, path: str, state: FileState) -> bool:
-        """Whether a file that is not named as an image begins as one."""
+        """Whether a file that is not named as an image begins as one.
+
+        Raises:
+            OSError: it cannot be read, so that nobody knows; it is looked into again the next time.
+        """
         mark = hash((path, state.size, state.mtime_ns))
         if mark in self._seen:
             return False
-        if looks_like_image(Path(path)):
+        if begins_as_image(Path(path)):
             return True
         if len(self._seen) >= MOST_REMEMBERED:
             self._seen.clear()
@@ -54,7 +68,7 @@ def scan(
     *,
     below: str = "",
     not_images: NotImages,
-    warn: Callable[[Path, InflamapError], None],
+    warn: Warn,
 ) -> Iterator[Found | None]:
     """Walk the tree, folder by folder.
 
@@ -66,7 +80,8 @@ def scan(
         folder: the root; the paths found are below it.
         below: a sub-folder of it to which the walk is confined.
         not_images: files known to be none.
-        warn: told of each sub-folder that cannot be listed, or is a link; the walk goes on.
+        warn: told of each sub-folder that cannot be listed or is a link, and of what cannot be looked at; the walk
+            goes on.
 
     Yields:
         an image; None now and then where there is none for long, so that whoever has little time can stop.
@@ -86,47 +101,69 @@ def scan(
         except OSError as error:
             if first:
                 raise _no_root(folder, error) from error
-            # one that went away meanwhile is no fault
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                warn(Path(place), unlistable(error))
+            _tell(place, error, warn)
             entries = []
         first = False
         yield None
         for number, entry in enumerate(entries):
             path = entry.path
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
-            elif entry.is_symlink() and _is_link_to_folder(entry, warn):
-                continue
-            elif (state := _state_of(entry)) is not None and (named_as_image(path) or not_images.takes(path, state)):
-                yield Found(path[cut:], state)
-            elif number % 100 == 0:
+            # any of these may ask the system, which on a share may fail in any way
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                elif entry.is_symlink() and _leads_to_folder(entry):
+                    warn(Path(path), _not_followed(path))
+                else:
+                    state = _state_of(entry)
+                    if named_as_image(path) or not_images.takes(path, state):
+                        yield Found(path[cut:], state)
+                        continue
+            except OSError as error:
+                _tell(path, error, warn)
+            if number % 100 == 0:
                 yield None
 
 
-def _state_of(entry: "os.DirEntry[str]") -> FileState | None:
+def _state_of(entry: "os.DirEntry[str]") -> FileState:
     if _LIST_IS_STALE or entry.is_symlink():
-        return FileState.of(Path(entry.path))
-    try:
-        return FileState.from_status(entry.stat())
-    except OSError:
-        return None
+        state = FileState.of(Path(entry.path))
+        if state is None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), entry.path)
+        return state
+    return FileState.from_status(entry.stat())
 
 
-def _is_link_to_folder(entry: "os.DirEntry[str]", warn: Callable[[Path, InflamapError], None]) -> bool:
-    try:
-        linked = entry.is_dir()
-    except OSError:
-        return False
-    if linked:
-        warn(
-            Path(entry.path),
-            InflamapError(
-                f"{entry.path}: a link to a folder, which is not followed",
-                next_step="watch that folder itself, with an --out of its own, or save there instead of linking",
-            ),
-        )
-    return linked
+def _leads_to_folder(link: "os.DirEntry[str]") -> bool:
+    """No for one that leads in a circle, which is told of when it is read."""
+    with suppress(OSError):
+        return link.is_dir()
+    return False
+
+
+def _tell(path: str, error: OSError, warn: Warn) -> None:
+    # what went away meanwhile is no fault
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return
+    if error.errno in (errno.EACCES, errno.EPERM) and not Path(path).is_dir():
+        # of a folder that may be listed and not entered it is told once, not for each file
+        folder = os.path.dirname(path)  # noqa: PTH120
+        if not os.access(folder, os.X_OK):
+            warn(Path(folder), unlistable(OSError(error.errno, error.strerror, folder)))
+            return
+    what = "this folder cannot be listed" if Path(path).is_dir() else "this file cannot be looked at"
+    warn(
+        Path(path),
+        InflamapError(
+            f"{path}: {what}", seen=error.strerror, next_step="give this account read access to it, or remove it"
+        ),
+    )
+
+
+def _not_followed(path: str) -> NotFollowed:
+    return NotFollowed(
+        f"{path}: a link to a folder, which is not followed",
+        next_step="watch that folder itself, with an --out of its own, or save there instead of linking",
+    )
 
 
 def _no_root(folder: str, error: OSError) -> InflamapError:

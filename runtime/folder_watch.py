@@ -8,14 +8,14 @@ so that memory does not grow with the folder.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState, identity_of, is_folder
-from runtime.folder_scan import Found, NotImages, Slices, named_as_image, scan
+from runtime.folder_scan import Found, NotImages, Slices, Warn, named_as_image, scan
 from runtime.patience import WatchSettings
 from runtime.settling import AtRest, Settling
 
@@ -34,11 +34,11 @@ BATCH = 500
 FEW = 100
 # a walk waits where more than these have not come to rest, so that a folder of a million moved in is no matter
 MOST_UNSETTLED = 20_000
+# beyond it the same may be told again
+MOST_TOLD = 10_000
 
 # which of these files were given before, and in which state
 Known = Callable[[Sequence[str]], Mapping[str, FileState]]
-# told of what is wrong with a folder: which, and a line for a person
-Warn = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,11 @@ class _Walk:
 
 
 class FolderWatch:
-    """The images below a folder, those already there first, each when it has come to rest. See `watch_folder`."""
+    """The images below a folder, those already there first, each when it has come to rest. See `watch_folder`.
+
+    Attributes:
+        listings: how often the whole folder was listed, or found to be gone.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class FolderWatch:
         self._settling = Settling(settings.settle_s)
         self._not_images = NotImages()
         self._walks: deque[_Walk] = deque()
+        self.listings = 0
         self._first = True
         self._fault: str | None = None
         self._told: frozenset[str] = frozenset()
@@ -161,7 +166,12 @@ class FolderWatch:
 
     def _takes(self, path: Path, state: FileState) -> bool:
         name = str(path)
-        return not is_folder(path) if named_as_image(name) else self._not_images.takes(name, state)
+        if named_as_image(name):
+            return not is_folder(path)
+        # one that cannot be read now is told of by the next listing
+        with suppress(OSError):
+            return self._not_images.takes(name, state)
+        return False
 
     def _walk(self, below: str = "", *, trust_age: bool = False) -> _Walk:
         walk = scan(str(self._folder), below=below, not_images=self._not_images, warn=self._note)
@@ -187,25 +197,22 @@ class FolderWatch:
             try:
                 self._see(walk.slices.go_on(deadline - self._clock(), BATCH), trust_age=walk.trust_age)
             except InflamapError as error:
-                self._end_listing(walk, str(error))
+                self._end_listing(walk, error)
             else:
                 if walk.slices.done:
                     self._end_listing(walk, None)
             if self._clock() >= deadline:
                 return
 
-    def _end_listing(self, walk: _Walk, fault: str | None) -> None:
+    def _end_listing(self, walk: _Walk, fault: InflamapError | None) -> None:
         self._walks.popleft()
         if not walk.whole:
-            if fault is not None:
-                self.list_again()
             return
         self._first = False
-        if fault is not None and fault not in self._told:
-            self._warn(self._folder, fault)
+        self.listings += 1
         if fault is not None:
-            self._to_tell.add(fault)
-        self._fault, self._told = fault, frozenset(self._to_tell)
+            self._note(self._folder, fault)
+        self._fault, self._told = None if fault is None else str(fault), frozenset(self._to_tell)
         # in a folder of many thousands, listing must not be most of what is done
         took = max(LISTING_SHARE * walk.slices.spent_s, WORKING_SHARE * walk.slices.worked_s)
         pause = max(self._settings.rescan_s, min(took, LONGEST_RESCAN_S))
@@ -215,11 +222,12 @@ class FolderWatch:
             self._next_scan = min(self._next_scan, self._clock() + pause)
 
     def _note(self, path: Path, fault: InflamapError) -> None:
-        """Something below the folder cannot be listed: told when it begins, not at every listing."""
+        """Something cannot be listed or looked at: told when it begins, not at every listing."""
         line = str(fault)
         if line not in self._told and line not in self._to_tell:
-            self._warn(path, line)
-        self._to_tell.add(line)
+            self._warn(path, fault)
+        if len(self._to_tell) < MOST_TOLD:
+            self._to_tell.add(line)
 
 
 @contextmanager
@@ -291,6 +299,8 @@ class _Hints:
             if not self._told and is_folder(self._folder):
                 self._warn(
                     self._folder,
-                    f"{self._folder}: no events ({error.strerror}); new images are found when it is listed again",
+                    InflamapError(
+                        f"{self._folder}: no events ({error.strerror}); new images are found when it is listed again"
+                    ),
                 )
                 self._told = True

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,7 +27,8 @@ class Heartbeat:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         watched = _microseconds(environ) if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) else 0
         self._every_s = min(QUIET_S, watched / 1e6 / BEATS_A_WATCHDOG) if watched else QUIET_S
-        self._watched = watched > 0
+        self.watched = watched > 0
+        """Whether a manager starts this process anew when it falls silent."""
         self._next = 0.0
 
     def ready(self, status: str) -> None:
@@ -40,7 +42,7 @@ class Heartbeat:
         """
         if self._clock() < self._next:
             return
-        self._send("WATCHDOG=1" if self._watched else "", status())
+        self._send("WATCHDOG=1" if self.watched else "", status())
 
     def stopping(self) -> None:
         """The watch is ending, at somebody's wish."""
@@ -56,6 +58,12 @@ class Heartbeat:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.setblocking(False)
             channel.sendto(message.encode(errors="backslashreplace"), self._address)
+
+
+def end_hard() -> None:
+    """End this process though a thread of it does not come back, for whoever started it to start it again."""
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def _address(name: str) -> str | None:

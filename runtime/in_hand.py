@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from runtime.earlier_result import earlier_result
+from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import is_folder, is_missing
 from runtime.ledger import ImageRow
@@ -24,6 +25,10 @@ class PlaceForbids(InflamapError):
     """Where the file lies keeps it from being scored, whatever it holds."""
 
 
+class EngineFailed(InflamapError):
+    """The engine does not work any more, whatever the image: a fresh start may help."""
+
+
 class Examiner:
     """Knows the two folders and the model; may be asked in any thread, for it changes nothing."""
 
@@ -37,6 +42,7 @@ class Examiner:
         Raises:
             UnreadableImage: it cannot become a frame.
             PlaceForbids: it must not be read, or its results must not be written, where they are.
+            EngineFailed: the engine does not reproduce its golden frames any more.
         """
         path = self._folder / row.path
         self._require_its_place(path, row.path)
@@ -45,7 +51,13 @@ class Examiner:
             earlier = earlier_result(path, row.path, self._out, self._um_per_px, gone=gone)
             if earlier is not None:
                 return Earlier(earlier, gone)
-        return examine(path, self._model, um_per_px=self._um_per_px)
+        try:
+            return examine(path, self._model, um_per_px=self._um_per_px)
+        except InflamapError:
+            raise
+        except Exception as error:
+            self._require_engine(error)
+            raise
 
     def is_gone(self, path: Path) -> bool:
         """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
@@ -54,6 +66,18 @@ class Examiner:
     def would_write_into_folder(self, relative: PurePath) -> bool:
         """Whether its results would lie in the watched folder."""
         return (self._real_out / relative).is_relative_to(self._real_folder)
+
+    def _require_engine(self, error: Exception) -> None:
+        """A device that was lost or a library that broke must not be taken for bad images, one after the other."""
+        engine, bundle = self._model.engine, self._model.bundle
+        try:
+            check_golden_frames(engine, bundle, MODEL_FILES[engine.name])
+        except InflamapError as problem:
+            raise EngineFailed(
+                f"{engine.name} does not work any more: {problem}",
+                seen=error,
+                next_step="start the watch again; if it stays so, look with `inflamap doctor`",
+            ) from error
 
     def _require_its_place(self, path: Path, relative: PurePath) -> None:
         if self.would_write_into_folder(relative):

@@ -11,6 +11,7 @@ from typing import TypeVar
 from runtime.disk import shortage
 from runtime.errors import InflamapError
 from runtime.ledger import Ledger
+from runtime.output_folder import probe_writing
 from runtime.outputs import LEDGER_FILE
 from runtime.service_log import ServiceLog
 
@@ -20,6 +21,10 @@ DISK_CHECK_S = 1.0
 BLOCKED_S = 10.0
 
 T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """Somebody wants an end while the ledger is waited for; what was to be noted there is found again at the start."""
 
 
 class Obstacles:
@@ -50,7 +55,8 @@ class Obstacles:
         self._once, self._stop, self._log, self._alive = once, stop, log, alive
         self.paused: str | None = None
         """Why nothing is scored now."""
-        self._blocked: tuple[str, float] | None = None
+        self._blocked: str | None = None
+        self._next_probe = 0.0
         self._next_check = 0.0
         self._identity = _identity(out / LEDGER_FILE)
 
@@ -73,16 +79,21 @@ class Obstacles:
                 self._log.event("resumed", "scoring goes on")
         return self.paused is not None
 
-    def block(self, problem: str) -> None:
-        """Nothing could be written just now, for a reason that is not the image's."""
-        self._blocked = (problem, time.monotonic() + BLOCKED_S)
+    def blocks(self) -> bool:
+        """Whether the results' disk takes nothing now, asked because something could not be written there.
+
+        It is full, read-only or failing, or rights are missing: no fault of the image that was to be written.
+        """
+        self._probe()
         self._next_check = 0.0
+        return self._blocked is not None
 
     def surely(self, act: Callable[[], T]) -> T:
-        """Change the ledger; one that cannot be written (a full disk, a lock, a share that is gone) is waited for.
+        """Ask or change the ledger; one that cannot be used (a full disk, a lock, a share that is gone) is waited for.
 
         Raises:
-            sqlite3.OperationalError: it cannot be written, and nothing is waited for, or not any more.
+            sqlite3.OperationalError: it cannot be read or written, and nothing is waited for.
+            Stopped: an end is wanted instead.
             InflamapError: the results' folder is another one now.
         """
         said = False
@@ -90,9 +101,11 @@ class Obstacles:
             try:
                 return act()
             except sqlite3.OperationalError as error:
-                if self._once or self._stop.is_set():
+                if self._once:
                     raise
-                why = f"waiting, because the ledger in {self._out} cannot be written: {error}"
+                if self._stop.is_set():
+                    raise Stopped from error
+                why = f"waiting, because the ledger in {self._out} cannot be used: {error}"
                 if not said:
                     self._log.event("ledger_blocked", why, level="warning")
                 said = True
@@ -101,9 +114,15 @@ class Obstacles:
                 self._require_same_ledger()
 
     def _still_blocked(self) -> str | None:
-        if self._blocked is not None and time.monotonic() >= self._blocked[1]:
-            self._blocked = None
-        return None if self._blocked is None else self._blocked[0]
+        # what ends a pause is that something could be written
+        if self._blocked is not None and time.monotonic() >= self._next_probe:
+            self._probe()
+        return self._blocked
+
+    def _probe(self) -> None:
+        reason = probe_writing(self._out)
+        self._blocked = None if reason is None else f"nothing can be written to {self._out} ({reason})"
+        self._next_probe = time.monotonic() + BLOCKED_S
 
     def _require_same_ledger(self) -> None:
         """A folder that was removed or replaced would take results of which no ledger tells."""

@@ -10,7 +10,7 @@ import os
 import re
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,10 +32,8 @@ PATIENCE_S = 2.0
 PAUSE_S = 0.05
 
 _SHORTENED = re.compile(r"~[0-9a-f]{8}")
-_TEMPORARY = re.compile(r".+\.tmp-[0-9a-f]{8}", re.DOTALL)
+TEMPORARY = re.compile(r".+\.tmp-[0-9a-f]{8}", re.DOTALL)
 _TEMPORARY_SUFFIX = len(".tmp-01234567")
-# the disk is in the way, whichever image comes next
-_BLOCKED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 _NEXT_STEPS = {
     errno.ENOSPC: "free space on that disk",
     errno.EDQUOT: "free space on that disk",
@@ -46,8 +44,8 @@ _NEXT_STEPS = {
 }
 
 
-class OutputsBlocked(InflamapError):
-    """Nothing can be written to the disk of the results for now: it is full, read-only or failing."""
+class CannotWrite(InflamapError):
+    """The system refused to write; whether that one file or anything there is to be found out."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def remove_result(out: Path, relative: PurePath) -> None:
 
 
 def remove_overlay(out: Path, relative: PurePath) -> None:
-    """Remove the overlay of one result; its record says so, before the file goes.
+    """Remove the overlay of one result; its record says so, before the file goes where there is room for that.
 
     A record that is not there or damaged is left: its image is scored anew at the next chance anyway.
 
@@ -134,13 +132,22 @@ def remove_overlay(out: Path, relative: PurePath) -> None:
         InflamapError: it cannot be removed.
     """
     files = result_files(relative)
-    record = read_record(out, relative)
+    path, record = out / files.overlay, read_record(out, relative)
+
+    def remove() -> None:
+        with said_plainly(path):
+            _patiently(partial(path.unlink, missing_ok=True))
+
     if record is not None:
         record["overlay"] = {"file": None}
-        write_atomically(out / files.score, _to_document(record))
-    path = out / files.overlay
-    with said_plainly(path):
-        _patiently(partial(path.unlink, missing_ok=True))
+        document = _to_document(record)
+        try:
+            write_atomically(out / files.score, document)
+        except CannotWrite:
+            # a full disk, on which the picture itself makes the room
+            remove()
+            write_atomically(out / files.score, document)
+    remove()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -178,69 +185,13 @@ def read_record_file(path: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def sweep_temporaries(out: Path, watched: Path) -> int:
-    """Remove what a killed run left half-written below `out`; the number of files removed.
-
-    Only while no other run writes there (the ledger's lock says so). Files not named as ours stay, and so does all of
-    the watched folder, should it lie below `out`: it is only read.
-    """
-    removed = 0
-    for folder, folders, names in os.walk(out):
-        folders[:] = [name for name in folders if not _same(Path(folder, name), watched)]
-        for name in names:
-            if _TEMPORARY.fullmatch(name):
-                with suppress(OSError):
-                    Path(folder, name).unlink()
-                    removed += 1
-    return removed
-
-
-def check_output_folder(out: Path, inputs: Sequence[Path], *, option: str = "--out") -> None:
-    """Refuse an output folder that is, or lies in, a folder images are read from: that one is only read.
-
-    Nothing is created. Links are followed, and folders compared by identity, so that neither a link nor a
-    differently written name on a file system that ignores case gets past.
-
-    Raises:
-        InflamapError: `out` is in an input folder, is the folder of an input file, is a file, or lies below one.
-    """
-    with said_plainly(out):
-        resolved = out.resolve()
-        folders = [folder for folder in (resolved, *resolved.parents) if folder.exists()]
-        if not folders[0].is_dir():
-            raise InflamapError(
-                f"output folder {out}",
-                seen=f"{folders[0]} is a file",
-                wanted="a folder",
-                next_step=f"choose another {option}",
-            )
-    for given in inputs:
-        if any(_same(folder, given) for folder in folders) or (_is_file(given) and _same(out, given.parent)):
-            raise InflamapError(
-                f"output folder {out} lies in the folder of images {given}, which is only read",
-                wanted="a folder outside it",
-                next_step=f"choose another {option}",
-            )
+def temporary_of(path: Path) -> Path:
+    """Another name each time, beside `path`, under which a killed run's file is known and swept."""
+    return path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{os.urandom(4).hex()}")
 
 
 def _to_document(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
-
-
-def _is_file(path: Path) -> bool:
-    """No where it cannot be looked at: what is wrong with it is said when it is read."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether both are the same folder; no where one of them cannot be looked at."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
 
 
 def _short(name: str) -> str:
@@ -264,7 +215,7 @@ def _cut(name: str, size: int) -> str:
 def _stage(path: Path, data: bytes, leftovers: ExitStack) -> Path:
     """Write a temporary beside `path`, down to the disk; `leftovers` removes it unless it is renamed."""
     _make_folder(path.parent)
-    temporary = path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{os.urandom(4).hex()}")
+    temporary = temporary_of(path)
     leftovers.callback(_discard, temporary)
     with temporary.open("xb") as file:
         file.write(data)
@@ -298,6 +249,8 @@ def _patiently(act: Callable[[], None]) -> None:
 def _make_folder(folder: Path) -> None:
     """Make a folder and those above it, each entered in its parent on the disk."""
     if not folder.is_dir():
+        if folder.parent == folder:
+            raise FileNotFoundError(errno.ENOENT, "this drive or share is not there", str(folder))
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
@@ -319,8 +272,7 @@ def said_plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = OutputsBlocked if error.errno in _BLOCKED else InflamapError
-        raise kind(
+        raise CannotWrite(
             f"{error.filename2 or path} cannot be written",
             seen=error.strerror or error,
             next_step=_NEXT_STEPS.get(error.errno or 0, "check that the output folder can be reached and written to"),

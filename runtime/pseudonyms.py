@@ -4,10 +4,12 @@ import hashlib
 import hmac
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError, one_line
-from runtime.outputs import said_plainly, write_atomically
+from runtime.images.signature import SUFFIXES
+from runtime.outputs import result_files, said_plainly
 
 KEY_FILE = "inflamap.pseudonyms"
 KEY_BYTES = 32
@@ -30,7 +32,8 @@ class Pseudonyms:
 
     def within(self, text: str, relative: PurePath) -> str:
         """A line about the image in which nothing of its path is left."""
-        names = [relative.as_posix(), str(relative), *relative.parts, *(Path(part).stem for part in relative.parts)]
+        parts = [*relative.parts, *_parts_of_results(relative)]
+        names = [relative.as_posix(), str(relative), *parts, *(Path(part).stem for part in parts)]
         # lines hold names as they can be printed
         for name in sorted({name for name in [*names, *map(one_line, names)] if name}, key=len, reverse=True):
             # as part of another word it is no name
@@ -50,8 +53,7 @@ def pseudonyms_of(out: Path) -> Pseudonyms:
     path = out / KEY_FILE
     with said_plainly(path):
         if not path.exists():
-            write_atomically(path, os.urandom(KEY_BYTES).hex().encode() + b"\n")
-            path.chmod(0o600)
+            _make_key(path)
         text = path.read_bytes().strip()
     try:
         key = bytes.fromhex(text.decode("ascii"))
@@ -66,7 +68,28 @@ def pseudonyms_of(out: Path) -> Pseudonyms:
     return Pseudonyms(key)
 
 
+def _make_key(path: Path) -> None:
+    """For this user alone from its first instant on."""
+    temporary = path.with_name(f"{path.name}.tmp-{os.urandom(4).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(os.urandom(KEY_BYTES).hex().encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _parts_of_results(relative: PurePath) -> Iterator[str]:
+    """Names that an image's results have, which are shortened where its own is long."""
+    try:
+        files = result_files(relative)
+    except InflamapError:
+        return
+    for file in (files.score, files.overlay, files.map):
+        yield file.name
+
+
 def _plain_suffix(name: str) -> str:
-    """The suffix where it is one that says nothing but the kind of file."""
-    suffix = PurePath(name).suffix
-    return suffix.lower() if re.fullmatch(r"\.[A-Za-z]{1,4}", suffix) else ""
+    """The suffix where it is an image's; others may be a part of somebody's name."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix if suffix in SUFFIXES else ""

@@ -93,7 +93,7 @@ class Retention:
 
     def _pages(self) -> Iterator[list[KeptOverlay]]:
         after: KeptOverlay | None = None
-        while page := self._ledger.overlays(after, PAGE):
+        while page := self._surely(partial(self._ledger.overlays, after, PAGE)):
             yield page
             after = page[-1]
 

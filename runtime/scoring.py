@@ -128,7 +128,9 @@ def examine(path: Path, model: Model, *, um_per_px: float | None = None) -> Exam
     return Examined(path, frame, analysis, 1000 * (read - started), 1000 * (inferred - read))
 
 
-def write_examined(examined: Examined, relative: PurePath, out: Path, model: Model) -> Result:
+def write_examined(
+    examined: Examined, relative: PurePath, out: Path, model: Model, *, alive: Callable[[], object] = lambda: None
+) -> Result:
     """Draw and write the result of an image, after making sure that the file still holds what was scored.
 
     Args:
@@ -136,6 +138,7 @@ def write_examined(examined: Examined, relative: PurePath, out: Path, model: Mod
         relative: its path below the watched folder, mirrored under `out` and named in the record.
         out: the results' folder.
         model: what scored it.
+        alive: called again and again while a large file is read once more.
 
     Raises:
         ChangedMeanwhile: the file holds something else now; nothing was written.
@@ -144,7 +147,7 @@ def write_examined(examined: Examined, relative: PurePath, out: Path, model: Mod
     started = time.perf_counter()
     frame, analysis = examined.frame, examined.analysis
     # a preallocated file whose tail is still zeros decodes cleanly
-    now = file_sha256(examined.path)
+    now = file_sha256(examined.path, alive=alive)
     if now not in (None, frame.sha256):
         raise ChangedMeanwhile(
             f"{examined.path}: the file changed while it was scored", next_step="score it again once it is complete"

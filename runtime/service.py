@@ -9,27 +9,28 @@ import shlex
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from runtime.earlier_result import withdraw_stale_result
-from runtime.errors import InflamapError, NeverAnImage, one_line
+from runtime.conclusion import Conclusion
+from runtime.errors import InflamapError, one_line
 from runtime.file_state import FileState
+from runtime.folder_scan import NotFollowed
 from runtime.folder_watch import FolderWatch, watch_folder
-from runtime.heartbeat import Heartbeat
+from runtime.heartbeat import Heartbeat, end_hard
 from runtime.images.opening import is_being_written
-from runtime.in_hand import Earlier, Examiner, PlaceForbids
+from runtime.in_hand import Earlier, Examiner
 from runtime.ledger import ImageRow, Ledger
-from runtime.ledger.ledger import LONGEST_PAUSE_S, Arrival
+from runtime.ledger.ledger import Arrival
 from runtime.ledger.turns import Turns
-from runtime.obstacles import BLOCKED_S, Obstacles
-from runtime.outputs import OutputsBlocked
+from runtime.obstacles import Obstacles, Stopped
 from runtime.patience import WatchSettings
 from runtime.retention import Keep, Retention
-from runtime.scoring import ChangedMeanwhile, Examined, Model, write_examined
+from runtime.scoring import Examined, Model
 from runtime.service_log import ServiceLog
 from runtime.version import __version__
 
@@ -39,7 +40,6 @@ MOST_POSTPONED = 100
 SILENCE_S = 10.0
 # the largest mosaic takes a minute or two; what takes longer is stuck, and the service manager is to know
 STUCK_S = 900.0
-GONE = "the file is gone; next: put it back if it is to be scored"
 OPEN = "another program has the file open for writing"
 
 
@@ -82,7 +82,7 @@ class _InHand:
     """An image taken from the ledger, and what the scoring thread makes of it. `since`: seconds, steady clock."""
 
     row: ImageRow
-    found: Future[Earlier | Examined]
+    examined: Future[Earlier | Examined]
     since: float
 
 
@@ -113,35 +113,45 @@ def watch(
         InflamapError: the results' folder was removed or replaced; or, with `once`, the disk has too little room.
     """
     faults = 0
+    heart = heartbeat or Heartbeat({})
 
-    def warn(path: Path, line: str) -> None:
+    def warn(path: Path, fault: InflamapError) -> None:
         nonlocal faults
-        faults += 1
-        log.event("folder_fault", line, level="warning", about=path.relative_to(folder))
+        faults += not isinstance(fault, NotFollowed)
+        log.event("folder_fault", str(fault), level="warning", about=path.relative_to(folder))
+
+    obstacles = Obstacles(
+        out,
+        ledger,
+        min_free_gb=settings.min_free_gb,
+        once=settings.once,
+        stop=stop,
+        log=log,
+        alive=lambda why: heart.beat(lambda: why),
+    )
+
+    def known(paths: Sequence[str]) -> Mapping[str, FileState]:
+        return obstacles.surely(partial(ledger.known_of, paths))
 
     with (
-        watch_folder(folder, settings.watch, known=ledger.known_of, once=settings.once, warn=warn) as found,
+        watch_folder(folder, settings.watch, known=known, once=settings.once, warn=warn) as found,
         ThreadPoolExecutor(1, "scoring") as thread,
     ):
-        service = _Service(folder, out, ledger, model, settings, found, thread, stop, log, heartbeat or Heartbeat({}))
+        service = _Service(folder, out, ledger, model, settings, found, thread, stop, log, heart, obstacles)
         try:
-            service.start()
+            obstacles.surely(service.start)
             service.run()
-        except Exception:
+        except Exception as end:
             # an end that is said is no interruption by an image
             with suppress(sqlite3.Error):
                 ledger.release()
-            raise
-    return Tally(service.done, service.kept, faults + len(service.failing))
+            if not isinstance(end, Stopped):
+                raise
+    return Tally(service.ends.done, service.ends.kept, faults + len(service.ends.failing))
 
 
 class _Service:
-    """The loop and what it works with.
-
-    Attributes:
-        done, kept: as in `Tally`.
-        failing: images that could not be done the last time and are still there, with the reason.
-    """
+    """The loop and what it works with. `ends`: what became of the images."""
 
     def __init__(
         self,
@@ -155,34 +165,42 @@ class _Service:
         stop: threading.Event,
         log: ServiceLog,
         heartbeat: Heartbeat,
+        obstacles: Obstacles,
     ) -> None:
         self._folder, self._out, self._ledger, self._model, self._settings = folder, out, ledger, model, settings
         self._found, self._thread, self._stop, self._log, self._heartbeat = found, thread, stop, log, heartbeat
-        self.done = self.kept = 0
-        self.failing: dict[PurePath, str] = {}
         self._examiner = Examiner(folder, out, model, settings.um_per_px)
         self._turns = Turns()
-        self._obstacles = Obstacles(
+        self._obstacles = obstacles
+        self._surely = self._obstacles.surely
+        self.ends = Conclusion(
+            folder,
             out,
             ledger,
-            min_free_gb=settings.min_free_gb,
+            model,
+            examiner=self._examiner,
+            found=found,
+            obstacles=obstacles,
+            patience=settings.watch,
             once=settings.once,
-            stop=stop,
             log=log,
-            alive=lambda why: heartbeat.beat(lambda: why),
+            alive=lambda: heartbeat.beat(self._status),
         )
-        self._surely = self._obstacles.surely
         self._retention = Retention(out, ledger, settings.keep, self._surely, log)
         self._folder_fault: str | None = None
         self._listed_again = False
+        self._listings = 0
+        self._told_stuck: _InHand | None = None
         self._say_unsettled_at = time.monotonic() + settings.watch.settle_s + SILENCE_S
+        self._give_up_at = self._say_unsettled_at + SILENCE_S if settings.once else float("inf")
 
     def start(self) -> None:
         """Take up what an earlier run left, and say what it left that is not as it would be made now."""
         now = time.time()
         for path in self._ledger.recover():
-            self.failing[path] = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
-            self._log.failed(path, self.failing[path], attempts=0, again_in_s=None)
+            reason = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
+            self.ends.failing[path] = reason
+            self._log.failed(path, reason, attempts=0, again_in_s=None)
         if self._ledger.noted("version") not in (None, __version__):
             # it may read what the one before could not
             self._ledger.retry_failed(now)
@@ -207,12 +225,14 @@ class _Service:
             if hand is None and not self._stop.is_set():
                 hand = self._begin_next()
             # a thread that does not come back from an image must not be told as life
-            if hand is None or time.monotonic() - hand.since < STUCK_S:
+            if hand is not None and time.monotonic() - hand.since > STUCK_S:
+                self._tell_stuck(hand)
+            else:
                 self._heartbeat.beat(self._status)
             if hand is None:
                 if self._stop.is_set() or (self._settings.once and self._nothing_left()):
                     return
-                if self._settings.once and self._obstacles.paused is not None and self._ledger.waits():
+                if self._settings.once and self._obstacles.paused is not None and self._surely(self._ledger.waits):
                     raise InflamapError(
                         self._obstacles.paused, next_step="free space there, or give a smaller --min-free"
                     )
@@ -220,9 +240,9 @@ class _Service:
                 if not self._found.busy and not self._retention.step(time.time()):
                     time.sleep(self._settings.watch.poll_s)
             # a large image takes long, and the folder is looked at meanwhile
-            elif wait([hand.found], 0 if self._found.busy else self._settings.watch.poll_s).done:
+            elif wait([hand.examined], 0 if self._found.busy else self._settings.watch.poll_s).done:
                 following = None if self._stop.is_set() else self._begin_next(beside=True)
-                self._conclude(hand)
+                self.ends.conclude(hand.row, hand.examined)
                 hand = following
             self._discover()
 
@@ -235,6 +255,9 @@ class _Service:
         if self._found.fault != self._folder_fault:
             self._folder_fault = self._found.fault
             self._surely(partial(self._ledger.note, "folder_fault", self._folder_fault))
+        if self._found.listings != self._listings and self._folder_fault is None:
+            self._listings = self._found.listings
+            self.ends.drop_gone()
 
     def _begin_next(self, *, beside: bool = False) -> _InHand | None:
         if self._obstacles.pauses():
@@ -248,18 +271,22 @@ class _Service:
             path = self._folder / row.path
             # an image that is due for another reason than its arrival may be being written right now
             if FileState.of(path) not in (None, row.file):
-                self._postpone(row)
+                self.ends.postpone(row)
             elif is_being_written(path):
-                self._postpone(row, OPEN)
+                if time.monotonic() < self._give_up_at:
+                    self.ends.postpone(row, OPEN)
+                else:
+                    self.ends.fail(row, OPEN)
             else:
                 return _InHand(row, self._thread.submit(self._examiner.examine, row), time.monotonic())
         return None
 
     def _nothing_left(self) -> bool:
-        if self._found.busy or self._found.unsettled or self._ledger.waits():
-            if self._found.unsettled and time.monotonic() > self._say_unsettled_at:
+        if self._found.busy or self._found.unsettled or self._surely(self._ledger.waits):
+            if time.monotonic() > self._say_unsettled_at:
                 self._say_unsettled_at = float("inf")
-                self._log.event("settling", f"waiting for {self._found.unsettled} files to come to rest")
+                what = f"{self._found.unsettled} files to come to rest" if self._found.unsettled else "files held open"
+                self._log.event("settling", f"waiting for {what}")
             return False
         # a file that could not be looked at for a moment is found by a second listing
         listed_again, self._listed_again = self._listed_again, True
@@ -268,70 +295,19 @@ class _Service:
             return False
         return not self._retention.step(time.time())
 
-    def _conclude(self, hand: _InHand) -> None:
-        """Write the result, tell the ledger, say the line."""
-        row, path = hand.row, self._folder / hand.row.path
-        # whatever an image does to its decoder or the engine, it must not stop the others
-        try:
-            found = hand.found.result()
-            if isinstance(found, Examined):
-                result, gone = write_examined(found, row.path, self._out, self._model), False
-            else:
-                result, gone = found.result, found.gone
-        except ChangedMeanwhile:
-            self._postpone(row)
-        except OutputsBlocked as problem:
-            self._block(row, problem)
-        except InflamapError as problem:
-            self._fail(row, str(problem), heals=not isinstance(problem, NeverAnImage | PlaceForbids))
-        except Exception as problem:
-            self._fail(row, str(InflamapError(f"{path}: unexpected {type(problem).__name__}", seen=problem)))
-        else:
-            self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
-            self.failing.pop(row.path, None)
-            if isinstance(found, Examined):
-                self.done += 1
-                self._log.result(row.path, result)
-            else:
-                self.kept += 1
-            if gone:
-                line = f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays"
-                self._log.event("gone", line, about=row.path)
-
-    def _postpone(self, row: ImageRow, reason: str = "") -> None:
-        """The image has to come to rest again; if no event tells of that, it is looked at when it is due."""
-        watch = self._settings.watch
-        pause_s = min(max(watch.settle_s, watch.poll_s), LONGEST_PAUSE_S)
-        self._surely(partial(self._ledger.postponed, row.path, time.time() + pause_s, reason))
-        self._found.look(str(row.path))
-
-    def _block(self, row: ImageRow, problem: InflamapError) -> None:
-        """The disk of the results is in the way: the image waits, and so do all others."""
-        if self._settings.once:
-            self._fail(row, str(problem))
+    def _tell_stuck(self, hand: _InHand) -> None:
+        """Say it once; where no manager starts this anew, end, so that whoever started it can."""
+        if self._told_stuck is hand:
             return
-        self._surely(partial(self._ledger.postponed, row.path, time.time() + BLOCKED_S))
-        self._obstacles.block(str(problem))
-
-    def _fail(self, row: ImageRow, problem: str, *, heals: bool = True) -> None:
-        path = self._folder / row.path
-        gone = self._examiner.is_gone(path)
-        reason = GONE if gone else problem.removeprefix(f"{one_line(str(path))}: ")
-        if not gone and not self._examiner.would_write_into_folder(row.path):
-            withdraw_stale_result(path, row.path, self._out)
-        now = time.time()
-        due = self._surely(partial(self._ledger.failed, row, reason, now, heals=heals, gone=gone))
-        # one that fails again and again is told of once
-        if self.failing.get(row.path) != reason:
-            self._log.failed(
-                row.path, reason, attempts=row.attempts, again_in_s=None if due is None else max(0.0, due - now)
-            )
-        if gone:
-            # that somebody took it away is no failure of ours
-            self.failing.pop(row.path, None)
-        else:
-            self._found.look(str(row.path))
-            self.failing[row.path] = reason
+        self._told_stuck = hand
+        name = one_line(hand.row.path.as_posix())
+        end = "" if self._heartbeat.watched else "; the watch ends, start it again"
+        line = f"{name}: in hand for {STUCK_S / 60:.0f} minutes, and no end to it{end}"
+        self._log.event("stuck", line, level="error", about=hand.row.path)
+        with suppress(sqlite3.Error):
+            self._ledger.note("paused", "an image is in hand and does not come to an end")
+        if end:
+            end_hard()
 
     def _status(self) -> str:
         """One line for the service manager."""
@@ -339,7 +315,10 @@ class _Service:
             return f"paused: {self._obstacles.paused}"
         if self._folder_fault is not None:
             return self._folder_fault
-        counts = ", ".join(f"{count} {state}" for state, count in self._ledger.counts().items())
+        try:
+            counts = ", ".join(f"{count} {state}" for state, count in self._ledger.counts().items())
+        except sqlite3.OperationalError as error:
+            counts = f"the ledger cannot be read: {error}"
         return f"{self._found.unsettled} settling, {counts}"
 
     def _retry_hint(self) -> str:

@@ -6,6 +6,7 @@ Neither holds pixels, nor anything of a file's content but its hash.
 import json
 import logging
 import logging.handlers
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from runtime.result import Result, summary_line
 Level = Literal["info", "warning", "error"]
 
 MEGABYTE = 1_000_000
+# a viewer that has the log open is given this long before it is tried again
+ROTATED_AGAIN_S = 300.0
 
 
 class ServiceLog:
@@ -129,6 +132,26 @@ def log_file(path: Path, *, max_mb: float, files: int) -> Iterator[Callable[[dic
 
 class _Quiet(logging.handlers.RotatingFileHandler):
     """A log that cannot be written to, or not be rotated because a viewer has it open, must not end the work."""
+
+    _not_before = 0.0
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - logging's name
+        return time.monotonic() >= self._not_before and bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:  # noqa: N802
+        """The current file first: where that cannot be renamed, the earlier ones stay where they are."""
+        current = Path(self.baseFilename)
+        aside = current.with_name(f"{current.name}.tmp")
+        if self.stream is not None:
+            self.stream.close()
+        try:
+            current.replace(aside)
+        except OSError:
+            self._not_before = time.monotonic() + ROTATED_AGAIN_S
+            self.stream = self._open()
+            return
+        super().doRollover()
+        aside.replace(current.with_name(f"{current.name}.1"))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         pass

@@ -30,6 +30,7 @@ class Status:
         models: which models the results stem from.
         failed: images that failed, with the reason.
         now: when this was asked, Unix seconds.
+        options: what the latest watch was started with, as far as it decides about scores.
     """
 
     running: bool | None
@@ -48,6 +49,7 @@ class Status:
     models: tuple[ModelShare, ...]
     failed: tuple[ImageRow, ...]
     now: float
+    options: tuple[str, ...] = ()
 
     @property
     def of_another_model(self) -> int:
@@ -124,6 +126,7 @@ def status_of(ledger: Ledger, *, running: bool | None, now: float) -> Status:
         models=tuple(ledger.models()),
         failed=tuple(ledger.rows(State.FAILED)),
         now=now,
+        options=tuple(ledger.noted("options") or ()),
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from runtime.errors import InflamapError
-from runtime.outputs import check_output_folder, said_plainly, write_atomically
+from runtime.output_folder import check_output_folder
+from runtime.outputs import said_plainly, write_atomically
 from trainer.network import TextureNetwork, load_network
 
 RUN_FILE = "run.json"

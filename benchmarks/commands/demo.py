@@ -16,8 +16,9 @@ from benchmarks.demo.steps import Steps
 from runtime.bundle_files import MANIFEST_FILE
 from runtime.console import print_result, reporter
 from runtime.errors import CheckFailed, InflamapError
+from runtime.output_folder import check_output_folder
 from runtime.output_lock import is_held
-from runtime.outputs import check_output_folder, said_plainly, write_atomically
+from runtime.outputs import said_plainly, write_atomically
 from runtime.version import NOTICE
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ def scoring_options(*, out_required: bool = True) -> Callable[[Callable[..., Any
         click.option(
             "--engine",
             type=click.Choice([AUTO, *ENGINE_NAMES]),
+            metavar="NAME",
             default=AUTO,
             show_default=True,
-            help="auto: the one that `inflamap bench --accept` chose.",
+            help=f"auto (the one that `inflamap bench --accept` chose) or one of {', '.join(ENGINE_NAMES)}.",
         ),
         click.option("--um-per-px", type=FiniteRange(min=0, min_open=True), help="Sampling of the images."),
         click.option("--threads", type=click.IntRange(min=1), help="Cores to use at most. Default: half, 4 at most."),

@@ -9,7 +9,8 @@ from runtime.console import print_result, reporter
 from runtime.errors import InflamapError
 from runtime.ledger import open_ledger
 from runtime.ledger.binding import FOLDER_NOTE
-from runtime.outputs import LEDGER_FILE, check_output_folder, write_atomically
+from runtime.output_folder import check_output_folder
+from runtime.outputs import LEDGER_FILE, write_atomically
 from runtime.result_table import to_csv, to_lines
 
 

@@ -47,7 +47,8 @@ def _lines(found: Status, out: Path) -> list[str]:
     ]
     lines = [f"{name:<9} {one_line(text)}" for name, text in entries]
     if found.running is False and found.counts[State.WAITING]:
-        lines += ["", f"next: inflamap watch {shlex.quote(found.folder or 'FOLDER')} --out {shlex.quote(str(out))}"]
+        again = ["inflamap", "watch", found.folder or "FOLDER", "--out", str(out), *found.options]
+        lines += ["", f"next: {shlex.join(again)}"]
     if found.mixed_models:
         lines += ["", "results of several models, not to be compared with each other:"]
         lines += [f"  {share.images:>6}  {one_line(share.model)} ({share.sha256[:8]})" for share in found.models]

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -19,13 +20,13 @@ from runtime.commands.options import scoring_options
 from runtime.configuration import Configured, WatchConfiguration, configure, to_toml
 from runtime.console import print_result, reporter
 from runtime.heartbeat import Heartbeat
-from runtime.ledger import Ledger, open_ledger
+from runtime.ledger import Ledger, State, open_ledger
 from runtime.ledger.binding import bind_folder, is_bound
 from runtime.ledger.damage import set_aside_damaged
 from runtime.ledger.rebuild import rebuild
 from runtime.manners import lower_priority
+from runtime.output_folder import check_output_folder, sweep_temporaries
 from runtime.output_lock import held
-from runtime.outputs import check_output_folder, sweep_temporaries
 from runtime.patience import WatchSettings, settings_for
 from runtime.pseudonyms import pseudonyms_of
 from runtime.retention import Keep
@@ -110,8 +111,9 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         log = _log(values, report.say, stack)
         damaged = set_aside_damaged(values.out)
         ledger = stack.enter_context(open_ledger(values.out, create=True))
+        # one that was lost too; of a folder that is new there is nothing to take over
+        taken_over = rebuild(ledger, values.out) if ledger.is_empty() else 0
         if damaged is not None:
-            taken_over = rebuild(ledger, values.out)
             log.event(
                 "ledger_damaged",
                 f"the ledger was damaged ({damaged[1]}) and is now {damaged[0]}; a new one was made of the "
@@ -119,6 +121,9 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
                 level="error",
                 results=taken_over,
             )
+        elif taken_over:
+            line = f"there was no ledger; {taken_over} earlier results were taken over from their score.json"
+            log.event("ledger_rebuilt", line, level="warning", results=taken_over)
         bind_folder(ledger, values.folder, values.out)
         if values.priority == "low":
             lower_priority()
@@ -129,6 +134,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
             signal.signal(name, lambda _number, _frame: stop.set())
         settings = _settings(values, once)
         _note_start(ledger, model, values.um_per_px, settings.watch, log)
+        ledger.note("options", _start_options(configured, config_file))
         log.event(
             "started",
             f"watching {values.folder}{'' if settings.watch.events or once else ' by polling'}; model "
@@ -141,7 +147,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         heartbeat = Heartbeat()
         tally = watch_and_score(values.folder, values.out, ledger, model, settings, stop, log=log, heartbeat=heartbeat)
         heartbeat.stopping()
-        counts = ledger.counts()
+        counts = _counts(ledger)
         in_all = ", ".join(f"{count} {state}" for state, count in counts.items())
         kept = f", {tally.kept} kept" if tally.kept else ""
         log.event(
@@ -151,6 +157,14 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         )
     if once and tally.failed:
         context.exit(2)
+
+
+def _counts(ledger: Ledger) -> dict[State, int]:
+    # one that cannot be read any more was told of already
+    try:
+        return ledger.counts()
+    except sqlite3.OperationalError:
+        return {}
 
 
 def _configured(context: click.Context, config_file: Path | None) -> Configured:
@@ -177,6 +191,17 @@ def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:
         once,
         Keep(values.keep_overlays_days, values.keep_overlays_gb),
     )
+
+
+def _start_options(configured: Configured, config_file: Path | None) -> list[str]:
+    """What a watch has to be started with again to score the same way."""
+    options = [] if config_file is None else ["--config", str(config_file.absolute())]
+    values, origins = configured.values, configured.origins
+    for key, flag in (("bundle", "--bundle"), ("engine", "--engine"), ("um_per_px", "--um-per-px")):
+        if origins[key] == "command line" or origins[key].startswith("environment"):
+            value = getattr(values, key)
+            options += [flag, str(value.absolute() if isinstance(value, Path) else value)]
+    return options
 
 
 def _note_start(

@@ -9,11 +9,11 @@ from pathlib import Path
 from runtime.doctor.finding import Case, Finding, Level
 from runtime.ledger import Ledger, State
 from runtime.ledger.binding import FOLDER_NOTE
-from runtime.ledger.database import LEDGER_VERSION
+from runtime.ledger.database import LEDGER_VERSION, sqlite_uri
 from runtime.output_lock import is_held
 from runtime.outputs import LEDGER_FILE
 
-_MOVE_AWAY = "stop the watch and move this file away; the next watch takes the results over from their score.json"
+_MOVE_AWAY = "start the watch again: it sets this file aside and makes a new one of the results"
 
 
 def ledger(case: Case) -> Sequence[Finding]:
@@ -65,11 +65,7 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """The ledger, without leaving SQLite's files beside it where nobody has it open."""
     log = path.with_name(f"{path.name}-wal")
     alone = not log.exists() and is_held(path.parent) is False
-    uri = path.absolute().as_uri()
-    if path.absolute().drive.startswith("\\\\"):
-        # SQLite wants a share's name behind an empty server
-        uri = f"file:////{uri.removeprefix('file://')}"
-    address = f"{uri}?mode=ro{'&immutable=1' if alone else ''}"
+    address = sqlite_uri(path, "mode=ro", *(["immutable=1"] if alone else []))
     with closing(sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)) as database:
         yield database
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.disk import BYTES_PER_GB, free_bytes, is_network_folder, shortage
 from runtime.doctor.finding import Case, Finding, Level
-from runtime.outputs import check_output_folder
+from runtime.output_folder import check_output_folder
 
 TRIAL_BYTES = 256 * 1024
 _GIVE_WRITE = "give this account write access to it"

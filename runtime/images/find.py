@@ -61,16 +61,27 @@ def looks_like_image(path: Path) -> bool:
 
     A file with an image's suffix is not opened. Whether the file is whole is for `read_frame` to say.
     """
-    suffix = path.suffix.lower()
     try:
-        if suffix in _UNFINISHED or not path.is_file():
+        if not path.is_file():
             return False
-        if suffix in SUFFIXES:
-            return True
-        head = read_shared(path, at_most=HEAD_BYTES)  # any image is longer
-        return len(head) == HEAD_BYTES and image_format(head) is not None
-    except (OSError, UnreadableImage):
+        return path.suffix.lower() in SUFFIXES or begins_as_image(path)
+    except OSError:
         return False
+
+
+def begins_as_image(path: Path) -> bool:
+    """Whether a file's first bytes are an image's; not where its name says that it is still being written.
+
+    Raises:
+        OSError: it cannot be read, so that nobody knows.
+    """
+    if path.suffix.lower() in _UNFINISHED:
+        return False
+    try:
+        head = read_shared(path, at_most=HEAD_BYTES)  # any image is longer
+    except UnreadableImage:
+        return False
+    return len(head) == HEAD_BYTES and image_format(head) is not None
 
 
 def _listing(folder: Path) -> list[tuple[Path, bool]]:

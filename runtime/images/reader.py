@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from runtime.images.bmp import decode_bmp
 from runtime.images.frame import Frame
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
-from runtime.images.opening import read_shared
+from runtime.images.opening import read_shared, sha256_shared
 from runtime.images.png import decode_png
 from runtime.images.signature import FORMATS, HEAD_BYTES, image_format, may_become_image
 from runtime.images.tiff import decode_tiff
@@ -88,14 +89,19 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
     )
 
 
-def file_sha256(path: Path) -> str | None:
+def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None) -> str | None:
     """Hex digest of the file's content now; None when there is no such file any more.
+
+    Args:
+        path: the file; it is only read.
+        alive: called again and again while a large file is read.
 
     Raises:
         UnreadableImage: it is there and cannot be read.
     """
     try:
-        return hashlib.sha256(_read_bytes(path)).hexdigest()
+        with _said_plainly(path):
+            return sha256_shared(path, alive=alive)
     except UnreadableImage as error:
         if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
             return None
@@ -103,8 +109,14 @@ def file_sha256(path: Path) -> str | None:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
+    with _said_plainly(path):
         return read_shared(path)
+
+
+@contextmanager
+def _said_plainly(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UnreadableImage(
             f"{path}: the file cannot be read",

@@ -124,7 +124,7 @@ def check_account(user: str) -> None:
 
 def check_results_folder(needs: Needs, user: str) -> None:
     """Refuse results in a folder that is not there, or that images are read from: the service may make nothing."""
-    from runtime.outputs import check_output_folder
+    from runtime.output_folder import check_output_folder
 
     check_output_folder(needs.out, [needs.folder])
     if not needs.out.is_dir():

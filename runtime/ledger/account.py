@@ -52,6 +52,19 @@ class Account:
         query = f"SELECT path, size, mtime_ns FROM images WHERE path IN ({marks})"
         return {keys[key]: FileState(size, mtime_ns) for key, size, mtime_ns in self._database.execute(query, [*keys])}
 
+    def is_empty(self) -> bool:
+        """Whether it knows no image at all."""
+        return self._database.execute("SELECT 1 FROM images LIMIT 1").fetchone() is None
+
+    def failed_before(self, then: float, most: int) -> list[Path]:
+        """Images that failed before that time, Unix seconds, and did nothing else since; the oldest first."""
+        found = self._database.execute(
+            "SELECT path FROM images WHERE state = 'failed' AND finished < ? AND begun IS NULL"
+            " ORDER BY finished LIMIT ?",
+            (then, most),
+        )
+        return [from_key(key) for (key,) in found.fetchall()]
+
     def waits(self) -> bool:
         """Whether any image is waiting, due or not, or a failed one is due now."""
         query = "SELECT 1 FROM images WHERE due IS NOT NULL AND (state = 'waiting' OR due = 0) LIMIT 1"

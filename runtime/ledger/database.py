@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from runtime.disk import is_network_folder
 from runtime.errors import InflamapError
@@ -91,13 +92,19 @@ def open_database(out: Path, *, create: bool) -> Iterator[sqlite3.Connection]:
         yield database
 
 
+def sqlite_uri(path: Path, *options: str) -> str:
+    """The address of a database with options, of which SQLite takes none with a plain path."""
+    # a share's name stands behind an empty server, a drive behind a slash
+    place = quote(os.fsencode(path.absolute().as_posix()))
+    return f"file://{'' if place.startswith('/') else '/'}{place}?{'&'.join(options)}"
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     # who may only read, as the group of the service's account, cannot make the files beside it that WAL wants; where
     # nobody works with it, none are needed
-    alone = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}{'?immutable=1' if alone else ''}", timeout=BUSY_S, isolation_level=None, uri=True
-    )
+    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        return sqlite3.connect(sqlite_uri(path, "immutable=1"), timeout=BUSY_S, isolation_level=None, uri=True)
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
 
 
 def _no_ledger(path: Path) -> InflamapError:

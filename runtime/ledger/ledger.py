@@ -10,7 +10,7 @@ from runtime.file_state import FileState
 from runtime.ledger.account import OUTCOME, ROW, Account, to_column, to_row
 from runtime.ledger.database import open_database
 from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
-from runtime.ledger.turns import FRESH_S, Turn
+from runtime.ledger.turns import Turn
 from runtime.result import Result
 
 FIRST_PAUSE_S = 10.0
@@ -21,10 +21,10 @@ MOST_INTERRUPTIONS = 5
 # what a row holds of an image whose file is there no more: no file is so
 NO_FILE = FileState(-1, 0)
 
-_FRESH = "AND interruptions = 0 AND redo = 0 AND arrived > :fresh ORDER BY arrived DESC, path DESC"
+_NEWEST = "AND interruptions = 0 AND redo = 0 ORDER BY arrived DESC, path DESC"
 _BACKLOG = "ORDER BY interruptions, redo, arrived, path"
 _WHO = {
-    Turn.NEWEST: (_FRESH, _BACKLOG),
+    Turn.NEWEST: (_NEWEST, _BACKLOG),
     Turn.BACKLOG: (_BACKLOG,),
     Turn.LONGEST: ("ORDER BY arrived, path",),
 }
@@ -92,7 +92,7 @@ class Ledger(Account):
                 " SELECT path FROM images WHERE due IS NOT NULL AND begun IS NULL"
                 f" AND (due <= :now OR due > :now + :longest) {who} LIMIT 1)"
                 f" AND (interruptions = 0 OR NOT :beside) RETURNING {ROW}",
-                {"now": now, "longest": LONGEST_PAUSE_S, "beside": beside, "fresh": now - FRESH_S},
+                {"now": now, "longest": LONGEST_PAUSE_S, "beside": beside},
             ).fetchall()
             if rows:
                 return to_row(rows[0])
@@ -107,13 +107,14 @@ class Ledger(Account):
             row: the image, as it was taken.
             result: of what it held.
             now: Unix seconds.
-            gone: the file is there no more; whatever comes under its name is new content.
+            gone: the file is there no more; whatever comes under its name is new content, and a retry that was asked
+                for is not forgotten until then.
         """
         outcome = Outcome.of(row.path, result)
         columns = ", ".join(f"{name} = ?" for name in OUTCOME)
         self._database.execute(
             "UPDATE images SET state = iif(arrived = ?1, ?2, 'waiting'), due = iif(arrived = ?1, NULL, 0),"
-            " redo = redo AND arrived != ?1, reason = ?3, finished = ?4, begun = NULL, interruptions = 0,"
+            " redo = redo AND (arrived != ?1 OR ?5), reason = ?3, finished = ?4, begun = NULL, interruptions = 0,"
             f" size = iif(?5, {NO_FILE.size}, size), mtime_ns = iif(?5, {NO_FILE.mtime_ns}, mtime_ns), {columns}"
             " WHERE path = ?",
             (
@@ -127,21 +128,28 @@ class Ledger(Account):
             ),
         )
 
-    def restore(self, relative: PurePath, result: Result, at: float) -> bool:
-        """Take over a result of which only its own files tell; False where the image is known already.
+    def restore(self, results: Iterable[tuple[PurePath, Result, float]]) -> int:
+        """Take over results of which only their own files tell, all or none; the number of those not known before.
 
         Args:
-            relative: the image.
-            result: of it; whatever is found under its name is compared with it.
-            at: when it was finished, Unix seconds.
+            results: the image, its result, and when it was finished, Unix seconds. Whatever is found under its name is
+                compared with it.
         """
-        path = Path(relative)
-        if self.known_of([str(path)]):
-            return False
-        self.arrived([Arrival(str(path), NO_FILE, at)])
-        row = ImageRow(path, State.WAITING, "", 0, False, NO_FILE, at, 0.0, None, Outcome())
-        self.finished(row, result, at, gone=True)
-        return True
+        restored = 0
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            for relative, result, at in results:
+                path = Path(relative)
+                new = self._database.execute(
+                    "INSERT OR IGNORE INTO images (path, state, size, mtime_ns, arrived)"
+                    " VALUES (?, 'waiting', ?, ?, ?)",
+                    (to_key(path), *NO_FILE, at),
+                ).rowcount
+                if new:
+                    row = ImageRow(path, State.WAITING, "", 0, False, NO_FILE, at, 0.0, None, Outcome())
+                    self.finished(row, result, at, gone=True)
+                restored += new
+        return restored
 
     def failed(self, row: ImageRow, reason: str, now: float, *, heals: bool = True, gone: bool = False) -> float | None:
         """The image in hand could not be done; it is due again after a pause, twice as long each time.
@@ -205,6 +213,10 @@ class Ledger(Account):
             f" AND size != {NO_FILE.size}",
             (now,),
         ).rowcount
+
+    def dropped(self, relative: PurePath) -> None:
+        """The image failed, has no result, and is gone: there is nothing left to tell of it."""
+        self._database.execute("DELETE FROM images WHERE path = ? AND state = 'failed'", (to_key(relative),))
 
     def release(self) -> None:
         """At an orderly end: what is in hand is let go, and interrupted nothing."""

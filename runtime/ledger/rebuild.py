@@ -1,6 +1,7 @@
 """A ledger that was lost, from what the results themselves tell."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
@@ -10,21 +11,23 @@ from runtime.result import Result
 
 
 def rebuild(ledger: Ledger, out: Path) -> int:
-    """Take every result below `out` into a ledger that does not know it; their number.
+    """Take every result below `out` into a ledger that knows none; their number.
 
     Nothing is scored and no image is read: one that is there and holds what its record says keeps its result when it
     is found again, one that was deleted since keeps it anyway. What failed leaves no result and is tried again.
     """
-    restored = 0
+    return ledger.restore(_results_below(out))
+
+
+def _results_below(out: Path) -> Iterator[tuple[PurePath, Result, float]]:
+    """Images, their results, and when these were written."""
     for folder, _folders, names in os.walk(out):
         for name in names:
-            if not name.endswith(SCORE):
-                continue
-            path = Path(folder, name)
-            found = _result_of(out, path)
-            if found is not None:
-                restored += ledger.restore(*found, path.stat().st_mtime)
-    return restored
+            if name.endswith(SCORE):
+                path = Path(folder, name)
+                found = _result_of(out, path)
+                if found is not None:
+                    yield *found, path.stat().st_mtime
 
 
 def _result_of(out: Path, path: Path) -> tuple[PurePath, Result] | None:

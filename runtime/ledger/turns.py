@@ -1,9 +1,7 @@
-"""Whose turn it is: the newest image while somebody is scanning, the backlog between, and nobody waits for ever."""
+"""Whose turn it is: the newest image first, as whoever scans wants it, and nobody waits for ever."""
 
 from enum import Enum
 
-# an image saved this long ago is still looked at by whoever saved it
-FRESH_S = 60.0
 BACKLOG_EVERY = 5
 LONGEST_EVERY = 50
 
@@ -12,7 +10,7 @@ class Turn(Enum):
     """Who is taken next of the images that are due."""
 
     NEWEST = "newest"
-    """The newest of those that came to rest within `FRESH_S`; where there is none, as `BACKLOG`."""
+    """The newest of those that were never scored and never interrupted; where there is none, as `BACKLOG`."""
     BACKLOG = "backlog"
     """Those that interrupted least, of them those that were never scored, of them the one that waits longest."""
     LONGEST = "longest"

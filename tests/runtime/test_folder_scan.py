@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, m
         opened.append(path)
         return False
 
-    monkeypatch.setattr(folder_scan, "looks_like_image", look)
+    monkeypatch.setattr(folder_scan, "begins_as_image", look)
     (tmp_path / "notes.txt").write_text("no image")
     not_images = NotImages()
     for _ in range(3):
@@ -83,6 +84,7 @@ def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, m
 
 def test_what_is_remembered_of_other_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_scan, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(folder_scan, "begins_as_image", lambda _path: False)
     not_images = NotImages()
     for number in range(10):
         assert not not_images.takes(str(tmp_path / f"{number}.txt"), FileState(1, number))
@@ -148,3 +150,82 @@ def test_walk_that_failed_has_ended(tmp_path: Path) -> None:
     with pytest.raises(InflamapError, match="cannot be listed"):
         slices.go_on(60.0, most=4)
     assert slices.done
+
+
+def test_file_that_could_not_be_read_is_looked_into_again_and_said(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image(tmp_path / "a.png", GREY)
+    (tmp_path / "a.png").rename(tmp_path / "scan 1")
+    look = folder_scan.begins_as_image
+
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    not_images, warned = NotImages(), list[str]()
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_scan, "begins_as_image", refuse)
+        assert found_in(tmp_path, not_images=not_images, warned=warned) == []
+    assert len(warned) == 1
+    assert "scan 1: this file cannot be looked at; seen: Permission denied" in warned[0]
+    assert look is folder_scan.begins_as_image
+    assert [each.path for each in found_in(tmp_path, not_images=not_images)] == ["scan 1"]
+
+
+class Entry:
+    """What a share without kinds of entries in its listings gives: every question asks the server."""
+
+    def __init__(self, entry: "os.DirEntry[str]") -> None:
+        self.path, self._entry = entry.path, entry
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        if "lost" in self.path:
+            raise OSError(5, "Input/output error", self.path)
+        return self._entry.is_dir(follow_symlinks=follow_symlinks)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._entry, name)
+
+
+def test_entry_that_the_server_does_not_tell_of_is_said_and_the_others_found(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "lost.png", "z.png"):
+        save_image(tmp_path / name, GREY)
+    scandir = os.scandir
+
+    @contextmanager
+    def scan_a_share(path: str) -> Iterator[list[Entry]]:
+        with scandir(path) as entries:
+            yield [Entry(entry) for entry in entries]
+
+    monkeypatch.setattr("os.scandir", scan_a_share)
+    warned: list[str] = []
+    assert [each.path for each in found_in(tmp_path, warned=warned)] == ["a.png", "z.png"]
+    assert len(warned) == 1
+    assert "lost.png: this file cannot be looked at; seen: Input/output error" in warned[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are others there")
+def test_folder_that_may_be_listed_and_not_entered_is_said_once(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png"):
+        save_image(tmp_path / "half open" / name, GREY)
+    scandir, access = os.scandir, os.access
+
+    class Closed(Entry):
+        def stat(self) -> os.stat_result:
+            raise PermissionError(13, "Permission denied", self.path)
+
+    @contextmanager
+    def scan_closed(path: str) -> Iterator[list[object]]:
+        with scandir(path) as entries:
+            yield [Closed(entry) if "half open" in path else entry for entry in entries]
+
+    monkeypatch.setattr("os.scandir", scan_closed)
+    monkeypatch.setattr("os.access", lambda path, mode: "half open" not in str(path) and access(path, mode))
+    warned: list[str] = []
+    assert found_in(tmp_path, warned=warned) == []
+    assert len(set(warned)) == 1
+    assert "half open: this folder cannot be listed; seen: Permission denied" in warned[0]

@@ -16,7 +16,7 @@ from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.folder_scan import Found
 from runtime.folder_watch import GONE_RESCAN_S, FolderWatch, watch_folder
-from runtime.images import looks_like_image
+from runtime.images import begins_as_image
 from runtime.patience import WatchSettings
 
 SETTLE_S = 1.0
@@ -75,7 +75,7 @@ def watched(tmp_path: Path, warned: list[str]) -> Iterator[Callable[[WatchSettin
 
         def run() -> None:
             with watch_folder(
-                tmp_path, settings, known=given.known, warn=lambda _path, line: warned.append(line)
+                tmp_path, settings, known=given.known, warn=lambda _path, fault: warned.append(str(fault))
             ) as found:
                 while not stop.wait(settings.poll_s):
                     given.poll(found)
@@ -122,9 +122,9 @@ def test_its_own_reading_is_no_news(
 
     def look(path: Path) -> bool:
         looks.append(path)
-        return looks_like_image(path)
+        return begins_as_image(path)
 
-    monkeypatch.setattr("runtime.folder_scan.looks_like_image", look)
+    monkeypatch.setattr("runtime.folder_scan.begins_as_image", look)
     watched(WatchSettings(settle_s=0.1, poll_s=0.01))
     time.sleep(0.3)
     (tmp_path / "unnamed").write_bytes(b"opened by every look, to see what it is")
@@ -269,7 +269,7 @@ def test_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path, clock: Clock
     folder, given = tmp_path / "share", Given()
     settings = WatchSettings(settle_s=0.0, rescan_s=3600.0)
     with watch_folder(
-        folder, settings, known=given.known, clock=clock, warn=lambda _path, line: warned.append(line)
+        folder, settings, known=given.known, clock=clock, warn=lambda _path, fault: warned.append(str(fault))
     ) as found:
         for _ in range(3):
             assert given.poll(found) == []
@@ -439,8 +439,8 @@ def test_subfolder_that_cannot_be_listed_is_told_when_it_begins(
     given, warned = Given(), list[tuple[str, str]]()
     settings = WatchSettings(settle_s=0, rescan_s=0, events=False)
 
-    def warn(path: Path, line: str) -> None:
-        warned.append((path.name, line))
+    def warn(path: Path, fault: InflamapError) -> None:
+        warned.append((path.name, str(fault)))
 
     with watch_folder(tmp_path, settings, known=given.known, clock=clock, warn=warn) as found:
         for told, is_locked in ((1, True), (1, True), (1, False), (2, True), (2, True)):
@@ -463,7 +463,7 @@ def test_events_are_heard_again_once_the_folder_was_replaced(
     settings = WatchSettings(settle_s=0.0, rescan_s=30.0)
     given = Given()
     with watch_folder(
-        folder, settings, known=given.known, clock=clock, warn=lambda _path, line: warned.append(line)
+        folder, settings, known=given.known, clock=clock, warn=lambda _path, fault: warned.append(str(fault))
     ) as found:
         given.poll(found)
         folder.rename(tmp_path / "old") if leave == "moved away" else folder.rmdir()
@@ -490,7 +490,7 @@ def test_listing_a_folder_that_takes_long_is_not_most_of_what_is_done(
     monkeypatch.setattr(folder_watch, "scan", slow)
     settings = WatchSettings(rescan_s=1.0, events=False)
     with watch_folder(
-        tmp_path, settings, known=Given().known, clock=clock, warn=lambda _path, line: warned.append(line)
+        tmp_path, settings, known=Given().known, clock=clock, warn=lambda _path, fault: warned.append(str(fault))
     ) as found:
         for _ in range(300):
             found.poll()

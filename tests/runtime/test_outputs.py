@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 import runtime
 from runtime import outputs
 from runtime.errors import InflamapError
-from runtime.outputs import (
-    check_output_folder,
-    read_record,
-    result_files,
-    sweep_temporaries,
-    write_atomically,
-    write_result,
-)
+from runtime.output_folder import check_output_folder, sweep_temporaries
+from runtime.outputs import read_record, result_files, write_atomically, write_result
 
 IMAGE = PurePosixPath("Confocal Images/VivaStack #1/v0000000.bmp")
 names = st.one_of(
@@ -344,3 +338,10 @@ def test_a_file_is_no_output_folder(tmp_path: Path, out: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InflamapError, match="is a file"):
         check_output_folder(tmp_path / out, [])
+
+
+def test_drive_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the root of a drive or share that is away is no folder, and its own parent
+    monkeypatch.setattr(Path, "is_dir", lambda _self: False)
+    with pytest.raises(InflamapError, match="this drive or share is not there"):
+        write_atomically(Path("/away/file"), b"")

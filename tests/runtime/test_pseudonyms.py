@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InflamapError, one_line
+from runtime.outputs import result_files
 from runtime.pseudonyms import KEY_FILE, Pseudonyms, pseudonyms_of
 
 PSEUDONYMS = Pseudonyms(bytes(32))
@@ -55,8 +56,8 @@ def test_whatever_the_names_their_line_holds_none(parts: list[str]) -> None:
     assert not told.startswith(one_line(path.as_posix()))
 
 
-@pytest.mark.parametrize("name", ["eva.müller", "report.2026", "x.verylong"])
-def test_only_a_plain_suffix_is_kept(name: str) -> None:
+@pytest.mark.parametrize("name", ["eva.müller", "Anna.Mayr", "report.2026", "x.verylong"])
+def test_only_an_images_suffix_is_kept(name: str) -> None:
     assert "." not in PSEUDONYMS.of(PurePosixPath(name))
 
 
@@ -72,3 +73,10 @@ def test_key_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / KEY_FILE).write_bytes(content)
     with pytest.raises(InflamapError, match=r"not a key for pseudonyms.*64 hexadecimal digits"):
         pseudonyms_of(tmp_path)
+
+
+def test_name_that_results_shorten_is_replaced_in_its_short_form_too() -> None:
+    image = PurePosixPath("Eva " + "x" * 240 + ".bmp")
+    short = result_files(image).score.name
+    assert short != f"{image.name}.score.json"
+    assert "Eva" not in PSEUDONYMS.within(f"/out/{short} cannot be written", image)

@@ -143,3 +143,22 @@ def test_watch_removes_overlays_and_a_lost_ledger_has_nothing_scored_again(
     time.sleep(0.01)
     assert bench.once() == Tally(kept=2)
     assert bench.rows()["a.bmp"].outcome.overlay_file is None
+
+
+def test_full_disk_is_made_room_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = list[str]()
+    really_open = Path.open
+
+    def full(self: Path, mode: str = "r", **keywords: Any) -> Any:
+        if mode == "xb" and overlays(tmp_path) == ["0.bmp", "1.bmp"]:
+            raise OSError(28, "No space left on device")
+        return really_open(self, mode, **keywords)
+
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(2):
+            record(tmp_path, ledger, f"{number}.bmp", days_ago=9)
+        monkeypatch.setattr(Path, "open", full)
+        sweep(retention_of(tmp_path, ledger, Keep(days=1), said))
+    assert overlays(tmp_path) == []
+    assert json.loads((tmp_path / "0.bmp.score.json").read_text())["overlay"] == {"file": None}
+    assert said == ["2 old overlays removed to make room"]

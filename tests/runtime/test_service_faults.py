@@ -417,7 +417,7 @@ def test_broken_file_over_a_good_one_leaves_no_overlay_of_the_good_one(
     path.write_bytes(path.read_bytes()[:500])
     if locked:
 
-        def refuse(path: Path) -> str:
+        def refuse(path: Path, **_: object) -> str:
             raise UnreadableImage(f"{path}: the file cannot be read")
 
         monkeypatch.setattr("runtime.earlier_result.file_sha256", refuse)
@@ -491,11 +491,11 @@ def test_ledger_that_cannot_be_written_is_waited_for(
     with bench.running():
         full.set()
         save_image(bench.folder / "v.bmp", patch_of_skin)
-        wait_for(lambda: any("cannot be written: database or disk is full" in line for line in bench.said))
+        wait_for(lambda: any("cannot be used: database or disk is full" in line for line in bench.said))
         time.sleep(0.2)
         full.clear()
         wait_for(lambda: bench.states() == {"v.bmp": "scored"})
-    assert sum("cannot be written" in line for line in bench.said) == 1
+    assert sum("cannot be used" in line for line in bench.said) == 1
     assert bench.rows()["v.bmp"].attempts == 1
 
 

@@ -105,3 +105,31 @@ def test_log_that_cannot_be_written_to_is_said_at_the_start_and_later_ends_nothi
         write({"number": 2})
     assert [entry["number"] for entry in lines_of(tmp_path / "l")][-1] == 2
     assert capfd.readouterr().err == ""
+
+
+def test_log_that_a_viewer_holds_open_goes_on_and_loses_no_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "inflamap.log"
+    for number in (1, 2, 3):
+        (tmp_path / f"inflamap.log.{number}").write_text(f"earlier {number}")
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self == path:
+            raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+        return replace(self, target)
+
+    with log_file(path, max_mb=0.0005, files=4) as write:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", refuse)
+            for number in range(50):
+                write({"number": number})
+        assert [entry["number"] for entry in lines_of(path)] == list(range(50))
+        assert [(tmp_path / f"inflamap.log.{number}").read_text() for number in (1, 2, 3)] == [
+            f"earlier {number}" for number in (1, 2, 3)
+        ]
+        monkeypatch.setattr("runtime.service_log.time.monotonic", lambda: 1e12)
+        write({"number": 50})
+    assert [entry["number"] for entry in lines_of(path)] == [50]
+    assert (tmp_path / "inflamap.log.2").read_text() == "earlier 1"

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sqlite3
 import sys
 import threading
 import time
@@ -19,13 +20,26 @@ from watch_bench import Bench, sha256_of, wait_for
 from runtime import scoring
 from runtime.errors import InflamapError
 from runtime.heartbeat import Heartbeat
-from runtime.ledger import State
+from runtime.ledger import Ledger, State
 from runtime.service import Tally
 
 linux_only = pytest.mark.skipif(sys.platform == "win32", reason="as Linux has it")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+def refuse_below(place: Path, number: int, tries: list[Path]) -> Callable[..., Any]:
+    """Path.open for a disk that takes no new file below `place`."""
+    really_open = Path.open
+
+    def open_(self: Path, mode: str = "r", **keywords: Any) -> Any:
+        if mode == "xb" and self.is_relative_to(place):
+            tries.append(self)
+            raise OSError(number, os.strerror(number), str(self))
+        return really_open(self, mode, **keywords)
+
+    return open_
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
 def test_disk_that_takes_nothing_pauses_all_and_blames_no_image(
     bench: Bench,
     number: int,
@@ -35,27 +49,50 @@ def test_disk_that_takes_nothing_pauses_all_and_blames_no_image(
 ) -> None:
     monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
     monkeypatch.setattr("runtime.obstacles.BLOCKED_S", 0.1)
-    monkeypatch.setattr("runtime.service.BLOCKED_S", 0.1)
+    monkeypatch.setattr("runtime.conclusion.BLOCKED_S", 0.1)
     for name in ("a.bmp", "b.bmp", "c.bmp"):
         save_image(bench.folder / name, patch_of_skin)
     tries: list[Path] = []
-    replace = os.replace
-
-    def refuse(_source: Path, target: Path) -> None:
-        tries.append(target)
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("os.replace", refuse)
-    with bench.running():
+    with bench.running(), monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse_below(bench.out, number, tries))
+        save_image(bench.folder / "d.bmp", patch_of_skin)
         wait_for(lambda: bench.noted("paused") is not None)
-        assert os.strerror(number) in bench.noted("paused")
-        wait_for(lambda: len(tries) >= 4)
-        assert set(bench.states().values()) == {"waiting"}
-        monkeypatch.setattr("os.replace", replace)
+        assert bench.noted("paused") == f"nothing can be written to {bench.out} ({os.strerror(number)})"
+        done = set(bench.states().items())
+        wait_for(lambda: sum("probe" in path.name for path in tries) >= 4)
+        assert set(bench.states().items()) == done
+        assert {state for _name, state in done} <= {"waiting", "scored"}
+        patched.undo()
         wait_for(lambda: set(bench.states().values()) == {"scored"})
+        assert len(bench.rows()) == 4
     assert all(row.attempts == 1 for row in bench.rows().values())
-    assert sum(line.startswith("inflamap: paused: ") for line in bench.said) >= 1
-    assert not any("bmp: " in line and "cannot" in line for line in bench.said)
+    # however long it lasts
+    assert sum(line.startswith("inflamap: paused: ") for line in bench.said) == 1
+    assert sum(line == "scoring goes on" for line in bench.said) == 1
+    assert not list(bench.out.glob("*.tmp*"))
+
+
+def test_folder_that_takes_nothing_fails_its_own_images_alone(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.bmp", "closed/b.bmp", "z.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+    monkeypatch.setattr(Path, "open", refuse_below(bench.out / "closed", errno.EROFS, []))
+    with bench.running():
+        wait_for(lambda: bench.states() == {"a.bmp": "scored", "closed/b.bmp": "failed", "z.bmp": "scored"})
+    assert bench.noted("paused") is None
+
+
+def test_pause_names_no_image(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    save_image(bench.folder / "Eva M" / "a.bmp", patch_of_skin)
+    monkeypatch.setattr(Path, "open", refuse_below(bench.out, errno.ENOSPC, []))
+    heart = Heart()
+    with bench.running(heartbeat=heart):
+        wait_for(lambda: any("paused" in status for status in heart.statuses))
+    assert not any("Eva" in line for line in [*bench.said, *heart.statuses])
 
 
 def test_once_does_not_wait_for_the_disk(
@@ -63,11 +100,8 @@ def test_once_does_not_wait_for_the_disk(
 ) -> None:
     save_image(bench.folder / "a.bmp", patch_of_skin)
 
-    def refuse(_source: Path, _target: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patched:
-        patched.setattr("os.replace", refuse)
+        patched.setattr(Path, "open", refuse_below(bench.out, errno.ENOSPC, []))
         assert bench.once() == Tally(failed=1)
     assert "No space left on device" in bench.rows()["a.bmp"].reason
     assert bench.once() == Tally(done=1)
@@ -176,13 +210,11 @@ def test_newest_image_is_scored_next_whatever_waits(
         save_image(bench.folder / f"old {number:02}.bmp", patch_of_skin)
         os.utime(bench.folder / f"old {number:02}.bmp", (hour_ago + number, hour_ago + number))
     order: list[str] = []
-    saved = threading.Event()
 
     def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
         order.append(path.name)
         if len(order) == 5:
             save_image(bench.folder / "new.bmp", patch_of_skin)
-            saved.set()
         time.sleep(0.05)
         return scoring.examine(path, *arguments, **keywords)
 
@@ -191,8 +223,9 @@ def test_newest_image_is_scored_next_whatever_waits(
         wait_for(lambda: len(order) == 31)
     # those that were in hand or begun when it came to rest, and perhaps one turn of the backlog
     assert order.index("new.bmp") <= 8
-    rest = [name for name in order if name != "new.bmp"]
-    assert rest == sorted(rest), "the backlog is done in the order in which it was saved"
+    # of the others the newest too, but for every fifth
+    assert order[:4] == ["old 29.bmp", "old 28.bmp", "old 27.bmp", "old 26.bmp"]
+    assert order[4] == "old 00.bmp"
 
 
 def test_new_version_tries_again_what_the_one_before_could_not_read(
@@ -209,8 +242,9 @@ def test_new_version_tries_again_what_the_one_before_could_not_read(
 class Heart(Heartbeat):
     """Counts the signs of life."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, watched: bool = True) -> None:
         super().__init__({})
+        self.watched = watched
         self.beats = 0
         self.statuses: list[str] = []
 
@@ -242,18 +276,37 @@ def test_loop_gives_signs_of_life_until_an_image_is_stuck(
         silent_since = heart.beats
         time.sleep(0.3)
         assert heart.beats == silent_since > 0
+        assert sum("a.bmp: in hand for" in line for line in bench.said) == 1
+        assert "does not come to an end" in bench.noted("paused")
         go_on.set()
         wait_for(lambda: heart.beats > silent_since)
         wait_for(lambda: "1 scored" in heart.statuses[-1])
 
 
+def test_where_nobody_watches_a_stuck_watch_ends_itself(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[bool] = []
+    monkeypatch.setattr("runtime.service.STUCK_S", 0.1)
+    monkeypatch.setattr("runtime.service.end_hard", lambda: ends.append(True))
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+    go_on = threading.Event()
+
+    def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
+        assert go_on.wait(20)
+        return scoring.examine(path, *arguments, **keywords)
+
+    monkeypatch.setattr("runtime.in_hand.examine", examine)
+    with bench.running():
+        wait_for(lambda: bool(ends))
+        assert "the watch ends, start it again" in bench.said[-1]
+        go_on.set()
+    assert ends == [True]
+
+
 def test_waiting_for_the_ledger_is_life_too(
     bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlite3
-
-    from runtime.ledger import Ledger
-
     monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
     full = threading.Event()
     finished = Ledger.finished
@@ -273,3 +326,118 @@ def test_waiting_for_the_ledger_is_life_too(
         wait_for(lambda: bench.states() == {"a.bmp": "scored"})
     assert bench.record("a.bmp")["image"]["sha256"] == sha256_of(bench.folder / "a.bmp")
     assert bench.rows()["a.bmp"].state is State.SCORED
+
+
+@pytest.mark.parametrize("question", ["known_of", "failed_before"])
+def test_ledger_that_cannot_be_read_is_waited_for_too(
+    bench: Bench,
+    question: str,
+    patch_of_skin: npt.NDArray[np.uint8],
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    locked = threading.Event()
+    ask = getattr(Ledger, question)
+
+    def refuse(*arguments: Any) -> Any:
+        if locked.is_set():
+            raise sqlite3.OperationalError("database is locked")
+        return ask(*arguments)
+
+    monkeypatch.setattr(Ledger, question, refuse)
+    with bench.running():
+        locked.set()
+        save_image(bench.folder / "a.bmp", patch_of_skin)
+        wait_for(lambda: any("database is locked" in line for line in bench.said))
+        locked.clear()
+        wait_for(lambda: bench.states() == {"a.bmp": "scored"})
+
+
+def test_stop_while_the_ledger_is_waited_for_is_no_failure(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "finished", refuse)
+        with bench.running():
+            wait_for(lambda: any("disk is full" in line for line in bench.said))
+    assert bench.in_hand() == 0
+    # its result was written
+    assert bench.once() == Tally(kept=1)
+
+
+def test_engine_that_broke_ends_the_watch_and_blames_no_image(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.bmp", "b.bmp", "c.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+
+    def lost(_images: object) -> None:
+        raise RuntimeError("CUDA error 999: device lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(bench.model.engine), "run", lambda _self, images: lost(images))
+        with pytest.raises(InflamapError, match=r"does not work any more.*device lost.*next: start the watch again"):
+            bench.once()
+    assert set(bench.states().values()) == {"waiting"}
+    assert bench.in_hand() == 0
+    assert bench.once() == Tally(done=3)
+
+
+@linux_only
+def test_once_says_what_it_waits_for_and_gives_up_on_a_file_that_is_held(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    monkeypatch.setattr("runtime.service.SILENCE_S", 0.2)
+    for name in ("free.bmp", "held.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+    with (bench.folder / "held.bmp").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert bench.once() == Tally(done=1, failed=1)
+    assert "waiting for files held open" in bench.said
+    assert "open for writing" in bench.rows()["held.bmp"].reason
+    assert bench.once() == Tally(done=1)
+
+
+def test_what_failed_and_is_gone_is_listed_for_a_day(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.folder / "letter.bmp").write_text("Dear colleague, " * 100)
+    (bench.folder / "cut.bmp").write_bytes(b"BM" + bytes(60))
+    save_image(bench.folder / "good.bmp", patch_of_skin)
+    assert bench.once() == Tally(done=1, failed=2)
+    for name in ("letter.bmp", "cut.bmp", "good.bmp"):
+        (bench.folder / name).unlink()
+    assert bench.once() == Tally()
+    assert set(bench.states()) == {"letter.bmp", "cut.bmp", "good.bmp"}
+    monkeypatch.setattr("runtime.conclusion.GONE_KEPT_S", -1.0)
+    assert bench.once() == Tally()
+    assert bench.states() == {"good.bmp": "scored"}
+    assert sum("gone, and not listed any more" in line for line in bench.said) == 2
+
+
+def test_nothing_is_dropped_while_the_folder_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.folder / "letter.bmp").write_text("Dear colleague, " * 100)
+    assert bench.once() == Tally(failed=1)
+    monkeypatch.setattr("runtime.conclusion.GONE_KEPT_S", -1.0)
+    bench.folder.rename(bench.folder.with_name("away"))
+    bench.once()
+    assert bench.states() == {"letter.bmp": "failed"}
+
+
+@linux_only
+def test_link_to_a_folder_is_said_and_is_no_failure(
+    bench: Bench, tmp_path: Path, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    save_image(bench.folder / "a.bmp", patch_of_skin)
+    (bench.folder / "link").symlink_to(tmp_path)
+    assert bench.once() == Tally(done=1)
+    assert any("link: a link to a folder, which is not followed" in line for line in bench.said)

@@ -151,7 +151,8 @@ class DamagedLedger(Trouble):
 
     def before_start(self, trial: "Trial") -> None:
         path = trial.out / LEDGER_FILE
-        if not path.exists() or self.rng.random() > 0.2:
+        # the first that is there for certain
+        if not path.exists() or (self.count and self.rng.random() > 0.2):
             return
         size = path.stat().st_size
         kind = self.rng.choice(["page", "cut", "head"])

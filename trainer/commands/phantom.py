@@ -6,7 +6,8 @@ import click
 
 from runtime.console import reporter
 from runtime.errors import InflamapError
-from runtime.outputs import check_output_folder, said_plainly
+from runtime.output_folder import check_output_folder
+from runtime.outputs import said_plainly
 from trainer.phantom import write_phantom
 
 

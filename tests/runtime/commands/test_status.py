@@ -219,3 +219,11 @@ def test_what_is_never_tried_again_says_so(tmp_path: Path, capfd: pytest.Capture
         ledger.failed(take(ledger, "letter.bmp"), "not an image", time.time(), heals=False)
     assert status(tmp_path) == 0
     assert "letter.bmp: not an image (1 attempt; not tried again until it changes)" in capfd.readouterr().out
+
+
+def test_next_watch_is_shown_as_the_last_one_was_started(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        ledger.note("options", ["--bundle", "/models/my bundle", "--um-per-px", "0.5"])
+        arrive(ledger, Path("w.bmp"), FileState(1, 1), time.time())
+    assert status(tmp_path) == 0
+    assert f"--out {tmp_path} --bundle '/models/my bundle' --um-per-px 0.5" in capfd.readouterr().out

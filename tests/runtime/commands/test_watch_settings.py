@@ -152,6 +152,23 @@ def test_damaged_ledger_is_set_aside_and_nothing_scored_again(tmp_path: Path, fo
     assert (tmp_path / "out" / "inflamap.db.damaged-1").exists()
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_lost_ledger_is_made_anew_of_the_results_and_says_so(tmp_path: Path, folder: Path, left: str) -> None:
+    options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5", "--min-free", "0", "--once"]
+    assert run(str(folder), *options).returncode == 0
+    (folder / "Eva M" / "v2.bmp").unlink()
+    for path in (tmp_path / "out").glob("inflamap.db*"):
+        path.unlink()
+    if left == "an empty file":
+        (tmp_path / "out" / "inflamap.db").touch()
+    done = run(str(folder), *options)
+    assert done.returncode == 0, done.stderr
+    assert "there was no ledger; 2 earlier results were taken over" in done.stderr
+    with open_ledger(tmp_path / "out") as ledger:
+        assert {row.path.name: str(row.state) for row in ledger.rows()} == {"v1.bmp": "scored", "v2.bmp": "scored"}
+        assert ledger.noted("options") == ["--um-per-px", "0.5"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="folders in use cannot be moved there")
 def test_folder_that_is_removed_and_made_anew_is_watched_again(
     tmp_path: Path, folder: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str]

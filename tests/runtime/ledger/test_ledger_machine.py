@@ -15,8 +15,8 @@ from made_up import arrive, result_of
 
 from runtime.file_state import FileState
 from runtime.ledger import State, open_ledger
-from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS
-from runtime.ledger.turns import FRESH_S, Turn
+from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS, NO_FILE
+from runtime.ledger.turns import Turn
 
 NOW = 1_700_000_000.0
 HOPELESS = "will never be an image"
@@ -103,29 +103,36 @@ class LedgerMachine(RuleBasedStateMachine):
         self.hand[path] = row
 
     @precondition(lambda self: self.hand)
-    @rule(status=st.sampled_from(["scored", "withheld"]), um_per_px=st.sampled_from([None, 0.5]), data=st.data())
-    def finish(self, status: str, um_per_px: float | None, data: st.DataObject) -> None:
+    @rule(
+        status=st.sampled_from(["scored", "withheld"]),
+        um_per_px=st.sampled_from([None, 0.5]),
+        gone=st.booleans(),
+        data=st.data(),
+    )
+    def finish(self, status: str, um_per_px: float | None, gone: bool, data: st.DataObject) -> None:
         path, row = self.let_go(data)
-        self.ledger.finished(row, result_of(path, status=status, um_per_px=um_per_px), self.tick())
+        self.ledger.finished(row, result_of(path, status=status, um_per_px=um_per_px), self.tick(), gone=gone)
         account = self.accounts[path]
         again = account.asked_again
         if account.arrived_again and not again:
             # its content is hashed again after it was scored, so that both are right: done, and once more
             again = self.state_of(path) == "waiting"
         account.state, account.due = ("waiting", 0.0) if again else (status, None)
-        account.redo &= again
+        # what somebody asked for is not forgotten because the image is away just now
+        account.redo &= again or gone
         account.without_scale = status == "withheld" and um_per_px is None
         account.interruptions = 0
         account.let_go()
 
     @precondition(lambda self: self.hand)
-    @rule(data=st.data(), heals=st.booleans())
-    def fail(self, data: st.DataObject, heals: bool) -> None:
+    @rule(data=st.data(), heals=st.booleans(), gone=st.booleans())
+    def fail(self, data: st.DataObject, heals: bool, gone: bool) -> None:
         path, row = self.let_go(data)
-        due = self.ledger.failed(row, "cannot be read" if heals else HOPELESS, self.tick(), heals=heals)
+        reason = "cannot be read" if heals and not gone else HOPELESS
+        due = self.ledger.failed(row, reason, self.tick(), heals=heals, gone=gone)
         account = self.accounts[path]
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (row.attempts - 1))
-        assert due == (self.now + pause_s if heals else None)
+        assert due == (self.now + pause_s if heals and not gone else None)
         if (account.asked_again or account.arrived_again) and self.state_of(path) == "waiting":
             account.due = 0.0
         else:
@@ -154,6 +161,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def other_version_starts(self) -> None:
         failed = [account for account in self.accounts.values() if account.state == "failed" and not account.in_hand]
         if not any(account.in_hand for account in self.accounts.values()):
+            gone = {row.path for row in self.ledger.rows() if row.file == NO_FILE}
+            failed = [account for path, account in self.accounts.items() if account in failed and path not in gone]
             assert self.ledger.retry_failed(self.tick()) == len(failed)
             for account in failed:
                 account.due, account.attempts, account.interruptions, account.arrived = 0.0, 0, 0, self.now
@@ -164,6 +173,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.retry_without_scale(self.tick()) == len(asked)
         for account in asked:
             account.ask(self.now)
+
+    @rule()
+    def end_in_order_and_start(self) -> None:
+        self.ledger.release()
+        for account in self.accounts.values():
+            account.let_go()
+        self.kill_and_start()
 
     @rule()
     def kill_and_start(self) -> None:
@@ -225,8 +241,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def rank(self, account: Account, turn: Turn) -> tuple[float, ...]:
         """The lowest is taken."""
-        fresh = account.arrived > self.now - FRESH_S and not account.redo and not account.interruptions
-        if turn is Turn.NEWEST and fresh:
+        if turn is Turn.NEWEST and not account.redo and not account.interruptions:
             return (-1, -account.arrived)
         if turn is Turn.LONGEST:
             return (account.arrived,)

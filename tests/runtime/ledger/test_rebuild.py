@@ -5,12 +5,13 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up import arrive, result_of
 
 from runtime.file_state import FileState
-from runtime.ledger import Ledger, State, open_ledger
+from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.ledger.rebuild import rebuild
 from runtime.outputs import result_files, write_result
 from runtime.result import Result
@@ -65,3 +66,25 @@ def test_what_is_no_record_of_this_folder_is_left(tmp_path: Path, ledger: Ledger
     (tmp_path / "e.bmp.score.json").write_text(json.dumps(outside))
     assert rebuild(ledger, tmp_path) == 1
     assert [row.path.name for row in ledger.rows()] == ["a.bmp"]
+
+
+def test_rebuild_that_is_interrupted_is_as_if_it_had_not_begun(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        write(tmp_path, result_of(Path(name)))
+    restored: list[Path] = []
+    finished = Ledger.finished
+
+    def die(self: Ledger, row: ImageRow, *arguments: Any, **keywords: Any) -> None:
+        restored.append(row.path)
+        if len(restored) == 3:
+            raise KeyboardInterrupt
+        finished(self, row, *arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "finished", die)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(ledger, tmp_path)
+    assert ledger.is_empty()
+    assert rebuild(ledger, tmp_path) == len(NAMES)

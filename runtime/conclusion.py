@@ -1,0 +1,144 @@
+"""What becomes of an image that was taken: its result is written, it is put off, or it failed; the ledger is told."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path, PurePath
+
+from runtime.earlier_result import withdraw_stale_result
+from runtime.errors import InflamapError, NeverAnImage, one_line
+from runtime.folder_watch import FolderWatch
+from runtime.in_hand import Earlier, EngineFailed, Examiner, PlaceForbids
+from runtime.ledger import ImageRow, Ledger
+from runtime.ledger.ledger import LONGEST_PAUSE_S
+from runtime.obstacles import BLOCKED_S, Obstacles
+from runtime.outputs import CannotWrite, read_record
+from runtime.patience import WatchSettings
+from runtime.result import Result
+from runtime.scoring import ChangedMeanwhile, Examined, Model, write_examined
+from runtime.service_log import ServiceLog
+
+# who took a bad file away sees for a day that it is gone
+GONE_KEPT_S = 86_400.0
+MOST_DROPPED = 200
+# beyond it what fails may be told again
+MOST_FAILING = 10_000
+GONE = "the file is gone; next: put it back if it is to be scored"
+
+
+class Conclusion:
+    """Ends what was begun with an image.
+
+    Attributes:
+        done: results written.
+        kept: images whose earlier result was found to be about the same content.
+        failing: images that could not be done the last time and are still there, with the reason.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        out: Path,
+        ledger: Ledger,
+        model: Model,
+        *,
+        examiner: Examiner,
+        found: FolderWatch,
+        obstacles: Obstacles,
+        patience: WatchSettings,
+        once: bool,
+        log: ServiceLog,
+        alive: Callable[[], object],
+    ) -> None:
+        self._folder, self._out, self._ledger, self._model = folder, out, ledger, model
+        self._examiner, self._found, self._obstacles, self._patience = examiner, found, obstacles, patience
+        self._once, self._log, self._alive = once, log, alive
+        self._surely = obstacles.surely
+        self.done = self.kept = 0
+        self.failing: dict[PurePath, str] = {}
+
+    def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined]") -> None:
+        """Write the result, tell the ledger, say the line.
+
+        Raises:
+            EngineFailed: whatever the image was, the engine does not work any more.
+        """
+        try:
+            self._take_over(row, *self._result_of(row, examined))
+        except ChangedMeanwhile:
+            self.postpone(row)
+        except EngineFailed:
+            raise
+        except CannotWrite as problem:
+            # not for one who waits for the end, and is to see what is wrong
+            if not self._once and self._obstacles.blocks():
+                self._surely(partial(self._ledger.postponed, row.path, time.time() + BLOCKED_S))
+            else:
+                self.fail(row, str(problem))
+        except InflamapError as problem:
+            self.fail(row, str(problem), heals=not isinstance(problem, NeverAnImage | PlaceForbids))
+
+    def postpone(self, row: ImageRow, reason: str = "") -> None:
+        """The image has to come to rest again; if no event tells of that, it is looked at when it is due."""
+        pause_s = min(max(self._patience.settle_s, self._patience.poll_s), LONGEST_PAUSE_S)
+        self._surely(partial(self._ledger.postponed, row.path, time.time() + pause_s, reason))
+        self._found.look(str(row.path))
+
+    def fail(self, row: ImageRow, problem: str, *, heals: bool = True) -> None:
+        """The image could not be done. `heals`: whether trying again may help though it stays as it is."""
+        path = self._folder / row.path
+        gone = self._examiner.is_gone(path)
+        reason = GONE if gone else problem.removeprefix(f"{one_line(str(path))}: ")
+        if not gone and not self._examiner.would_write_into_folder(row.path):
+            withdraw_stale_result(path, row.path, self._out, alive=self._alive)
+        now = time.time()
+        due = self._surely(partial(self._ledger.failed, row, reason, now, heals=heals, gone=gone))
+        # one that fails again and again is told of once
+        if self.failing.get(row.path) != reason:
+            again_in_s = None if due is None else max(0.0, due - now)
+            self._log.failed(row.path, reason, attempts=row.attempts, again_in_s=again_in_s)
+        if gone:
+            # that somebody took it away is no failure of ours
+            self.failing.pop(row.path, None)
+        else:
+            self._found.look(str(row.path))
+            if len(self.failing) >= MOST_FAILING:
+                self.failing.clear()
+            self.failing[row.path] = reason
+
+    def drop_gone(self) -> None:
+        """What failed and was taken away since is listed for a while, and then no more."""
+        for path in self._surely(partial(self._ledger.failed_before, time.time() - GONE_KEPT_S, MOST_DROPPED)):
+            if self._examiner.is_gone(self._folder / path) and read_record(self._out, path) is None:
+                self._surely(partial(self._ledger.dropped, path))
+                self._log.event("dropped", f"{one_line(path.as_posix())}: gone, and not listed any more", about=path)
+
+    def _result_of(self, row: ImageRow, examined: "Future[Earlier | Examined]") -> tuple[Result, Earlier | Examined]:
+        """What is in the record now, and how it came there."""
+        # whatever an image does to its decoder or the engine, it must not stop the others
+        try:
+            found = examined.result()
+            if isinstance(found, Earlier):
+                return found.result, found
+            return write_examined(found, row.path, self._out, self._model, alive=self._alive), found
+        except InflamapError:
+            raise
+        except Exception as problem:
+            raise InflamapError(
+                f"{self._folder / row.path}: unexpected {type(problem).__name__}", seen=problem
+            ) from problem
+
+    def _take_over(self, row: ImageRow, result: Result, found: Earlier | Examined) -> None:
+        """The image is done."""
+        gone = isinstance(found, Earlier) and found.gone
+        self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
+        self.failing.pop(row.path, None)
+        if isinstance(found, Examined):
+            self.done += 1
+            self._log.result(row.path, result)
+        else:
+            self.kept += 1
+        if gone:
+            line = f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays"
+            self._log.event("gone", line, about=row.path)

@@ -1,0 +1,89 @@
+"""The folder of the results as a whole: may it be that one, can it be written to, what did a killed run leave there."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from runtime.errors import InflamapError
+from runtime.outputs import TEMPORARY, said_plainly, temporary_of
+
+# as much as a result may take
+PROBE_BYTES = 1_000_000
+
+
+def check_output_folder(out: Path, inputs: Sequence[Path], *, option: str = "--out") -> None:
+    """Refuse an output folder that is, or lies in, a folder images are read from: that one is only read.
+
+    Nothing is created. Links are followed, and folders compared by identity, so that neither a link nor a
+    differently written name on a file system that ignores case gets past.
+
+    Raises:
+        InflamapError: `out` is in an input folder, is the folder of an input file, is a file, or lies below one.
+    """
+    with said_plainly(out):
+        resolved = out.resolve()
+        folders = [folder for folder in (resolved, *resolved.parents) if folder.exists()]
+        if not folders[0].is_dir():
+            raise InflamapError(
+                f"output folder {out}",
+                seen=f"{folders[0]} is a file",
+                wanted="a folder",
+                next_step=f"choose another {option}",
+            )
+    for given in inputs:
+        if any(_same(folder, given) for folder in folders) or (_is_file(given) and _same(out, given.parent)):
+            raise InflamapError(
+                f"output folder {out} lies in the folder of images {given}, which is only read",
+                wanted="a folder outside it",
+                next_step=f"choose another {option}",
+            )
+
+
+def probe_writing(out: Path) -> str | None:
+    """Why nothing of a result's size can be written below `out` now, by trying; None where it can."""
+    temporary = temporary_of(out / "inflamap.probe")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def sweep_temporaries(out: Path, watched: Path) -> int:
+    """Remove what a killed run left half-written below `out`; the number of files removed.
+
+    Only while no other run writes there (the ledger's lock says so). Files not named as ours stay, and so does all of
+    the watched folder, should it lie below `out`: it is only read.
+    """
+    removed = 0
+    for folder, folders, names in os.walk(out):
+        folders[:] = [name for name in folders if not _same(Path(folder, name), watched)]
+        for name in names:
+            if TEMPORARY.fullmatch(name):
+                with suppress(OSError):
+                    Path(folder, name).unlink()
+                    removed += 1
+    return removed
+
+
+def _is_file(path: Path) -> bool:
+    """No where it cannot be looked at: what is wrong with it is said when it is read."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are the same folder; no where one of them cannot be looked at."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
