@@ -51,6 +51,11 @@ class FolderHints:
         self._files: set[Path] = set()
         self._folders: set[Path] = set()
         self._overflow = False
+        self._any = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a hint, no longer than that."""
+        self._any.wait(seconds)
 
     def take(self) -> Hints:
         """What was hinted at since the last call."""
@@ -59,6 +64,7 @@ class FolderHints:
             self._files.clear()
             self._folders.clear()
             self._overflow = False
+            self._any.clear()
         return taken
 
     def tell_of_it(self) -> bool:
@@ -72,6 +78,7 @@ class FolderHints:
                 (self._folders if is_folder else self._files).add(path)
             else:
                 self._overflow = True
+            self._any.set()
 
 
 @contextmanager

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # a listing that takes a second is not begun again within twenty, one that keeps a core busy for it within 120
 LISTING_SHARE, WORKING_SHARE = 20.0, 120.0
 LONGEST_RESCAN_S = 300.0
+# with nothing to do, so many pauses are taken at once
+IDLE_POLLS = 5
 # a folder that is gone is looked for this often
 GONE_RESCAN_S = 2.0
 # what the loop may be kept from its other work: at the start there is none
@@ -107,6 +109,13 @@ class FolderWatch:
             self._begin_listing()
         self._go_on()
         return self._settling.take(self._clock())
+
+    def wait(self) -> None:
+        """Let some time pass before the next `poll`: little while files come to rest, else until something happens."""
+        if self.unsettled or self._hints is None:
+            time.sleep(self._settings.poll_s * (1 if self.unsettled else IDLE_POLLS))
+        else:
+            self._hints.wait(self._settings.poll_s * IDLE_POLLS)
 
     def list_again(self) -> None:
         """List the folder at the next `poll`, whenever that was due."""
@@ -271,6 +280,13 @@ class _Hints:
 
     def __exit__(self, *_error: object) -> None:
         self._entered.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a hint, no longer than that."""
+        if self._hints is None:
+            time.sleep(seconds)
+        else:
+            self._hints.wait(seconds)
 
     def take(self) -> "Hints | None":
         """What was hinted at since the last call; None where nothing can be."""

@@ -238,7 +238,7 @@ class _Service:
                     )
                 # not stop.wait: the signal that sets `stop` may come while this thread holds its lock
                 if not self._found.busy and not self._retention.step(time.time()):
-                    time.sleep(self._settings.watch.poll_s)
+                    self._found.wait()
             # a large image takes long, and the folder is looked at meanwhile
             elif wait([hand.examined], 0 if self._found.busy else self._settings.watch.poll_s).done:
                 following = None if self._stop.is_set() else self._begin_next(beside=True)

@@ -71,6 +71,17 @@ def test_folder_that_is_made_or_moved_in_is_hinted_at(tmp_path: Path) -> None:
         assert wanted <= drained(hints, wanted)
 
 
+def test_wait_ends_with_the_first_hint(tmp_path: Path) -> None:
+    with folder_hints(tmp_path) as hints:
+        started = time.monotonic()
+        hints.wait(0.2)
+        assert time.monotonic() - started >= 0.2
+        threading.Timer(0.1, (tmp_path / "new.bmp").write_bytes, [b"1"]).start()
+        hints.wait(20.0)
+        assert time.monotonic() - started < 10.0
+        assert tmp_path / "new.bmp" in drained(hints, {tmp_path / "new.bmp"})
+
+
 def test_hints_are_bounded_and_say_so(tmp_path: Path) -> None:
     with folder_hints(tmp_path) as hints:
         for number in range(MOST_HINTS + 5):
