@@ -243,6 +243,8 @@ class _Service:
             elif wait([hand.examined], 0 if self._found.busy else self._settings.watch.poll_s).done:
                 following = None if self._stop.is_set() else self._begin_next(beside=True)
                 self.ends.conclude(hand.row, hand.examined)
+                if self._told_stuck is hand:
+                    self._surely(partial(self._ledger.note, "paused", None))
                 hand = following
             self._discover()
 

@@ -281,6 +281,7 @@ def test_loop_gives_signs_of_life_until_an_image_is_stuck(
         go_on.set()
         wait_for(lambda: heart.beats > silent_since)
         wait_for(lambda: "1 scored" in heart.statuses[-1])
+        assert bench.noted("paused") is None
 
 
 def test_where_nobody_watches_a_stuck_watch_ends_itself(
