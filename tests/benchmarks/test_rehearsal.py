@@ -43,7 +43,7 @@ def test_a_frame_that_cannot_be_read_is_not_counted_as_recorded(tmp_path: Path, 
 
 
 def test_a_watch_that_cannot_start_is_said_with_its_reason(tmp_path: Path) -> None:
-    with pytest.raises(CheckFailed, match=r"cannot be read.*next: read .*watch\.log"):
+    with pytest.raises(CheckFailed, match=r"no such folder.*next: read .*watch\.log"):
         run(tmp_path, [b""], "--bundle", str(tmp_path / "none"))
 
 

@@ -343,7 +343,7 @@ def test_ledger_whose_pages_are_damaged_is_a_fault(case: Case) -> None:
     path.write_bytes(data)
     finding = only(list(ledger.ledger(case)))
     assert finding.level is Level.FAULT
-    assert "move this file away" in finding.next_step
+    assert "sets this file aside" in finding.next_step
 
 
 def test_ledger_of_another_folder_and_failures_are_warnings(case: Case, tmp_path: Path) -> None:
