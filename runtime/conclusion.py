@@ -12,6 +12,7 @@ from runtime.folder_watch import FolderWatch
 from runtime.in_hand import Earlier, EngineFailed, Examiner, PlaceForbids
 from runtime.ledger import ImageRow, Ledger
 from runtime.ledger.ledger import LONGEST_PAUSE_S
+from runtime.ledger.row import to_key
 from runtime.obstacles import BLOCKED_S, Obstacles
 from runtime.outputs import CannotWrite, read_record
 from runtime.patience import WatchSettings
@@ -21,7 +22,7 @@ from runtime.service_log import ServiceLog
 
 # who took a bad file away sees for a day that it is gone
 GONE_KEPT_S = 86_400.0
-MOST_DROPPED = 200
+MOST_ASKED, DROP_EVERY_S = 200, 60.0
 # beyond it what fails may be told again
 MOST_FAILING = 10_000
 GONE = "the file is gone; next: put it back if it is to be scored"
@@ -57,6 +58,8 @@ class Conclusion:
         self._surely = obstacles.surely
         self.done = self.kept = 0
         self.failing: dict[PurePath, str] = {}
+        self._next_drop = 0.0
+        self._asked = b""
 
     def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined]") -> None:
         """Write the result, tell the ledger, say the line.
@@ -108,8 +111,14 @@ class Conclusion:
             self.failing[row.path] = reason
 
     def drop_gone(self) -> None:
-        """What failed and was taken away since is listed for a while, and then no more."""
-        for path in self._surely(partial(self._ledger.failed_before, time.time() - GONE_KEPT_S, MOST_DROPPED)):
+        """What failed and was taken away since is listed for a while, and then no more; a few at a time."""
+        if time.monotonic() < self._next_drop:
+            return
+        self._next_drop = time.monotonic() + DROP_EVERY_S
+        then = time.time() - GONE_KEPT_S
+        failed = self._surely(partial(self._ledger.failed_before, then, self._asked, MOST_ASKED))
+        self._asked = to_key(failed[-1]) if len(failed) == MOST_ASKED else b""
+        for path in failed:
             if self._examiner.is_gone(self._folder / path) and read_record(self._out, path) is None:
                 self._surely(partial(self._ledger.dropped, path))
                 self._log.event("dropped", f"{one_line(path.as_posix())}: gone, and not listed any more", about=path)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
+from runtime.file_state import is_missing
 from runtime.images import file_sha256
 from runtime.outputs import read_record, remove_result, result_files
 from runtime.result import Result
@@ -24,7 +25,7 @@ def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float |
         return None
     # an overlay that was removed to make room is not missed
     wanted = [file for file, named in ((files.overlay, result.overlay), (files.map, result.map)) if named is not None]
-    if not all((out / file).is_file() for file in wanted):
+    if any(is_missing(out / file) for file in wanted):
         return None
     if gone:
         return result
@@ -42,7 +43,7 @@ def withdraw_stale_result(
     """
     files = result_files(relative)
     # most of what cannot be read never had a result, and need not be read again for that
-    if not any((out / file).exists() for file in (files.score, files.overlay, files.map)):
+    if all(is_missing(out / file) for file in (files.score, files.overlay, files.map)):
         return
     try:
         record = read_record(out, relative)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InflamapError
-from runtime.file_state import FileState
+from runtime.file_state import FileState, is_folder
 from runtime.images import begins_as_image, unlistable
 from runtime.images.signature import SUFFIXES
 
@@ -52,15 +52,18 @@ class NotImages:
         Raises:
             OSError: it cannot be read, so that nobody knows; it is looked into again the next time.
         """
-        mark = hash((path, state.size, state.mtime_ns))
-        if mark in self._seen:
+        if self.knows(path, state):
             return False
         if begins_as_image(Path(path)):
             return True
         if len(self._seen) >= MOST_REMEMBERED:
             self._seen.clear()
-        self._seen.add(mark)
+        self._seen.add(hash((path, state)))
         return False
+
+    def knows(self, path: str, state: FileState) -> bool:
+        """Whether it was looked into, and is none."""
+        return hash((path, state)) in self._seen
 
 
 def scan(
@@ -126,10 +129,9 @@ def scan(
 
 def _state_of(entry: "os.DirEntry[str]") -> FileState:
     if _LIST_IS_STALE or entry.is_symlink():
-        state = FileState.of(Path(entry.path))
-        if state is None:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), entry.path)
-        return state
+        path = Path(entry.path)
+        # where that tells nothing, the system's own answer says why: it may just be gone
+        return FileState.of(path) or FileState.from_status(path.stat())
     return FileState.from_status(entry.stat())
 
 
@@ -144,19 +146,15 @@ def _tell(path: str, error: OSError, warn: Warn) -> None:
     # what went away meanwhile is no fault
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return
-    if error.errno in (errno.EACCES, errno.EPERM) and not Path(path).is_dir():
+    folder = os.path.dirname(path)  # noqa: PTH120
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    if denied and not os.access(folder, os.X_OK):
         # of a folder that may be listed and not entered it is told once, not for each file
-        folder = os.path.dirname(path)  # noqa: PTH120
-        if not os.access(folder, os.X_OK):
-            warn(Path(folder), unlistable(OSError(error.errno, error.strerror, folder)))
-            return
-    what = "this folder cannot be listed" if Path(path).is_dir() else "this file cannot be looked at"
-    warn(
-        Path(path),
-        InflamapError(
-            f"{path}: {what}", seen=error.strerror, next_step="give this account read access to it, or remove it"
-        ),
-    )
+        warn(Path(folder), unlistable(OSError(error.errno, error.strerror, folder)))
+        return
+    what = "this folder cannot be listed" if is_folder(Path(path)) else "this file cannot be looked at"
+    help_ = "give this account read access to it, or remove it" if denied else "see whether its disk or share is well"
+    warn(Path(path), InflamapError(f"{path}: {what}", seen=error.strerror, next_step=help_))
 
 
 def _not_followed(path: str) -> NotFollowed:

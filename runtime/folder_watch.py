@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState, identity_of, is_folder
 from runtime.folder_scan import Found, NotImages, Slices, Warn, named_as_image, scan
 from runtime.patience import WatchSettings
+from runtime.renewed_hints import RenewedHints
 from runtime.settling import AtRest, Settling
-
-if TYPE_CHECKING:
-    from runtime.folder_hints import FolderHints, Hints
 
 # a listing that takes a second is not begun again within twenty, one that keeps a core busy for it within 120
 LISTING_SHARE, WORKING_SHARE = 20.0, 120.0
@@ -63,7 +60,7 @@ class FolderWatch:
         self,
         folder: Path,
         settings: WatchSettings,
-        hints: "_Hints | None",
+        hints: RenewedHints | None,
         *,
         known: Known,
         once: bool,
@@ -108,14 +105,18 @@ class FolderWatch:
         if self._clock() >= self._next_scan and not any(walk.whole for walk in self._walks):
             self._begin_listing()
         self._go_on()
-        return self._settling.take(self._clock())
+        return [image for image in self._settling.take(self._clock()) if self._takes(image)]
 
     def wait(self) -> None:
         """Let some time pass before the next `poll`: little while files come to rest, else until something happens."""
-        if self.unsettled or self._hints is None:
-            time.sleep(self._settings.poll_s * (1 if self.unsettled else IDLE_POLLS))
-        else:
-            self._hints.wait(self._settings.poll_s * IDLE_POLLS)
+        if not self.unsettled:
+            idle_s = self._settings.poll_s * (IDLE_POLLS - 1)
+            if self._hints is None:
+                time.sleep(idle_s)
+            else:
+                self._hints.wait(idle_s)
+        # never less, whatever is told: somebody may write a log beside the images all the time
+        time.sleep(self._settings.poll_s)
 
     def list_again(self) -> None:
         """List the folder at the next `poll`, whenever that was due."""
@@ -165,21 +166,21 @@ class FolderWatch:
             self.list_again()
         found = []
         for path in taken.files:
-            relative, state = str(path.relative_to(self._folder)), FileState.of(path)
-            if state is not None and self._takes(path, state):
-                found.append(Found(relative, state))
+            state = FileState.of(path)
+            # what a file without an image's suffix is, is looked at when it has come to rest
+            if state is not None and not self._not_images.knows(str(path), state) and not is_folder(path):
+                found.append(Found(str(path.relative_to(self._folder)), state))
         self._see(found)
         for folder in taken.folders:
             # none is missed where one could not be listed: the whole folder is listed again soon
             self._walks.append(self._walk(str(folder.relative_to(self._folder))))
 
-    def _takes(self, path: Path, state: FileState) -> bool:
-        name = str(path)
-        if named_as_image(name):
-            return not is_folder(path)
+    def _takes(self, image: AtRest) -> bool:
+        if named_as_image(image.path):
+            return True
         # one that cannot be read now is told of by the next listing
         with suppress(OSError):
-            return self._not_images.takes(name, state)
+            return self._not_images.takes(str(self._folder / image.path), image.state)
         return False
 
     def _walk(self, below: str = "", *, trust_age: bool = False) -> _Walk:
@@ -261,62 +262,5 @@ def watch_folder(
         warn: told of each folder that cannot be listed, and of events that do not come, when that begins.
     """
     with ExitStack() as stack:
-        hints = stack.enter_context(_Hints(folder, warn)) if settings.events and not once else None
+        hints = stack.enter_context(RenewedHints(folder, warn)) if settings.events and not once else None
         yield FolderWatch(folder, settings, hints, known=known, once=once, clock=clock, warn=warn)
-
-
-class _Hints:
-    """The file system's hints about a folder, taken anew when the folder is replaced; none where none are to be had."""
-
-    def __init__(self, folder: Path, warn: Warn) -> None:
-        self._folder, self._warn = folder, warn
-        self._entered = ExitStack()
-        self._hints: FolderHints | None = None
-        self._told = False
-
-    def __enter__(self) -> Self:
-        self._observe()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._entered.close()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for a hint, no longer than that."""
-        if self._hints is None:
-            time.sleep(seconds)
-        else:
-            self._hints.wait(seconds)
-
-    def take(self) -> "Hints | None":
-        """What was hinted at since the last call; None where nothing can be."""
-        return None if self._hints is None else self._hints.take()
-
-    def are_stale(self) -> bool:
-        """Whether they are of a folder that is no more."""
-        return self._hints is not None and not self._hints.tell_of_it()
-
-    def renew(self) -> None:
-        """Observe the folder that is there now, if it is another one."""
-        if self._hints is None or self.are_stale():
-            self._entered.close()
-            self._observe()
-
-    def _observe(self) -> None:
-        # only a watch that waits for events pays for their library's import
-        from runtime.folder_hints import folder_hints
-
-        self._hints = None
-        try:
-            self._hints = self._entered.enter_context(folder_hints(self._folder))
-            self._told = False
-        except OSError as error:
-            # that the folder itself is gone is told by the listing
-            if not self._told and is_folder(self._folder):
-                self._warn(
-                    self._folder,
-                    InflamapError(
-                        f"{self._folder}: no events ({error.strerror}); new images are found when it is listed again"
-                    ),
-                )
-                self._told = True

@@ -1,7 +1,9 @@
 """What is made of one image of a watched folder: its earlier result where that still holds, else a new one."""
 
+import time
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from runtime.earlier_result import earlier_result
@@ -12,6 +14,11 @@ from runtime.ledger import ImageRow
 from runtime.result import Result
 from runtime.scoring import Examined, Model, examine
 
+# the largest mosaic takes a minute or two; what takes longer is stuck, and the service manager is to know
+STUCK_S = 900.0
+# between two looks at an image in hand; more is a machine that slept, or a wait for the ledger
+LONGEST_LOOK_S = 10.0
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -19,6 +26,32 @@ class Earlier:
 
     result: Result
     gone: bool
+
+
+@dataclass
+class InHand:
+    """An image taken from the ledger, and what the scoring thread makes of it.
+
+    Attributes:
+        row: the image.
+        examined: what comes of it.
+        seen: when the loop saw it last, seconds on a steady clock.
+        lasts_s: for how long, a machine's sleep and the loop's own waits left out.
+        told: whether it was said to be stuck.
+    """
+
+    row: ImageRow
+    examined: "Future[Earlier | Examined]"
+    seen: float = field(default_factory=time.monotonic)
+    lasts_s: float = 0.0
+    told: bool = False
+
+    def is_stuck(self) -> bool:
+        """Whether the thread does not come back from it."""
+        now = time.monotonic()
+        self.lasts_s += min(now - self.seen, LONGEST_LOOK_S)
+        self.seen = now
+        return self.lasts_s > STUCK_S and not self.examined.done()
 
 
 class PlaceForbids(InflamapError):

@@ -32,7 +32,7 @@ def check_output_folder(out: Path, inputs: Sequence[Path], *, option: str = "--o
                 next_step=f"choose another {option}",
             )
     for given in inputs:
-        if any(_same(folder, given) for folder in folders) or (_is_file(given) and _same(out, given.parent)):
+        if any(is_same(folder, given) for folder in folders) or (_is_file(given) and is_same(out, given.parent)):
             raise InflamapError(
                 f"output folder {out} lies in the folder of images {given}, which is only read",
                 wanted="a folder outside it",
@@ -64,7 +64,7 @@ def sweep_temporaries(out: Path, watched: Path) -> int:
     """
     removed = 0
     for folder, folders, names in os.walk(out):
-        folders[:] = [name for name in folders if not _same(Path(folder, name), watched)]
+        folders[:] = [name for name in folders if not is_same(Path(folder, name), watched)]
         for name in names:
             if TEMPORARY.fullmatch(name):
                 with suppress(OSError):
@@ -81,7 +81,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _same(one: Path, other: Path) -> bool:
+def is_same(one: Path, other: Path) -> bool:
     """Whether both are the same folder; no where one of them cannot be looked at."""
     try:
         return one.samefile(other)

@@ -31,13 +31,13 @@ class Pseudonyms:
         return "/".join([*map(self._part, folders), self._part(name) + _plain_suffix(name)])
 
     def within(self, text: str, relative: PurePath) -> str:
-        """A line about the image in which nothing of its path is left."""
+        """What is told about the image, in which nothing of its path is left."""
         parts = [*relative.parts, *_parts_of_results(relative)]
         names = [relative.as_posix(), str(relative), *parts, *(Path(part).stem for part in parts)]
-        # lines hold names as they can be printed
-        for name in sorted({name for name in [*names, *map(one_line, names)] if name}, key=len, reverse=True):
-            # as part of another word it is no name
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", lambda _found: self.of(relative), text)
+        # lines hold names as they can be printed, and the system's errors as Python would write them
+        written = {form for name in names if name for form in (name, one_line(name), repr(name)[1:-1])}
+        for name in sorted(written, key=len, reverse=True):
+            text = re.sub(_as_a_name(name), lambda _found: self.of(relative), text)
         return text
 
     def _part(self, name: str) -> str:
@@ -66,6 +66,16 @@ def pseudonyms_of(out: Path) -> Pseudonyms:
             next_step="remove it; a new one gives other pseudonyms",
         )
     return Pseudonyms(key)
+
+
+def _as_a_name(name: str) -> str:
+    """Where a text speaks of a file or folder of that name, and does not just hold the same letters."""
+    escaped = re.escape(name)
+    if len(name) > 3 and not name.isdigit():
+        # as part of another word it is no name
+        return rf"(?<!\w){escaped}(?!\w)"
+    # a number or a syllable is one only within a path
+    return rf"(?<=[/\\]){escaped}(?!\w)|(?<!\w){escaped}(?=[/\\])"
 
 
 def _make_key(path: Path) -> None:

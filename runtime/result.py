@@ -143,9 +143,9 @@ class Result:
         return result
 
 
-def summary_line(result: Result) -> str:
-    """One line for a person."""
-    name = one_line(result.image.path)
+def summary_line(result: Result, name: str | None = None) -> str:
+    """One line for a person. `name`: what the image is called in it, unless by its path."""
+    name = one_line(name or result.image.path)
     if result.score is None:
         return f"{name}: withheld: {'; '.join(result.reasons)}"
     line = f"{name}: {result.score.mean:.2f} (grade {result.score.grade})"

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,14 +23,14 @@ from runtime.folder_scan import NotFollowed
 from runtime.folder_watch import FolderWatch, watch_folder
 from runtime.heartbeat import Heartbeat, end_hard
 from runtime.images.opening import is_being_written
-from runtime.in_hand import Earlier, Examiner
-from runtime.ledger import ImageRow, Ledger
+from runtime.in_hand import STUCK_S, Examiner, InHand
+from runtime.ledger import Ledger
 from runtime.ledger.ledger import Arrival
 from runtime.ledger.turns import Turns
 from runtime.obstacles import Obstacles, Stopped
 from runtime.patience import WatchSettings
 from runtime.retention import Keep, Retention
-from runtime.scoring import Examined, Model
+from runtime.scoring import Model
 from runtime.service_log import ServiceLog
 from runtime.version import __version__
 
@@ -38,8 +38,6 @@ from runtime.version import __version__
 MOST_POSTPONED = 100
 # somebody who waits for `--once` should know for what
 SILENCE_S = 10.0
-# the largest mosaic takes a minute or two; what takes longer is stuck, and the service manager is to know
-STUCK_S = 900.0
 OPEN = "another program has the file open for writing"
 
 
@@ -75,15 +73,6 @@ class Tally:
     done: int = 0
     kept: int = 0
     failed: int = 0
-
-
-@dataclass(frozen=True)
-class _InHand:
-    """An image taken from the ledger, and what the scoring thread makes of it. `since`: seconds, steady clock."""
-
-    row: ImageRow
-    examined: Future[Earlier | Examined]
-    since: float
 
 
 def watch(
@@ -190,7 +179,6 @@ class _Service:
         self._folder_fault: str | None = None
         self._listed_again = False
         self._listings = 0
-        self._told_stuck: _InHand | None = None
         self._say_unsettled_at = time.monotonic() + settings.watch.settle_s + SILENCE_S
         self._give_up_at = self._say_unsettled_at + SILENCE_S if settings.once else float("inf")
 
@@ -220,12 +208,12 @@ class _Service:
         """The loop itself."""
         self._discover()
         self._heartbeat.ready(self._status())
-        hand: _InHand | None = None
+        hand: InHand | None = None
         while True:
             if hand is None and not self._stop.is_set():
                 hand = self._begin_next()
             # a thread that does not come back from an image must not be told as life
-            if hand is not None and time.monotonic() - hand.since > STUCK_S:
+            if hand is not None and hand.is_stuck():
                 self._tell_stuck(hand)
             else:
                 self._heartbeat.beat(self._status)
@@ -243,7 +231,7 @@ class _Service:
             elif wait([hand.examined], 0 if self._found.busy else self._settings.watch.poll_s).done:
                 following = None if self._stop.is_set() else self._begin_next(beside=True)
                 self.ends.conclude(hand.row, hand.examined)
-                if self._told_stuck is hand:
+                if hand.told:
                     self._surely(partial(self._ledger.note, "paused", None))
                 hand = following
             self._discover()
@@ -261,7 +249,7 @@ class _Service:
             self._listings = self._found.listings
             self.ends.drop_gone()
 
-    def _begin_next(self, *, beside: bool = False) -> _InHand | None:
+    def _begin_next(self, *, beside: bool = False) -> InHand | None:
         if self._obstacles.pauses():
             return None
         now = time.time()
@@ -280,7 +268,7 @@ class _Service:
                 else:
                     self.ends.fail(row, OPEN)
             else:
-                return _InHand(row, self._thread.submit(self._examiner.examine, row), time.monotonic())
+                return InHand(row, self._thread.submit(self._examiner.examine, row))
         return None
 
     def _nothing_left(self) -> bool:
@@ -297,11 +285,11 @@ class _Service:
             return False
         return not self._retention.step(time.time())
 
-    def _tell_stuck(self, hand: _InHand) -> None:
+    def _tell_stuck(self, hand: InHand) -> None:
         """Say it once; where no manager starts this anew, end, so that whoever started it can."""
-        if self._told_stuck is hand:
+        if hand.told:
             return
-        self._told_stuck = hand
+        hand.told = True
         name = one_line(hand.row.path.as_posix())
         end = "" if self._heartbeat.watched else "; the watch ends, start it again"
         line = f"{name}: in hand for {STUCK_S / 60:.0f} minutes, and no end to it{end}"

@@ -51,54 +51,55 @@ class ServiceLog:
             event: a word for what.
             line: for a person.
             level: `warning` for what needs an eye, `error` for what needs a hand.
-            about: the image or folder below the watched one that it is about.
+            about: the image or folder below the watched one that it is about, whose name may stand in the line.
             facts: what JSON can hold, for a program.
         """
-        name = None
         # the watched folder itself has no parts, and is nobody's
-        if about is not None and about.parts:
-            name = about.as_posix()
-            if self._pseudonyms is not None:
-                name, line = self._pseudonyms.of(about), self._pseudonyms.within(line, about)
-                facts = {key: self._without_names(value, about) for key, value in facts.items()}
-        self._say(line if level == "info" else f"inflamap: {line}")
-        if self._write is not None:
-            entry = {"time": _now(), "level": level, "event": event}
-            self._write(entry | ({} if name is None else {"image": name}) | facts | {"line": line})
+        if about is None or not about.parts:
+            self._tell(event, line, level, facts)
+            return
+        # a line that begins with the name, as most do, is told by the rest: a name may be a mere number
+        begin = f"{one_line(about.as_posix())}: "
+        told = self._without_names(line.removeprefix(begin), about)
+        if line.startswith(begin):
+            told = f"{one_line(self._name(about))}: {told}"
+        self._tell(event, told, level, {"image": self._name(about)} | facts)
 
     def result(self, relative: PurePath, result: Result) -> None:
         """An image was scored, or its score withheld."""
-        self.event(
-            result.status,
-            summary_line(result),
-            about=relative,
-            score=None if result.score is None else round(result.score.mean, 3),
-            grade=None if result.score is None else result.score.grade,
-            reasons=list(result.reasons),
-            sha256=result.image.sha256,
-            model=result.model.sha256,
-            engine=result.model.engine,
-            ms=round(result.timing_ms.total, 1),
-        )
+        facts = {
+            "image": self._name(relative),
+            "score": None if result.score is None else round(result.score.mean, 3),
+            "grade": None if result.score is None else result.score.grade,
+            "reasons": list(result.reasons),
+            "sha256": result.image.sha256,
+            "model": result.model.sha256,
+            "engine": result.model.engine,
+            "ms": round(result.timing_ms.total, 1),
+        }
+        self._tell(result.status, summary_line(result, self._name(relative)), "info", facts)
 
     def failed(self, relative: PurePath, reason: str, *, attempts: int, again_in_s: float | None) -> None:
         """An image could not be done."""
-        name = one_line(relative.as_posix())
-        self.event(
-            "failed",
-            f"{name}: {reason}",
-            level="warning",
-            about=relative,
-            reason=reason,
-            attempts=attempts,
-            again_in_s=None if again_in_s is None else round(again_in_s, 1),
-        )
+        name, reason = self._name(relative), self._without_names(reason, relative)
+        facts = {
+            "image": name,
+            "reason": reason,
+            "attempts": attempts,
+            "again_in_s": None if again_in_s is None else round(again_in_s, 1),
+        }
+        self._tell("failed", f"{one_line(name)}: {reason}", "warning", facts)
 
-    def _without_names(self, value: Any, about: PurePath) -> Any:
-        assert self._pseudonyms is not None
-        if isinstance(value, str):
-            return self._pseudonyms.within(value, about)
-        return [self._without_names(each, about) for each in value] if isinstance(value, list) else value
+    def _tell(self, event: str, line: str, level: Level, facts: dict[str, Any]) -> None:
+        self._say(line if level == "info" else f"inflamap: {line}")
+        if self._write is not None:
+            self._write({"time": _now(), "level": level, "event": event} | facts | {"line": line})
+
+    def _name(self, relative: PurePath) -> str:
+        return relative.as_posix() if self._pseudonyms is None else self._pseudonyms.of(relative)
+
+    def _without_names(self, text: str, about: PurePath) -> str:
+        return text if self._pseudonyms is None else self._pseudonyms.within(text, about)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from runtime.configuration import Configured, WatchConfiguration, configure, to_
 from runtime.console import print_result, reporter
 from runtime.heartbeat import Heartbeat
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.binding import bind_folder, is_bound
+from runtime.ledger.binding import bind_folder, is_bound, recall_folder
 from runtime.ledger.damage import set_aside_damaged
 from runtime.ledger.rebuild import rebuild
 from runtime.manners import lower_priority
@@ -36,6 +36,8 @@ from runtime.service import watch as watch_and_score
 from runtime.service_log import ServiceLog, log_file
 
 ABOVE_ZERO = FiniteRange(min=0, min_open=True)
+# where an option is not called as its key
+_FLAGS = {"settle_s": "--settle", "rescan_s": "--rescan", "min_free_gb": "--min-free"}
 NOT_SETTINGS = frozenset({"config_file", "print_config", "once"})
 
 
@@ -111,8 +113,9 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         log = _log(values, report.say, stack)
         damaged = set_aside_damaged(values.out)
         ledger = stack.enter_context(open_ledger(values.out, create=True))
-        # one that was lost too; of a folder that is new there is nothing to take over
-        taken_over = rebuild(ledger, values.out) if ledger.is_empty() else 0
+        # one that was lost too, where a watch wrote these results; those of `inflamap score` are another matter
+        ours = damaged is not None or recall_folder(ledger, values.out)
+        taken_over = rebuild(ledger, values.out, values.folder) if ours and ledger.is_empty() else 0
         if damaged is not None:
             log.event(
                 "ledger_damaged",
@@ -194,12 +197,16 @@ def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:
 
 
 def _start_options(configured: Configured, config_file: Path | None) -> list[str]:
-    """What a watch has to be started with again to score the same way."""
+    """What a watch has to be started with again to do the same: all that was not left to the file and the defaults."""
     options = [] if config_file is None else ["--config", str(config_file.absolute())]
-    values, origins = configured.values, configured.origins
-    for key, flag in (("bundle", "--bundle"), ("engine", "--engine"), ("um_per_px", "--um-per-px")):
-        if origins[key] == "command line" or origins[key].startswith("environment"):
-            value = getattr(values, key)
+    for key, origin in configured.origins.items():
+        if key in ("folder", "out") or not (origin == "command line" or origin.startswith("environment")):
+            continue
+        value = getattr(configured.values, key)
+        flag = _FLAGS.get(key, f"--{key.replace('_', '-')}")
+        if value is True:
+            options.append(flag)
+        elif value is not None and value is not False:
             options += [flag, str(value.absolute() if isinstance(value, Path) else value)]
     return options
 

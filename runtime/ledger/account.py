@@ -56,12 +56,13 @@ class Account:
         """Whether it knows no image at all."""
         return self._database.execute("SELECT 1 FROM images LIMIT 1").fetchone() is None
 
-    def failed_before(self, then: float, most: int) -> list[Path]:
-        """Images that failed before that time, Unix seconds, and did nothing else since; the oldest first."""
+    def failed_before(self, then: float, after: bytes, most: int) -> list[Path]:
+        """Images that failed before that time, Unix seconds, and did nothing else since; by path, from behind `after`
+        on (`to_key`)."""
         found = self._database.execute(
-            "SELECT path FROM images WHERE state = 'failed' AND finished < ? AND begun IS NULL"
-            " ORDER BY finished LIMIT ?",
-            (then, most),
+            "SELECT path FROM images WHERE state = 'failed' AND COALESCE(finished, arrived) < ? AND begun IS NULL"
+            " AND path > ? ORDER BY path LIMIT ?",
+            (then, after, most),
         )
         return [from_key(key) for (key,) in found.fetchall()]
 

@@ -1,13 +1,16 @@
 """One watched folder an output folder: images are known by their path below it."""
 
+import os
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger.ledger import Ledger, open_ledger
-from runtime.outputs import LEDGER_FILE
+from runtime.outputs import LEDGER_FILE, write_atomically
 
 FOLDER_NOTE = "folder"
+# in the results' folder: which one is watched, as bytes
+FOLDER_FILE = "inflamap.folder"
 
 
 def bind_folder(ledger: Ledger, folder: Path, out: Path) -> None:
@@ -29,6 +32,20 @@ def bind_folder(ledger: Ledger, folder: Path, out: Path) -> None:
             next_step="give this folder an --out of its own",
         )
     ledger.note(FOLDER_NOTE, absolute)
+    # beside the ledger, should that be lost
+    name = os.fsencode(absolute)
+    if _read(out / FOLDER_FILE) != name:
+        write_atomically(out / FOLDER_FILE, name)
+
+
+def recall_folder(ledger: Ledger, out: Path) -> bool:
+    """Note the folder that a lost ledger of `out` was of; False where no watch ever wrote its results there."""
+    name = _read(out / FOLDER_FILE)
+    if name is None:
+        return False
+    if ledger.noted(FOLDER_NOTE) is None:
+        ledger.note(FOLDER_NOTE, os.fsdecode(name))
+    return True
 
 
 def is_bound(out: Path, folder: Path) -> bool:
@@ -50,6 +67,13 @@ def watched_images(out: Path) -> frozenset[PurePath]:
         return frozenset()
     with open_ledger(out) as ledger:
         return frozenset(relative for relative, _file in ledger.known())
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() or None
+    except OSError:
+        return None
 
 
 def _is_another(earlier: Path, folder: Path, ledger: Ledger) -> bool:

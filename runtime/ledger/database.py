@@ -102,9 +102,18 @@ def sqlite_uri(path: Path, *options: str) -> str:
 def _connected(path: Path) -> sqlite3.Connection:
     # who may only read, as the group of the service's account, cannot make the files beside it that WAL wants; where
     # nobody works with it, none are needed
-    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+    if not os.access(path.parent, os.W_OK) and _is_wal(path) and not path.with_name(path.name + "-wal").exists():
         return sqlite3.connect(sqlite_uri(path, "immutable=1"), timeout=BUSY_S, isolation_level=None, uri=True)
     return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+
+
+def _is_wal(path: Path) -> bool:
+    """By the file's header (sqlite.org, Database File Format): whoever writes then has a file beside it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\x02\x02"
+    except OSError:
+        return False
 
 
 def _no_ledger(path: Path) -> InflamapError:

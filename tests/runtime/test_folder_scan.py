@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,7 +193,14 @@ def test_entry_that_the_server_does_not_tell_of_is_said_and_the_others_found(
 ) -> None:
     for name in ("a.png", "lost.png", "z.png"):
         save_image(tmp_path / name, GREY)
-    scandir = os.scandir
+    scandir, stat = os.scandir, Path.stat
+
+    def refuse(self: Path, **keywords: Any) -> os.stat_result:
+        if "lost" in self.name:
+            raise OSError(5, "Input/output error", str(self))
+        return stat(self, **keywords)
+
+    monkeypatch.setattr(Path, "stat", refuse)
 
     @contextmanager
     def scan_a_share(path: str) -> Iterator[list[Entry]]:
@@ -229,3 +237,23 @@ def test_folder_that_may_be_listed_and_not_entered_is_said_once(
     assert found_in(tmp_path, warned=warned) == []
     assert len(set(warned)) == 1
     assert "half open: this folder cannot be listed; seen: Permission denied" in warned[0]
+
+
+def test_file_that_goes_while_it_is_looked_at_is_no_fault(
+    tmp_path: Path, save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as on Windows, where each file is asked for after the listing
+    monkeypatch.setattr(folder_scan, "_LIST_IS_STALE", True)
+    for name in ("a.png", "b.png"):
+        save_image(tmp_path / name, GREY)
+    scandir = os.scandir
+
+    @contextmanager
+    def scan_and_rename(path: str) -> Iterator[list[object]]:
+        with scandir(path) as entries:
+            found = list(entries)
+        (tmp_path / "b.png").rename(tmp_path / "renamed.png")
+        yield found  # type: ignore[misc]
+
+    monkeypatch.setattr("os.scandir", scan_and_rename)
+    assert [each.path for each in found_in(tmp_path)] == ["a.png"]

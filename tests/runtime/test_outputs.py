@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import runtime
 from runtime import outputs
 from runtime.errors import InflamapError
-from runtime.output_folder import check_output_folder, sweep_temporaries
+from runtime.output_folder import sweep_temporaries
 from runtime.outputs import read_record, result_files, write_atomically, write_result
 
 IMAGE = PurePosixPath("Confocal Images/VivaStack #1/v0000000.bmp")
@@ -255,89 +255,6 @@ def test_a_temporary_is_in_the_same_folder_and_looks_like_one(tmp_path: Path, mo
     write_atomically(tmp_path / "a.score.json", b"")
     assert {path.parent for path in seen} == {tmp_path}
     assert all(".tmp" in path.name and not path.name.startswith(".") for path in seen)
-
-
-def test_the_sweep_removes_our_leftovers_and_nothing_else(tmp_path: Path) -> None:
-    kept = {
-        "a.tmp",
-        "b.tmp-123",
-        "c.tmp-0123456z",
-        "d.tmp-01234567.bmp",
-        ".tmp-01234567",
-        "e.score.json",
-        "inflamap.db",
-    }
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "folder.tmp-01234567").mkdir()
-    for name in kept:
-        (tmp_path / name).touch()
-    (tmp_path / "v.bmp.score.json.tmp-0123abcd").touch()
-    (tmp_path / "sub" / "v.bmp.overlay.jpg.tmp-deadbeef").touch()
-    watched = tmp_path / "absent"
-    assert sweep_temporaries(tmp_path, watched) == 2
-    assert written(tmp_path) == kept
-    assert (tmp_path / "sub" / "folder.tmp-01234567").is_dir()
-    assert sweep_temporaries(tmp_path, watched) == 0
-    assert sweep_temporaries(tmp_path / "absent", watched) == 0
-
-
-def test_the_watched_folder_is_never_swept_even_below_the_output_folder(tmp_path: Path) -> None:
-    (tmp_path / "in" / "site").mkdir(parents=True)
-    theirs = tmp_path / "in" / "site" / "keep.tmp-01234567"
-    theirs.touch()
-    (tmp_path / "v.bmp.score.json.tmp-0123abcd").touch()
-    assert sweep_temporaries(tmp_path, tmp_path / "in") == 1
-    assert theirs.exists()
-
-
-def test_results_beside_a_single_image_are_refused_but_not_in_a_folder_there(tmp_path: Path) -> None:
-    image = tmp_path / "scans" / "v.bmp"
-    image.parent.mkdir()
-    image.touch()
-    with pytest.raises(InflamapError, match="only read"):
-        check_output_folder(tmp_path / "scans", [image])
-    check_output_folder(tmp_path / "scans" / "results", [image])
-    # what is wrong with an input is not the output folder's fault
-    check_output_folder(tmp_path / "out", [tmp_path / ("x" * 300)])
-
-
-@pytest.mark.parametrize("out", ["scans", "scans/results", "scans/deep/down", "other/../scans/x"])
-def test_an_output_folder_among_the_images_is_refused(tmp_path: Path, out: str) -> None:
-    (tmp_path / "scans").mkdir()
-    (tmp_path / "other").mkdir()
-    with pytest.raises(InflamapError, match="only read"):
-        check_output_folder(tmp_path / out, [tmp_path / "other", tmp_path / "scans"])
-    assert list((tmp_path / "scans").iterdir()) == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_a_link_into_the_images_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "scans").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "scans")
-    for out, given_folder in (("link", "scans"), ("link/x", "scans"), ("scans/x", "link")):
-        with pytest.raises(InflamapError, match="only read"):
-            check_output_folder(tmp_path / out, [tmp_path / given_folder])
-
-
-def test_other_output_folders_are_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "scans").mkdir()
-    (tmp_path / "scans" / "v.bmp").touch()
-    inputs = [tmp_path / "scans", tmp_path / "scans" / "v.bmp", tmp_path / "absent"]
-    for out in ("results", "scans-results", "new/deep"):
-        check_output_folder(tmp_path / out, inputs)
-    check_output_folder(tmp_path, inputs)
-    monkeypatch.chdir(tmp_path)
-    check_output_folder(Path("results"), [Path("scans")])
-    with pytest.raises(InflamapError, match="only read"):
-        check_output_folder(Path("scans/results"), [Path("scans")])
-    assert written(tmp_path) == {"scans/v.bmp"}
-
-
-@pytest.mark.parametrize("out", ["file", "file/below"])
-def test_a_file_is_no_output_folder(tmp_path: Path, out: str) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InflamapError, match="is a file"):
-        check_output_folder(tmp_path / out, [])
 
 
 def test_drive_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

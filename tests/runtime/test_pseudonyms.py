@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runtime.errors import InflamapError, one_line
 from runtime.outputs import result_files
 from runtime.pseudonyms import KEY_FILE, Pseudonyms, pseudonyms_of
+from runtime.service_log import ServiceLog
 
 PSEUDONYMS = Pseudonyms(bytes(32))
 IMAGE = PurePosixPath("Müller, Eva 1960/VivaStack #1/v0000001.BMP")
@@ -43,6 +44,21 @@ def test_words_that_only_hold_a_short_name_stay() -> None:
     assert "cannot be read" in PSEUDONYMS.within("a/b.bmp: cannot be read", PurePosixPath("a/b.bmp"))
 
 
+@pytest.mark.parametrize("name", ["2", "12", "1/2.bmp", "grade/0.bmp"])
+def test_numbers_in_a_line_stay_what_they_are(name: str) -> None:
+    line = "seen: 2 x 12 pixels; wanted: grade 0 to 1.5"
+    assert PSEUDONYMS.within(line, PurePosixPath(name)).replace(PSEUDONYMS.of(PurePosixPath(name)), "grade") == line
+    assert (
+        PSEUDONYMS.within(f"/in/{name}: gone", PurePosixPath(name)) == f"/in/{PSEUDONYMS.of(PurePosixPath(name))}: gone"
+    )
+
+
+def test_name_as_python_writes_it_in_an_error_is_replaced() -> None:
+    image = PurePosixPath("Eva \"M\" 'x'\\y/v1.bmp")
+    told = PSEUDONYMS.within(str(OSError(5, "Input/output error", f"/in/{image}")), image)
+    assert "Eva" not in told
+
+
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
     lambda name: name not in {".", ".."}
 )
@@ -51,9 +67,13 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 @given(parts=st.lists(names, min_size=1, max_size=3))
 def test_whatever_the_names_their_line_holds_none(parts: list[str]) -> None:
     path = PurePosixPath(*parts)
-    said = f"{one_line(path.as_posix())}: 1.25 (grade 1)"
-    told = PSEUDONYMS.within(said, path)
-    assert not told.startswith(one_line(path.as_posix()))
+    said = list[str]()
+    log = ServiceLog(said.append, None, PSEUDONYMS)
+    log.failed(path, f"/in/{path.as_posix()} cannot be read", attempts=1, again_in_s=None)
+    log.event("gone", f"{one_line(path.as_posix())}: the image is gone", about=path)
+    for line in said:
+        assert PSEUDONYMS.of(path) in line
+        assert one_line(path.as_posix()) not in line.replace(PSEUDONYMS.of(path), "") or len(path.as_posix()) <= 3
 
 
 @pytest.mark.parametrize("name", ["eva.müller", "Anna.Mayr", "report.2026", "x.verylong"])

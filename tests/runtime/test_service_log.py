@@ -62,6 +62,15 @@ def test_with_pseudonyms_no_name_is_said_or_written() -> None:
     assert written[0]["image"] == written[1]["image"]
 
 
+def test_scores_stay_with_pseudonyms_of_images_named_by_numbers() -> None:
+    said, written = list[str](), list[dict[str, Any]]()
+    log = ServiceLog(said.append, written.append, Pseudonyms(bytes(32)))
+    log.result(Path("2/25.bmp"), result_of(Path("2/25.bmp")))
+    log.event("gone", "2/25.bmp: gone after 2 tries", about=Path("2/25.bmp"))
+    name = written[0]["image"]
+    assert said == [f"{name}: 2.25 (grade 2); 12% of the cells withheld", f"{name}: gone after 2 tries"]
+
+
 def test_what_is_about_no_image_names_none() -> None:
     written = list[dict[str, Any]]()
     ServiceLog(lambda _line: None, written.append).event("started", "watching", about=PurePath(), engine="e")

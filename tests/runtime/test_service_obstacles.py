@@ -259,7 +259,7 @@ class Heart(Heartbeat):
 def test_loop_gives_signs_of_life_until_an_image_is_stuck(
     bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.service.STUCK_S", 0.3)
+    monkeypatch.setattr("runtime.in_hand.STUCK_S", 0.3)
     save_image(bench.folder / "a.bmp", patch_of_skin)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -288,7 +288,7 @@ def test_where_nobody_watches_a_stuck_watch_ends_itself(
     bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends: list[bool] = []
-    monkeypatch.setattr("runtime.service.STUCK_S", 0.1)
+    monkeypatch.setattr("runtime.in_hand.STUCK_S", 0.1)
     monkeypatch.setattr("runtime.service.end_hard", lambda: ends.append(True))
     save_image(bench.folder / "a.bmp", patch_of_skin)
     go_on = threading.Event()
@@ -338,6 +338,7 @@ def test_ledger_that_cannot_be_read_is_waited_for_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    monkeypatch.setattr("runtime.conclusion.DROP_EVERY_S", 0.0)
     locked = threading.Event()
     ask = getattr(Ledger, question)
 
@@ -420,6 +421,9 @@ def test_what_failed_and_is_gone_is_listed_for_a_day(
     assert bench.once() == Tally()
     assert set(bench.states()) == {"letter.bmp", "cut.bmp", "good.bmp"}
     monkeypatch.setattr("runtime.conclusion.GONE_KEPT_S", -1.0)
+    monkeypatch.setattr("runtime.conclusion.DROP_EVERY_S", 0.0)
+    # more than are asked for at a time, so that it goes on from where it was
+    monkeypatch.setattr("runtime.conclusion.MOST_ASKED", 1)
     assert bench.once() == Tally()
     assert bench.states() == {"good.bmp": "scored"}
     assert sum("gone, and not listed any more" in line for line in bench.said) == 2
@@ -442,3 +446,59 @@ def test_link_to_a_folder_is_said_and_is_no_failure(
     (bench.folder / "link").symlink_to(tmp_path)
     assert bench.once() == Tally(done=1)
     assert any("link: a link to a folder, which is not followed" in line for line in bench.said)
+
+
+def test_wait_for_the_ledger_is_not_taken_for_an_image_that_is_stuck(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[bool] = []
+    monkeypatch.setattr("runtime.in_hand.STUCK_S", 0.3)
+    monkeypatch.setattr("runtime.service.end_hard", lambda: ends.append(True))
+    monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
+    full = threading.Event()
+    finished = Ledger.finished
+
+    def refuse(*arguments: Any, **keywords: Any) -> None:
+        if full.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        finished(*arguments, **keywords)
+
+    monkeypatch.setattr(Ledger, "finished", refuse)
+    with bench.running():
+        full.set()
+        for name in ("a.bmp", "b.bmp", "c.bmp"):
+            save_image(bench.folder / name, patch_of_skin)
+        wait_for(lambda: any("disk is full" in line for line in bench.said))
+        time.sleep(0.8)
+        full.clear()
+        wait_for(lambda: set(bench.states().values()) == {"scored"})
+    assert ends == []
+    assert not any("in hand" in line for line in bench.said)
+
+
+def test_loop_does_not_spin_while_a_log_is_written_beside_the_images(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtime.folder_watch import FolderWatch
+
+    polls: list[float] = []
+    poll = FolderWatch.poll
+
+    def count(self: FolderWatch) -> Any:
+        polls.append(time.monotonic())
+        return poll(self)
+
+    monkeypatch.setattr(FolderWatch, "poll", count)
+    opened: list[Path] = []
+    monkeypatch.setattr("runtime.folder_scan.begins_as_image", lambda path: bool(opened.append(path)))
+    with bench.running(), (bench.folder / "session.log").open("a") as log:
+        began = len(polls)
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            log.write("line\n" * 100)
+            log.flush()
+            time.sleep(0.001)
+        # every hundredth of a second at the most, as it was told to
+        assert len(polls) - began <= 110
+    # it is looked into when it rests, not whenever it grows; here every pause between two lines is rest enough
+    assert len(opened) <= 110

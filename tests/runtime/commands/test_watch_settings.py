@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from kill_trial import soon
+from kill_trial import CHECKOUT, soon
+from unprivileged import as_ordinary_user, own
 
 from runtime.ledger import open_ledger
 
@@ -141,6 +142,7 @@ def test_damaged_ledger_is_set_aside_and_nothing_scored_again(tmp_path: Path, fo
     scores = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.score.json")}
     (folder / "Eva M" / "v2.bmp").unlink()
     database = tmp_path / "out" / "inflamap.db"
+    assert (tmp_path / "out" / "inflamap.folder").exists()
     database.write_bytes(random.Random(1).randbytes(database.stat().st_size))
     done = run(str(folder), *options)
     assert done.returncode == 0, done.stderr
@@ -166,7 +168,48 @@ def test_lost_ledger_is_made_anew_of_the_results_and_says_so(tmp_path: Path, fol
     assert "there was no ledger; 2 earlier results were taken over" in done.stderr
     with open_ledger(tmp_path / "out") as ledger:
         assert {row.path.name: str(row.state) for row in ledger.rows()} == {"v1.bmp": "scored", "v2.bmp": "scored"}
-        assert ledger.noted("options") == ["--um-per-px", "0.5"]
+        assert ledger.noted("options") == ["--um-per-px", "0.5", "--min-free", "0.0"]
+
+
+def test_results_that_no_watch_wrote_are_not_taken_for_its_own(tmp_path: Path, folder: Path) -> None:
+    options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5"]
+    score = [sys.executable, "-m", "runtime.cli", "score", str(folder), *options]
+    assert subprocess.run(score, capture_output=True, check=False, timeout=60).returncode == 0
+    (tmp_path / "other").mkdir()
+    done = run(str(tmp_path / "other"), *options, "--min-free", "0", "--once")
+    assert done.returncode == 0, done.stderr
+    assert "taken over" not in done.stderr
+    with open_ledger(tmp_path / "out") as ledger:
+        assert ledger.is_empty()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are others there")
+def test_places_that_are_closed_to_the_watch_are_said_and_all_else_is_done(
+    skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    prefix = as_ordinary_user()
+    if prefix is None:
+        pytest.skip("rights bind no root, and the interpreter cannot be run as another user here")
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        for image in ("a.bmp", "half open/b.bmp", "no results/c.bmp", "z.bmp"):
+            save_image(place / "in" / image, skin[:200, :200].copy())
+        (place / "out" / "no results").mkdir(parents=True)
+        own(place / "out")
+        (place / "in" / "half open").chmod(0o444)
+        (place / "out" / "no results").chmod(0o700 if os.geteuid() == 0 else 0)
+        options = ["--out", str(place / "out"), "--um-per-px", "0.5", "--min-free", "0", "--once"]
+        command = [*prefix, sys.executable, "-m", "runtime.cli", "watch", str(place / "in"), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=CHECKOUT)
+        (place / "in" / "half open").chmod(0o755)
+        (place / "out" / "no results").chmod(0o755)
+        with open_ledger(place / "out") as ledger:
+            states = {row.path.as_posix(): str(row.state) for row in ledger.rows()}
+    assert done.returncode == 2
+    assert "unexpected" not in done.stderr
+    assert "half open: this folder cannot be listed; seen: Permission denied" in done.stderr
+    assert states == {"a.bmp": "scored", "no results/c.bmp": "failed", "z.bmp": "scored"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders in use cannot be moved there")

@@ -10,8 +10,9 @@ import pytest
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, open_ledger
-from runtime.ledger.binding import FOLDER_NOTE, bind_folder, watched_images
+from runtime.ledger.binding import FOLDER_NOTE, bind_folder, recall_folder, watched_images
 from runtime.ledger.ledger import Arrival
+from runtime.outputs import LEDGER_FILE
 
 
 @pytest.fixture
@@ -100,3 +101,19 @@ def test_images_of_a_watch_are_known_and_there_are_none_without_one(ledger: Ledg
     known(ledger, tmp_path / "in", "v0000000.bmp")
     assert watched_images(tmp_path / "out") == {Path("v0000000.bmp")}
     assert watched_images(tmp_path) == frozenset()
+
+
+def test_folder_is_recalled_when_the_ledger_was_lost(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "other").mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    with open_ledger(out, create=True) as ledger:
+        assert not recall_folder(ledger, out)
+        bind_folder(ledger, tmp_path / "in", out)
+    (out / LEDGER_FILE).unlink()
+    with open_ledger(out, create=True) as ledger:
+        assert recall_folder(ledger, out)
+        with pytest.raises(InflamapError, match="holds results of another folder"):
+            bind_folder(ledger, tmp_path / "other", out)
+        bind_folder(ledger, tmp_path / "in", out)

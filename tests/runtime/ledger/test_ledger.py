@@ -184,7 +184,9 @@ def test_failed_images_that_are_gone_can_be_dropped_and_others_cannot(ledger: Le
             ledger.finished(row, result_of(Path(name)), NOW)
         else:
             ledger.failed(row, "cut", NOW + 100 * number)
-    assert ledger.failed_before(NOW + 50, 10) == [Path("failed.bmp")]
+    assert ledger.failed_before(NOW + 50, b"", 10) == [Path("failed.bmp")]
+    assert ledger.failed_before(NOW + 500, b"", 10) == [Path("failed.bmp"), Path("late.bmp")]
+    assert ledger.failed_before(NOW + 500, b"failed.bmp", 10) == [Path("late.bmp")]
     for name in ("failed.bmp", "scored.bmp"):
         ledger.dropped(Path(name))
     assert [row.path.name for row in ledger.rows()] == ["late.bmp", "scored.bmp"]

@@ -37,7 +37,7 @@ def test_every_result_comes_back_as_it_was(tmp_path: Path, ledger: Ledger) -> No
     results = [result_of(Path(name), status="withheld" if name == "a.bmp" else "scored") for name in NAMES]
     for result in results:
         os.utime(write(tmp_path, result), (1000, 1000))
-    assert rebuild(ledger, tmp_path) == len(NAMES)
+    assert rebuild(ledger, tmp_path, tmp_path / "watched") == len(NAMES)
     rows = {row.path.as_posix(): row for row in ledger.rows()}
     assert set(rows) == set(NAMES)
     for result in results:
@@ -52,7 +52,7 @@ def test_every_result_comes_back_as_it_was(tmp_path: Path, ledger: Ledger) -> No
 def test_what_the_ledger_knows_better_stays(tmp_path: Path, ledger: Ledger) -> None:
     write(tmp_path, result_of())
     arrive(ledger, Path("a.bmp"), FileState(1, 1), 1.0)
-    assert rebuild(ledger, tmp_path) == 0
+    assert rebuild(ledger, tmp_path, tmp_path / "watched") == 0
     assert next(ledger.rows()).state is State.WAITING
 
 
@@ -64,7 +64,7 @@ def test_what_is_no_record_of_this_folder_is_left(tmp_path: Path, ledger: Ledger
     outside = json.loads(score.read_text())
     outside["image"]["path"] = "../e.bmp"
     (tmp_path / "e.bmp.score.json").write_text(json.dumps(outside))
-    assert rebuild(ledger, tmp_path) == 1
+    assert rebuild(ledger, tmp_path, tmp_path / "watched") == 1
     assert [row.path.name for row in ledger.rows()] == ["a.bmp"]
 
 
@@ -85,6 +85,13 @@ def test_rebuild_that_is_interrupted_is_as_if_it_had_not_begun(
     with monkeypatch.context() as patched:
         patched.setattr(Ledger, "finished", die)
         with pytest.raises(KeyboardInterrupt):
-            rebuild(ledger, tmp_path)
+            rebuild(ledger, tmp_path, tmp_path / "watched")
     assert ledger.is_empty()
-    assert rebuild(ledger, tmp_path) == len(NAMES)
+    assert rebuild(ledger, tmp_path, tmp_path / "watched") == len(NAMES)
+
+
+def test_watched_folder_below_the_results_is_left_out(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "watched" / "v.bmp.score.json").parent.mkdir()
+    score = write(tmp_path, result_of(Path("watched/v.bmp")))
+    assert score.parent == tmp_path / "watched"
+    assert rebuild(ledger, tmp_path, tmp_path / "watched") == 0
