@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from runtime.disk import shortage
 from runtime.errors import InflamapError
+from runtime.file_state import identity_of, is_missing
 from runtime.ledger import Ledger
 from runtime.output_folder import probe_writing
 from runtime.outputs import LEDGER_FILE
@@ -58,7 +59,7 @@ class Obstacles:
         self._blocked: str | None = None
         self._next_probe = 0.0
         self._next_check = 0.0
-        self._identity = _identity(out / LEDGER_FILE)
+        self._identity = identity_of(out / LEDGER_FILE)
 
     def pauses(self) -> bool:
         """Whether nothing can be scored for now; the start and the end of a pause are said and noted.
@@ -127,9 +128,8 @@ class Obstacles:
     def _require_same_ledger(self) -> None:
         """A folder that was removed or replaced would take results of which no ledger tells."""
         path = self._out / LEDGER_FILE
-        try:
-            found = _identity(path)
-        except OSError:
+        found = identity_of(path)
+        if found is None and not is_missing(path):
             # that the disk does not answer for a while is no news of the folder
             return
         if found != self._identity:
@@ -137,16 +137,3 @@ class Obstacles:
                 f"{path}: the ledger was removed or replaced while the watch ran",
                 next_step="start the watch again; it takes over what is there",
             )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is; None where there is none.
-
-    Raises:
-        OSError: it cannot be looked at.
-    """
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return status.st_dev, status.st_ino

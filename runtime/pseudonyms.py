@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError, one_line
 from runtime.images.signature import SUFFIXES
-from runtime.outputs import result_files, said_plainly
+from runtime.outputs import result_files, said_plainly, temporary_of
 
 KEY_FILE = "inflamap.pseudonyms"
 KEY_BYTES = 32
@@ -80,7 +80,7 @@ def _as_a_name(name: str) -> str:
 
 def _make_key(path: Path) -> None:
     """For this user alone from its first instant on."""
-    temporary = path.with_name(f"{path.name}.tmp-{os.urandom(4).hex()}")
+    temporary = temporary_of(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(os.urandom(KEY_BYTES).hex().encode() + b"\n")

@@ -9,8 +9,9 @@ from pathlib import Path
 from runtime.disk import BYTES_PER_GB, free_bytes, is_network_folder, shortage
 from runtime.doctor.finding import Case, Finding, Level
 from runtime.output_folder import check_output_folder
+from runtime.outputs import temporary_of
 
-TRIAL_BYTES = 256 * 1024
+TRIAL_NAME, TRIAL_BYTES = "inflamap-doctor", 256 * 1024
 _GIVE_WRITE = "give this account write access to it"
 
 
@@ -28,7 +29,7 @@ def results(case: Case) -> Sequence[Finding]:
     started = time.perf_counter()
     try:
         with _trial(out) as file:
-            renamed = file.with_name(file.name[:-8] + os.urandom(4).hex())
+            renamed = temporary_of(out / TRIAL_NAME)
             try:
                 file.replace(renamed)
             finally:
@@ -70,7 +71,7 @@ def fresh_file_time(out: Path) -> float:
 @contextmanager
 def _trial(out: Path) -> Iterator[Path]:
     """A file on the disk, removed at the end; by its name a watch sweeps it away where this program was killed."""
-    path = out / f"inflamap-doctor.tmp-{os.urandom(4).hex()}"
+    path = temporary_of(out / TRIAL_NAME)
     try:
         with path.open("xb") as file:
             file.write(bytes(TRIAL_BYTES))

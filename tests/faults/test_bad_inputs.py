@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy.typing as npt
 import pytest
 import tifffile
 from odd_files import arrive, contents, expected
-from unprivileged import as_ordinary_user, own
+from unprivileged import as_ordinary_user, own, place_for_all
 
 from runtime.ledger import ImageRow, open_ledger
 from runtime.outputs import read_record, result_files
@@ -74,16 +73,11 @@ def snapshot(folder: Path) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def outcome(skin: npt.NDArray[np.uint8]) -> Iterator[Outcome]:
     """One watch, all that arrived, and its end."""
-    prefix = as_ordinary_user()
-    if prefix is None:
-        pytest.skip("rights bind no root, and the interpreter cannot be run as another user here")
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        place.chmod(0o755)
+    with place_for_all() as place:
         (place / "in").mkdir()
         (place / "out").mkdir()
         own(place / "out")
-        yield watch_all_of_it(place, prefix, contents(skin[100:300, 100:300].copy()))
+        yield watch_all_of_it(place, as_ordinary_user() or (), contents(skin[100:300, 100:300].copy()))
 
 
 def watch_all_of_it(place: Path, prefix: tuple[str, ...], files: dict[str, bytes]) -> Outcome:

@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy.typing as npt
 import pytest
 from kill_trial import CHECKOUT, Trial, interleaved, synthetic, undergo
 from troubles import TROUBLES, FullDisk, NoTrouble, Trouble, can_mount
-from unprivileged import as_ordinary_user, own
+from unprivileged import own, place_for_all
 
 from runtime.ledger import open_ledger
 from runtime.ledger.ledger import MOST_INTERRUPTIONS
@@ -27,12 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that an ordinary user may enter, which pytest's own are not."""
-    if as_ordinary_user() is None:
-        pytest.skip("rights bind no root, and the interpreter cannot be run as another user here")
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name)
-        path.chmod(0o755)
+    with place_for_all() as path:
         own(path)
         (path / "in").mkdir()
         yield path

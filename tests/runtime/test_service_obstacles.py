@@ -26,6 +26,20 @@ from runtime.service import Tally
 linux_only = pytest.mark.skipif(sys.platform == "win32", reason="as Linux has it")
 
 
+def refusing(monkeypatch: pytest.MonkeyPatch, name: str, why: str) -> threading.Event:
+    """While what it gives is set, the ledger's method of that name cannot reach its file."""
+    on = threading.Event()
+    act = getattr(Ledger, name)
+
+    def refuse(*arguments: Any, **keywords: Any) -> Any:
+        if on.is_set():
+            raise sqlite3.OperationalError(why)
+        return act(*arguments, **keywords)
+
+    monkeypatch.setattr(Ledger, name, refuse)
+    return on
+
+
 def refuse_below(place: Path, number: int, tries: list[Path]) -> Callable[..., Any]:
     """Path.open for a disk that takes no new file below `place`."""
     really_open = Path.open
@@ -309,15 +323,7 @@ def test_waiting_for_the_ledger_is_life_too(
     bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
-    full = threading.Event()
-    finished = Ledger.finished
-
-    def refuse(*arguments: Any, **keywords: Any) -> None:
-        if full.is_set():
-            raise sqlite3.OperationalError("database or disk is full")
-        finished(*arguments, **keywords)
-
-    monkeypatch.setattr(Ledger, "finished", refuse)
+    full = refusing(monkeypatch, "finished", "database or disk is full")
     heart = Heart()
     with bench.running(heartbeat=heart):
         full.set()
@@ -339,15 +345,7 @@ def test_ledger_that_cannot_be_read_is_waited_for_too(
 ) -> None:
     monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
     monkeypatch.setattr("runtime.conclusion.DROP_EVERY_S", 0.0)
-    locked = threading.Event()
-    ask = getattr(Ledger, question)
-
-    def refuse(*arguments: Any) -> Any:
-        if locked.is_set():
-            raise sqlite3.OperationalError("database is locked")
-        return ask(*arguments)
-
-    monkeypatch.setattr(Ledger, question, refuse)
+    locked = refusing(monkeypatch, question, "database is locked")
     with bench.running():
         locked.set()
         save_image(bench.folder / "a.bmp", patch_of_skin)
@@ -455,15 +453,7 @@ def test_wait_for_the_ledger_is_not_taken_for_an_image_that_is_stuck(
     monkeypatch.setattr("runtime.in_hand.STUCK_S", 0.3)
     monkeypatch.setattr("runtime.service.end_hard", lambda: ends.append(True))
     monkeypatch.setattr("runtime.obstacles.DISK_CHECK_S", 0.02)
-    full = threading.Event()
-    finished = Ledger.finished
-
-    def refuse(*arguments: Any, **keywords: Any) -> None:
-        if full.is_set():
-            raise sqlite3.OperationalError("database or disk is full")
-        finished(*arguments, **keywords)
-
-    monkeypatch.setattr(Ledger, "finished", refuse)
+    full = refusing(monkeypatch, "finished", "database or disk is full")
     with bench.running():
         full.set()
         for name in ("a.bmp", "b.bmp", "c.bmp"):

@@ -4,8 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 NOBODY = 65_534
 CHECKOUT = Path(__file__).parents[2]
@@ -34,6 +39,17 @@ def as_ordinary_user() -> tuple[str, ...] | None:
     )
     inside = ("unshare", "--mount", "sh", "-c", script, "sh")
     return inside if shutil.which("unshare") and _works(inside) else None
+
+
+@contextmanager
+def place_for_all() -> Iterator[Path]:
+    """A folder that an ordinary user may enter, which pytest's own are not; the test skips where none is to be had."""
+    if as_ordinary_user() is None:
+        pytest.skip("rights bind no root, and the interpreter cannot be run as another user here")
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        yield place
 
 
 def own(path: Path) -> None:

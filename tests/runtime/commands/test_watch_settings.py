@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from kill_trial import CHECKOUT, soon
-from unprivileged import as_ordinary_user, own
+from unprivileged import as_ordinary_user, own, place_for_all
 
 from runtime.ledger import open_ledger
 
@@ -187,12 +187,7 @@ def test_results_that_no_watch_wrote_are_not_taken_for_its_own(tmp_path: Path, f
 def test_places_that_are_closed_to_the_watch_are_said_and_all_else_is_done(
     skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
 ) -> None:
-    prefix = as_ordinary_user()
-    if prefix is None:
-        pytest.skip("rights bind no root, and the interpreter cannot be run as another user here")
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        place.chmod(0o755)
+    with place_for_all() as place:
         for image in ("a.bmp", "half open/b.bmp", "no results/c.bmp", "z.bmp"):
             save_image(place / "in" / image, skin[:200, :200].copy())
         (place / "out" / "no results").mkdir(parents=True)
@@ -200,7 +195,8 @@ def test_places_that_are_closed_to_the_watch_are_said_and_all_else_is_done(
         (place / "in" / "half open").chmod(0o444)
         (place / "out" / "no results").chmod(0o700 if os.geteuid() == 0 else 0)
         options = ["--out", str(place / "out"), "--um-per-px", "0.5", "--min-free", "0", "--once"]
-        command = [*prefix, sys.executable, "-m", "runtime.cli", "watch", str(place / "in"), *options]
+        watch = [sys.executable, "-m", "runtime.cli", "watch", str(place / "in"), *options]
+        command = [*(as_ordinary_user() or ()), *watch]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=CHECKOUT)
         (place / "in" / "half open").chmod(0o755)
         (place / "out" / "no results").chmod(0o755)
