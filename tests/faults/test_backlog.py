@@ -5,7 +5,6 @@ pytest -m '' -s tests/faults/test_backlog.py      # the full form: idle for a mi
 
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import pytest
-from crowd import crowd, know
+from crowd import crowd, know, watching
 
 from runtime.folder_watch import watch_folder
 from runtime.ledger import Ledger, open_ledger
@@ -27,7 +26,6 @@ from runtime.settling import AtRest
 COUNT = 10_000
 MOST_OF_A_WALK = 3.0
 MOST_IDLE = 0.01
-CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -137,17 +135,14 @@ def test_newest_image_is_scored_next_while_ten_thousand_wait(
         if number % 100 == 0:
             place.mkdir(parents=True)
         (place / f"v{number:07d}.bmp").hardlink_to(tmp_path / "image.bmp")
-    with subprocess.Popen(watch(folder, out, "--settle", "0.3"), cwd=CHECKOUT, stderr=subprocess.DEVNULL) as process:
-        try:
-            soon(lambda: (out / "inflamap.db").exists() and done(out) >= 10, 60)
-            ranks: list[int] = []
-            for number in range(5):
-                save_image(folder / "site 42" / f"new {number}.bmp", skin[100:300, 100:290].copy())
-                name = f"site 42/new {number}.bmp"
-                soon(lambda name=name: rank(out, name) > 0, 30)
-                ranks.append(rank(out, name))
-        finally:
-            process.kill()
+    with watching(watch(folder, out, "--settle", "0.3"), tmp_path / "stderr"):
+        soon(lambda: done(out) >= 10, 60)
+        ranks: list[int] = []
+        for number in range(5):
+            save_image(folder / "site 42" / f"new {number}.bmp", skin[100:300, 100:290].copy())
+            name = f"site 42/new {number}.bmp"
+            soon(lambda name=name: rank(out, name) > 0, 30)
+            ranks.append(rank(out, name))
     with open_ledger(out) as ledger:
         assert sum(ledger.counts().values()) == COUNT + 5
         assert ledger.counts()["waiting"] > COUNT // 2  # type: ignore[index]
@@ -180,24 +175,16 @@ def cpu_share_idle(folder: Path, out: Path, seconds: float) -> float:
     """Of one core, beginning some seconds after the start; a listing of the folder falls into it. The least of up to
     three times, for what else the machine does only adds to it."""
     least = float("inf")
-    with subprocess.Popen(
-        watch(folder, out, "--rescan", "30"), cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            while not process.stderr.readline().startswith("watching "):
-                assert process.poll() is None
-            time.sleep(3.0)
-            watched = psutil.Process(process.pid)
-            for _ in range(3):
-                before, started = watched.cpu_times(), time.monotonic()
-                time.sleep(seconds)
-                after, lasted = watched.cpu_times(), time.monotonic() - started
-                least = min(least, (after.user + after.system - before.user - before.system) / lasted)
-                if least < MOST_IDLE:
-                    break
-        finally:
-            process.kill()
+    with watching(watch(folder, out, "--rescan", "30"), out / "inflamap.stderr") as process:
+        time.sleep(3.0)
+        watched = psutil.Process(process.pid)
+        for _ in range(3):
+            before, started = watched.cpu_times(), time.monotonic()
+            time.sleep(seconds)
+            after, lasted = watched.cpu_times(), time.monotonic() - started
+            least = min(least, (after.user + after.system - before.user - before.system) / lasted)
+            if least < MOST_IDLE:
+                break
     return least
 
 

@@ -4,7 +4,6 @@ pytest -m slow -s tests/faults/test_long_run.py      # the full form: 20,000 fra
 """
 
 import itertools
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import pytest
+from crowd import watching
 
 from runtime.ledger import open_ledger
 
-CHECKOUT = Path(__file__).parents[2]
 MEGABYTE = 1_000_000
 MOST_GROWTH_MB = 20
 # so many are there at once, as when somebody scans faster than a slow machine scores
@@ -68,26 +67,20 @@ def test_service_holds_no_more_at_the_end_than_after_the_first_frames(
     options = ["--settle", "0.1", "--threads", "1", "--min-free", "0", "--um-per-px", "0.5"]
     watch = [sys.executable, "-m", "runtime.cli", "watch", str(folder), "--out", str(out), *options]
     found: dict[int, Held] = {}
-    with (tmp_path / "stderr").open("wb") as log, subprocess.Popen(watch, cwd=CHECKOUT, stderr=log) as process:
-        try:
-            saved, started = 0, time.monotonic()
-            while not (out / "inflamap.db").exists() or b"watching" not in (tmp_path / "stderr").read_bytes():
+    with watching(watch, tmp_path / "stderr") as process:
+        saved, started = 0, time.monotonic()
+        watched = psutil.Process(process.pid)
+        for mark in (first, frames):
+            while (finished := done(out)) < mark:
                 assert process.poll() is None
-                time.sleep(0.05)
-            watched = psutil.Process(process.pid)
-            for mark in (first, frames):
-                while (finished := done(out)) < mark:
-                    assert process.poll() is None
-                    for number in range(saved, min(mark, finished + AHEAD)):
-                        pixels = np.roll(contents[number % len(contents)], number, axis=0)
-                        save_image(folder / f"site {number // 200}" / f"v{number:07d}.bmp", pixels)
-                        saved += 1
-                    time.sleep(0.2)
-                time.sleep(1.0)
-                found[mark] = held_by(watched)
-            seconds = time.monotonic() - started
-        finally:
-            process.kill()
+                for number in range(saved, min(mark, finished + AHEAD)):
+                    pixels = np.roll(contents[number % len(contents)], number, axis=0)
+                    save_image(folder / f"site {number // 200}" / f"v{number:07d}.bmp", pixels)
+                    saved += 1
+                time.sleep(0.2)
+            time.sleep(1.0)
+            found[mark] = held_by(watched)
+        seconds = time.monotonic() - started
     before, after = found[first], found[frames]
     with capsys.disabled():
         print(

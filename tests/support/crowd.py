@@ -1,6 +1,10 @@
 """Very many files in a watched folder."""
 
 import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from made_up import arrive, result_of
@@ -8,6 +12,7 @@ from made_up import arrive, result_of
 from runtime.file_state import FileState
 from runtime.ledger import Ledger
 
+CHECKOUT = Path(__file__).parents[2]
 PER_FOLDER = 100
 
 
@@ -22,6 +27,19 @@ def crowd(folder: Path, count: int, content: bytes) -> list[Path]:
         os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
         paths.append(path)
     return paths
+
+
+@contextmanager
+def watching(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A watch from the moment it says that it runs, when its ledger is there for others; killed at the end."""
+    with log.open("wb") as stderr, subprocess.Popen(command, cwd=CHECKOUT, stderr=stderr) as process:
+        try:
+            while b"watching " not in log.read_bytes():
+                assert process.poll() is None, log.read_text(errors="replace")
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
 
 
 def know(ledger: Ledger, folder: Path, paths: list[Path]) -> None:
