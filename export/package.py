@@ -19,6 +19,7 @@ from export.gates import GATE_PATCHES, gate_of, gate_patches
 from export.golden import answers, golden_images, tolerances
 from export.models import Models, make_models
 from export.onnx_graph import Parity, check_parity, to_onnx
+from export.quality_limits import measure_quality_limits
 from export.run_files import Run, read_run
 from export.run_images import PartImages, in_orientations, read_part, rows_of
 from export.scale_range import measure_scale_range
@@ -34,12 +35,12 @@ from runtime.gate_set import GateSet
 from runtime.gate_table import gate_table
 from runtime.machine import this_machine
 from runtime.manifest import FORMAT, facts_of
-from runtime.quality import QUALITY_VERSION, QualityLimits
+from runtime.quality import QUALITY_VERSION
 from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, TextureNetwork, load_network
 
 # recorded in every bundle; raise it when export writes another graph or measures another way
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 DEFAULT_STRIDE_PX = 16
 # ranges are taken from patches that were trained on
 CALIBRATION_PATCHES = 400
@@ -86,7 +87,7 @@ def export_bundle(
     if stride_px <= 0 or stride_px % config.total_stride:
         raise InflamapError("--stride", seen=stride_px, wanted=f"a positive multiple of {config.total_stride} px")
     geometry = Geometry(config.patch_px, stride_px, config.um_per_px)
-    limits, threads = QualityLimits(), default_threads()
+    threads = default_threads()
     validation = read_part(run, data, geometry, "val", GATE_PATCHES)
     trained = read_part(run, data, geometry, "train", CALIBRATION_PATCHES)
     held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else validation
@@ -101,6 +102,13 @@ def export_bundle(
     reference = OnnxRuntimeEngine(graph, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
     um_per_px_range, shifts = measure_scale_range(validation.patches[:, None], reference, geometry)
     say(f"scores hold from {um_per_px_range[0]:.2f} to {um_per_px_range[1]:.2f} µm/px")
+
+    limits, quality_figures = measure_quality_limits(validation.patches, reference, geometry)
+    say(
+        f"limits of quality: blurred below {limits.detail:g}, dark below {limits.dark_mean:g}, saturated above "
+        f"{limits.saturated_share:g}, no tissue below {limits.structure:g}; they withhold "
+        f"{quality_figures['withheld_as_they_are']:.1%} of the validation patches"
+    )
 
     # nothing is chosen by what was held out; where nothing was, there is but one part
     choosing = gate_of(validation, network, reference, geometry, limits)
@@ -139,6 +147,7 @@ def export_bundle(
     document["metrics"] = {
         **_file_metrics(models, parity, len(validation.patches)),
         "scale": {"mean_abs_shift_grades": shifts, "patches": len(validation.patches)},
+        "quality": quality_figures,
         "calibration": {
             "part": trained.part,
             "patches": len(trained.patches),

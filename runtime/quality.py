@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from runtime.dense_map import Geometry, InflammationMap
+from runtime.dense_map import InflammationMap
+from runtime.patch_statistics import patch_statistics
 
 # recorded in every bundle; raise it when a check is added or changes its meaning
-QUALITY_VERSION = 1
+QUALITY_VERSION = 2
 # so many times as unfamiliar as is allowed is beyond doubt: how much more so says nothing, and INT8, whose values end
 # somewhere, cannot tell
 STRANGE = 1.5
@@ -18,12 +18,14 @@ STRANGE = 1.5
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """Limits a cell or frame must keep to be scored; they travel in the bundle.
+    """Limits a cell or frame must keep to be scored; export measures them, and they travel in the bundle.
 
     Attributes:
         dark_mean: a patch with a mean grey level below it is dark.
-        blank_spread: a patch with a standard deviation of grey levels below it holds no tissue.
+        blank_spread: a patch with a standard deviation of grey levels below it is blank.
         saturated_share: a patch with a larger share of pixels at 255 is saturated.
+        detail: a patch of a smaller `PatchStatistics.detail` is blurred.
+        structure: a patch of a smaller `PatchStatistics.structure` holds no tissue but grain.
         unfamiliar: a patch with a larger unfamiliarity is unlike the training images.
         valid_share: a frame with a smaller share of valid cells is withheld as a whole.
     """
@@ -31,6 +33,8 @@ class QualityLimits:
     dark_mean: float = 8.0
     blank_spread: float = 4.0
     saturated_share: float = 0.2
+    detail: float = 0.0
+    structure: float = 0.0
     unfamiliar: float = 1.0
     valid_share: float = 0.5
 
@@ -65,15 +69,14 @@ def check_quality(pixels: npt.NDArray[np.uint8], found: InflammationMap, limits:
         found: its map.
         limits: the bundle's limits.
     """
-    geometry = found.geometry
-    grey = pixels.astype(np.float32)
-    mean = _patch_mean(grey, geometry)
-    variance = _patch_mean(grey * grey, geometry) - mean * mean
-    saturated = _patch_mean((pixels == 255).astype(np.float32), geometry)
+    seen = patch_statistics(pixels, found.geometry)
     failures = {
-        f"dark: mean grey level below {limits.dark_mean:g}": mean < limits.dark_mean,
-        f"blank: grey levels spread by less than {limits.blank_spread:g}": variance < limits.blank_spread**2,
-        f"saturated: more than {limits.saturated_share:.0%} of the pixels at 255": saturated > limits.saturated_share,
+        f"dark: mean grey level below {limits.dark_mean:.3g}": seen.mean < limits.dark_mean,
+        f"blank: grey levels spread by less than {limits.blank_spread:.3g}": seen.spread < limits.blank_spread,
+        f"saturated: more than {limits.saturated_share:.0%} of the pixels at 255": seen.saturated
+        > limits.saturated_share,
+        "blurred: no fine detail": seen.detail < limits.detail,
+        "no tissue: grain without structure": seen.structure < limits.structure,
         "unfamiliar: unlike the images the model was trained on": found.unfamiliarity > limits.unfamiliar,
     }
     valid = ~np.any(list(failures.values()), axis=0)
@@ -84,15 +87,3 @@ def check_quality(pixels: npt.NDArray[np.uint8], found: InflammationMap, limits:
     ]
     withheld = bool(valid.mean() < limits.valid_share)
     return Quality(valid, tuple(reasons), withheld)
-
-
-def _patch_mean(values: npt.NDArray[np.float32], geometry: Geometry) -> npt.NDArray[np.float64]:
-    """Mean over each cell's patch, float64 [h, w], from one integral image."""
-    sums = cv2.integral(values, sdepth=cv2.CV_64F)
-    height, width = values.shape
-    top = np.arange(geometry.cells(height)) * geometry.stride_px
-    left = np.arange(geometry.cells(width)) * geometry.stride_px
-    bottom, right = top + geometry.patch_px, left + geometry.patch_px
-    total = sums[np.ix_(bottom, right)] - sums[np.ix_(top, right)] - sums[np.ix_(bottom, left)]
-    mean: npt.NDArray[np.float64] = (total + sums[np.ix_(top, left)]) / geometry.patch_px**2
-    return mean
