@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
-from runtime.images import Frame, to_model_scale
+from runtime.images import EIGHT_BIT, Frame, to_model_scale
 
 # an image resampled from a scale within the range keeps its expected grade to this on average
 TOLERANCE_GRADES = 0.1
@@ -67,4 +67,4 @@ def _as_seen_at(patch: npt.NDArray[np.uint8], um_per_px: float, geometry: Geomet
 
 
 def _frame(pixels: npt.NDArray[np.uint8], um_per_px: float) -> Frame:
-    return Frame(pixels, 8, "", um_per_px, "option")
+    return Frame(pixels, EIGHT_BIT, "", um_per_px, "option")

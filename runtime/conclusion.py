@@ -13,11 +13,12 @@ from runtime.in_hand import Earlier, EngineFailed, Examiner, PlaceForbids
 from runtime.ledger import ImageRow, Ledger
 from runtime.ledger.ledger import LONGEST_PAUSE_S
 from runtime.ledger.row import to_key
+from runtime.model import Model
 from runtime.obstacles import BLOCKED_S, Obstacles
 from runtime.outputs import CannotWrite, read_record
 from runtime.patience import WatchSettings
 from runtime.result import Result
-from runtime.scoring import ChangedMeanwhile, Examined, Model, write_examined
+from runtime.scoring import ChangedMeanwhile, Examined, write_examined
 from runtime.service_log import ServiceLog
 
 # who took a bad file away sees for a day that it is gone

@@ -11,8 +11,9 @@ from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import is_folder, is_missing
 from runtime.ledger import ImageRow
+from runtime.model import Model
 from runtime.result import Result
-from runtime.scoring import Examined, Model, examine
+from runtime.scoring import Examined, examine
 
 # the largest mosaic takes a minute or two; what takes longer is stuck, and the service manager is to know
 STUCK_S = 900.0

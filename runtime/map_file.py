@@ -1,6 +1,7 @@
 """The map as a file other programs read: OME-TIFF, in micrometres on the frame."""
 
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from io import BytesIO
 
@@ -15,17 +16,16 @@ CHANNELS = ("grade", "confidence")
 _NOT_IN_XML = "[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
-def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: str) -> bytes:
+def encode_map(maps: Sequence[tuple[InflammationMap, npt.NDArray[np.bool_]]], frame_name: str) -> bytes:
     """The map as an OME-TIFF; equal input gives equal bytes.
 
-    Two channels, float32 [2, h, w]: `grade`, the expected grade, and `confidence`, the probability of the most
-    probable grade; NaN where not valid. A pixel's physical size is a cell's, the position of each plane is that
-    of cell [0, 0]'s centre on the frame, all in µm. Uncompressed: a frame's map is some 25 kB, and every reader
-    opens it.
+    Two channels, float32 [2, h, w], of a stack [slices, 2, h, w]: `grade`, the expected grade, and `confidence`, the
+    probability of the most probable grade; NaN where not valid. A pixel's physical size is a cell's, the position of
+    each plane is that of cell [0, 0]'s centre on the frame, all in µm. Uncompressed: a frame's map is some 25 kB, and
+    every reader opens it.
 
     Args:
-        map: the map.
-        valid: bool [h, w], False where the score is withheld.
+        maps: of the frame, or of each slice: its map; bool [h, w], False where the score is withheld.
         frame_name: name of the frame's file; folders before it are dropped, as they may name a patient.
     """
     # here, because a command that writes no map should not wait for them
@@ -33,12 +33,12 @@ def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: s
 
     import tifffile
 
-    planes = np.stack([map.expected_grade(), map.confidence()]).astype(np.float32, copy=False)
-    planes[:, ~valid] = np.nan
+    slices = np.stack([_channels(map, valid) for map, valid in maps])
+    planes = slices if len(slices) > 1 else slices[0]
     name = re.sub(_NOT_IN_XML, "\ufffd", re.split(r"[/\\]", frame_name)[-1])
-    geometry = map.geometry
+    geometry = maps[0][0].geometry
     metadata = {
-        "axes": "CYX",
+        "axes": "CYX" if planes.ndim == 3 else "ZCYX",
         "Name": name,
         "Description": f"inflamap {__version__}. {NOTICE}",
         "Channel": {"Name": list(CHANNELS)},
@@ -47,10 +47,10 @@ def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: s
         "PhysicalSizeY": float(geometry.cell_um),
         "PhysicalSizeYUnit": "µm",
         "Plane": {
-            "PositionX": [float(geometry.origin_um)] * len(CHANNELS),
-            "PositionXUnit": ["µm"] * len(CHANNELS),
-            "PositionY": [float(geometry.origin_um)] * len(CHANNELS),
-            "PositionYUnit": ["µm"] * len(CHANNELS),
+            "PositionX": [float(geometry.origin_um)] * (len(CHANNELS) * len(slices)),
+            "PositionXUnit": ["µm"] * (len(CHANNELS) * len(slices)),
+            "PositionY": [float(geometry.origin_um)] * (len(CHANNELS) * len(slices)),
+            "PositionYUnit": ["µm"] * (len(CHANNELS) * len(slices)),
         },
     }
     # tifffile's own would be made of this computer's network address and the time
@@ -62,3 +62,9 @@ def encode_map(map: InflammationMap, valid: npt.NDArray[np.bool_], frame_name: s
         file, planes, ome=True, photometric="minisblack", metadata=metadata, software=f"inflamap {__version__}"
     )
     return file.getvalue()
+
+
+def _channels(map: InflammationMap, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    planes: npt.NDArray[np.float32] = np.stack([map.expected_grade(), map.confidence()]).astype(np.float32, copy=False)
+    planes[:, ~valid] = np.nan
+    return planes

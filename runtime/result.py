@@ -13,7 +13,21 @@ SCHEMA = "inflamap.score/1"
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """The file scored. `path` is as found below the watched folder (or as given), never absolute."""
+    """The file scored.
+
+    Attributes:
+        path: as found below the watched folder (or as given), never absolute.
+        sha256: of its content.
+        width, height: of its frame, in px, without a VivaScope caption's rows.
+        um_per_px: lateral sampling, None when unknown.
+        um_per_px_from: what tells it, see `Frame`.
+        bits: significant bits of a grey level; None for floating point and where nothing tells.
+        bits_from: what tells which levels are black and white, see `GreyDepth`; `unknown`.
+        z_um: depth below the surface of the skin, None when unknown, and for a stack, whose slices have their own.
+        z_from: what tells it, see `Frame`.
+        slices: how many images the file holds.
+        folder: what it is by its VivaScope folder: `confocal`, `stack`, `block`, `macroscopic`; None below none.
+    """
 
     path: str
     sha256: str
@@ -21,6 +35,12 @@ class ImageRecord:
     height: int
     um_per_px: float | None
     um_per_px_from: str
+    bits: int | None = None
+    bits_from: str = "unknown"
+    z_um: float | None = None
+    z_from: str = "unknown"
+    slices: int = 1
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,25 +55,64 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
+class WorstRegion:
+    """The square of a map with the highest mean grade.
+
+    Attributes:
+        mean: mean expected grade over its valid cells.
+        x_um, y_um: its centre on the frame.
+        size_um: its side.
+        slice: of a stack, counted from 0; None otherwise.
+    """
+
+    mean: float
+    x_um: float
+    y_um: float
+    size_um: float
+    slice: int | None = None
+
+
+@dataclass(frozen=True)
 class Score:
-    """The frame's score over its valid cells.
+    """The image's score over its valid cells, of a stack those of all slices.
 
     Attributes:
         mean: mean expected grade.
         grade: `mean` rounded to the nearest grade.
         area_fraction: share of the valid cells whose most probable grade is the key (the grade's name).
-        withheld_fraction: share of all cells left out.
+        withheld_fraction: share of all cells left out, those of withheld slices among them.
+        worst_region: where the mean grade is highest; None in records of earlier versions.
     """
 
     mean: float
     grade: int
     area_fraction: dict[str, float]
     withheld_fraction: float
+    worst_region: WorstRegion | None = None
+
+
+@dataclass(frozen=True)
+class SliceRecord:
+    """One image of a stack.
+
+    Attributes:
+        slice: its number, counted from 0.
+        z_um: depth below the surface of the skin, None when unknown.
+        status: `scored` or `withheld`.
+        reasons: why it, or some of its cells, was withheld.
+        score: None when withheld.
+    """
+
+    slice: int
+    z_um: float | None
+    status: Literal["scored", "withheld"]
+    reasons: tuple[str, ...]
+    score: Score | None
 
 
 @dataclass(frozen=True)
 class MapRecord:
-    """The map file. `origin_um` is the [x, y] position of cell [0, 0]'s centre on the frame."""
+    """The map file. `origin_um` is the [x, y] position of cell [0, 0]'s centre on the frame; `shape` is a slice's."""
 
     file: str
     patch_px: int
@@ -85,7 +144,7 @@ class Result:
 
     `status` is `scored` or `withheld`; a withheld image has `score` None and at least one reason. A scored one may
     carry reasons too: why some of its cells were left out. `map` is None when withheld, `overlay` once it was removed
-    to make room.
+    to make room. `notes` are what a person should know beside; `slices` those of a stack, None of a single image.
     """
 
     image: ImageRecord
@@ -96,6 +155,8 @@ class Result:
     map: MapRecord | None
     overlay: str | None
     timing_ms: Timing
+    notes: tuple[str, ...] = ()
+    slices: tuple[SliceRecord, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of score.json, keys in the contract's order."""
@@ -105,9 +166,11 @@ class Result:
             "model": asdict(self.model),
             "status": self.status,
             "reasons": list(self.reasons),
+            "notes": list(self.notes),
             "score": None if self.score is None else asdict(self.score),
             "map": None if self.map is None else asdict(self.map),
             "overlay": {"file": self.overlay},
+            "slices": None if self.slices is None else [asdict(each) for each in self.slices],
             "timing_ms": {name: round(ms, 2) for name, ms in asdict(self.timing_ms).items()},
             "version": __version__,
             "notice": NOTICE,

@@ -1,84 +1,27 @@
-"""One image's way: file, frame, map, quality, score, and the files of its result."""
+"""One image's way: file, frames, maps, quality, score, and the files of its result."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from runtime.bundle import Bundle
-from runtime.dense_map import InflammationMap, dense_map
-from runtime.engines import DeployedEngine
-from runtime.engines.choice import open_chosen
-from runtime.engines.registry import REFERENCE_ENGINE, default_threads, model_sha256
+from runtime.analysis import Analysis, analyse
+from runtime.dense_map import InflammationMap
 from runtime.errors import InflamapError
-from runtime.images import Frame, file_sha256, picture, read_frame, to_model_scale
+from runtime.images import Frame, file_sha256, folder_kind, read_frames
 from runtime.map_file import encode_map
+from runtime.model import Model
 from runtime.outputs import result_files, write_result
-from runtime.overlay import OverlayText, draw_overlay, encode_overlay
-from runtime.quality import check_quality
-from runtime.result import ImageRecord, MapRecord, ModelRecord, Result, Score, Timing
+from runtime.overlay import encode_overlay
+from runtime.pictures import draw
+from runtime.result import ImageRecord, MapRecord, Result, SliceRecord, Timing
+from runtime.summary import sum_up
 
-SYNTHETIC_WARNING = "synthetic-trained model: not for real findings"
-# 16-bit grey that stays below this was most likely stored by a 12-bit camera; guessing would scale it wrongly
-TWELVE_BIT_LEVELS = 4096
-
-
-@dataclass(frozen=True)
-class Model:
-    """A bundle and the engine that runs it here."""
-
-    bundle: Bundle
-    engine: DeployedEngine
-
-    @staticmethod
-    def load(
-        bundle: Bundle,
-        engine: str = REFERENCE_ENGINE,
-        *,
-        threads: int | None = None,
-        say: Callable[[str], None] = lambda _line: None,
-    ) -> "Model":
-        """Open the engine, or the one that `auto` stands for, and prove it on the golden frames.
-
-        Arguments and errors as of `open_chosen`. `threads` bounds the engine and OpenCV, which keeps a pool of its own.
-        """
-        threads = threads or default_threads()
-        cv2.setNumThreads(threads)
-        return Model(bundle, open_chosen(bundle, engine, threads=threads, say=say))
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the model file that runs."""
-        return model_sha256(self.bundle, self.engine)
-
-    def record(self) -> ModelRecord:
-        manifest = self.bundle.manifest
-        return ModelRecord(manifest.name, self.sha256, self.engine.name, self.engine.precision, manifest.synthetic)
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What a frame came to, before anything is drawn or written.
-
-    Attributes:
-        pixels: uint8 [H, W] at the model's scale; at the file's own where that could not be.
-        um_per_px: of `pixels`, None when unknown.
-        map: None when the frame was withheld before it was scored.
-        valid: bool [h, w], the cells that count; None without a map.
-        score: None when withheld.
-        reasons: why the frame, or some of its cells, was withheld.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    um_per_px: float | None
-    map: InflammationMap | None
-    valid: npt.NDArray[np.bool_] | None
-    score: Score | None
-    reasons: tuple[str, ...]
+MACROSCOPIC = "macroscopic: a picture of the skin's surface, by its folder; such are never scored"
 
 
 @dataclass(frozen=True)
@@ -87,15 +30,15 @@ class Examined:
 
     Attributes:
         path: the file.
-        frame: what was read from it.
-        analysis: what it came to.
+        frames: what was read from it, of a stack each slice.
+        analyses: what each came to.
         read_ms: milliseconds of reading, decoding and hashing.
         infer_ms: milliseconds of rescaling, mapping and judging.
     """
 
     path: Path
-    frame: Frame
-    analysis: Analysis
+    frames: tuple[Frame, ...]
+    analyses: tuple[Analysis, ...]
     read_ms: float
     infer_ms: float
 
@@ -121,11 +64,13 @@ def examine(path: Path, model: Model, *, um_per_px: float | None = None) -> Exam
         UnreadableImage: the file cannot become a frame.
     """
     started = time.perf_counter()
-    frame = read_frame(path, um_per_px=um_per_px)
+    frames = read_frames(path, um_per_px=um_per_px)
     read = time.perf_counter()
-    analysis = analyse(frame, model)
+    if folder_kind(path.absolute()) == "macroscopic":
+        frames = tuple(replace(frame, objections=(*frame.objections, MACROSCOPIC)) for frame in frames)
+    analyses = tuple(analyse(frame, model) for frame in frames)
     inferred = time.perf_counter()
-    return Examined(path, frame, analysis, 1000 * (read - started), 1000 * (inferred - read))
+    return Examined(path, frames, analyses, 1000 * (read - started), 1000 * (inferred - read))
 
 
 def write_examined(
@@ -145,109 +90,105 @@ def write_examined(
         InflamapError: a result cannot be written.
     """
     started = time.perf_counter()
-    frame, analysis = examined.frame, examined.analysis
+    first, analyses = examined.frames[0], examined.analyses
     # a preallocated file whose tail is still zeros decodes cleanly
     now = file_sha256(examined.path, alive=alive)
-    if now not in (None, frame.sha256):
+    if now not in (None, first.sha256):
         raise ChangedMeanwhile(
             f"{examined.path}: the file changed while it was scored", next_step="score it again once it is complete"
         )
-    files = result_files(relative)
-    overlay = encode_overlay(_draw(analysis, model, relative.name))
-    scored_map = analysis.map if analysis.score is not None else None
+    files, grades = result_files(relative), model.bundle.manifest.grades
+    score = sum_up(analyses, grades)
+    reasons = _reasons(analyses)
+    overlay = encode_overlay(draw(analyses, reasons, score, model, relative.name))
     map_file = map_record = None
-    if scored_map is not None and analysis.valid is not None:
-        geometry = scored_map.geometry
-        map_file = encode_map(scored_map, analysis.valid, relative.name)
+    maps = [analysis.map for analysis in analyses if not analysis.withheld and analysis.map is not None]
+    if maps:
+        geometry = maps[0].geometry
+        map_file = encode_map(_shown_maps(analyses), relative.name)
         map_record = MapRecord(
             files.map.name,
             geometry.patch_px,
             geometry.stride_px,
-            scored_map.shape,
+            maps[0].shape,
             (geometry.origin_um, geometry.origin_um),
         )
     write_ms = 1000 * (time.perf_counter() - started)
     result = Result(
-        image=ImageRecord(
-            relative.as_posix(), frame.sha256, frame.width, frame.height, frame.um_per_px, frame.um_per_px_from
-        ),
+        image=_image_record(relative, examined.frames),
         model=model.record(),
-        status="withheld" if analysis.score is None else "scored",
-        reasons=analysis.reasons,
-        score=analysis.score,
+        status="withheld" if score is None else "scored",
+        reasons=reasons,
+        score=score,
         map=map_record,
         overlay=files.overlay.name,
         timing_ms=Timing(
             examined.read_ms, examined.infer_ms, write_ms, examined.read_ms + examined.infer_ms + write_ms
         ),
+        notes=_notes(examined.frames),
+        slices=_slice_records(examined, grades) if len(analyses) > 1 else None,
     )
     write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())
     return result
 
 
-def analyse(frame: Frame, model: Model) -> Analysis:
-    """Bring a frame to the model's scale, map it, judge its cells and sum them up."""
-    manifest, geometry = model.bundle.manifest, model.bundle.geometry
-    unfit = _unfit(frame, model.bundle)
-    if unfit or frame.um_per_px is None:
-        return Analysis(picture(frame), frame.um_per_px, None, None, None, unfit)
-    pixels = to_model_scale(frame, geometry.um_per_px)
-    height, width = pixels.shape
-    if not (geometry.cells(height) and geometry.cells(width)):
-        reason = (
-            f"too small: {width}x{height} px at the model's scale, "
-            f"a patch needs {geometry.patch_px}x{geometry.patch_px}"
-        )
-        return Analysis(pixels, geometry.um_per_px, None, None, None, (reason,))
-    found = dense_map(pixels, model.engine, geometry)
-    quality = check_quality(pixels, found, manifest.quality)
-    score = None if quality.withheld else _sum_up(found, quality.valid, manifest.grades)
-    return Analysis(pixels, geometry.um_per_px, found, quality.valid, score, quality.reasons)
+def _shown_maps(analyses: tuple[Analysis, ...]) -> list[tuple[InflammationMap, npt.NDArray[np.bool_]]]:
+    """(map, bool [h, w] of the cells that count) of each slice; of a withheld one no cell counts."""
+    some = next(analysis.map for analysis in analyses if analysis.map is not None)
+    nothing = np.zeros(some.shape, np.bool_)
+    return [
+        (some, nothing)
+        if analysis.withheld or analysis.map is None or analysis.valid is None
+        else (analysis.map, analysis.valid)
+        for analysis in analyses
+    ]
 
 
-def _unfit(frame: Frame, bundle: Bundle) -> tuple[str, ...]:
-    """Why a frame must not be scored at all, whatever it shows."""
-    reasons = []
-    low, high = bundle.manifest.um_per_px_range
-    if frame.colour:
-        reasons.append("colour: the channels differ, so this is no confocal image")
-    if frame.bits == 16 and int(frame.pixels.max()) < TWELVE_BIT_LEVELS:
-        reasons.append(
-            f"depth of grey unknown: 16-bit file with no level above {int(frame.pixels.max())}, "
-            "and nothing says how many bits are used"
-        )
-    if frame.um_per_px is None:
-        reasons.append("scale unknown: the file tells no µm/px; give --um-per-px")
-    elif not low <= frame.um_per_px <= high:
-        reasons.append(
-            f"scale: {frame.um_per_px:g} µm/px is outside {low:.2f} to {high:.2f}, where the model's scores hold"
-        )
-    return tuple(reasons)
-
-
-def _sum_up(found: InflammationMap, valid: npt.NDArray[np.bool_], grades: tuple[str, ...]) -> Score:
-    """The frame's score over its valid cells, of which there is at least one."""
-    mean = float(found.expected_grade()[valid].mean(dtype=np.float64))
-    counts = np.bincount(found.grade()[valid], minlength=len(grades))
-    return Score(
-        mean=mean,
-        grade=round(mean),
-        area_fraction={name: float(count / counts.sum()) for name, count in zip(grades, counts, strict=True)},
-        withheld_fraction=float(1 - valid.mean()),
+def _image_record(relative: PurePath, frames: tuple[Frame, ...]) -> ImageRecord:
+    frame = frames[0]
+    one = len(frames) == 1
+    return ImageRecord(
+        path=relative.as_posix(),
+        sha256=frame.sha256,
+        width=frame.width,
+        height=frame.height,
+        um_per_px=frame.um_per_px,
+        um_per_px_from=frame.um_per_px_from,
+        bits=None if frame.depth is None else frame.depth.bits,
+        bits_from="unknown" if frame.depth is None else frame.depth.source,
+        z_um=frame.z_um if one else None,
+        z_from=frame.z_from if one else next((each.z_from for each in frames if each.z_um is not None), "unknown"),
+        slices=len(frames),
+        folder=folder_kind(relative),
     )
 
 
-def _draw(analysis: Analysis, model: Model, file_name: str) -> npt.NDArray[np.uint8]:
-    manifest = model.bundle.manifest
-    score = analysis.score
-    expected = geometry = None
-    if score is not None and analysis.map is not None and analysis.valid is not None:
-        expected = np.where(analysis.valid, analysis.map.expected_grade(), np.float32(np.nan))
-        geometry = analysis.map.geometry
-    text = OverlayText(
-        title="Withheld" if score is None else f"Inflammation {score.mean:.1f} · grade {manifest.grades[score.grade]}",
-        reasons=analysis.reasons,
-        footer=f"{file_name}   {manifest.name}   {model.engine.name}",
-        warning=SYNTHETIC_WARNING if manifest.synthetic else None,
+def _slice_records(examined: Examined, grades: tuple[str, ...]) -> tuple[SliceRecord, ...]:
+    records = []
+    for number, (frame, analysis) in enumerate(zip(examined.frames, examined.analyses, strict=True)):
+        status: Literal["scored", "withheld"] = "withheld" if analysis.withheld else "scored"
+        records.append(SliceRecord(number, frame.z_um, status, analysis.reasons, sum_up([analysis], grades)))
+    return tuple(records)
+
+
+def _reasons(analyses: tuple[Analysis, ...]) -> tuple[str, ...]:
+    """Of a stack each with the slices that it is about, counted from 0 as in the record."""
+    if len(analyses) == 1:
+        return analyses[0].reasons
+    found: dict[str, list[int]] = {}
+    for number, analysis in enumerate(analyses):
+        for reason in analysis.reasons:
+            found.setdefault(reason, []).append(number)
+    return tuple(
+        reason if len(slices) == len(analyses) else f"slice {', '.join(map(str, slices))}: {reason}"
+        for reason, slices in found.items()
     )
-    return draw_overlay(analysis.pixels, analysis.um_per_px, manifest.grades, expected, geometry, text)
+
+
+def _notes(frames: tuple[Frame, ...]) -> tuple[str, ...]:
+    notes = dict.fromkeys(note for frame in frames for note in frame.notes)
+    unknown = sum(frame.z_um is None for frame in frames)
+    if unknown:
+        of = f" of {unknown} slices" if len(frames) > 1 else ""
+        notes[f"depth unknown{of}: nothing tells how far below the skin's surface this is"] = None
+    return tuple(notes)

@@ -27,10 +27,10 @@ from runtime.in_hand import STUCK_S, Examiner, InHand
 from runtime.ledger import Ledger
 from runtime.ledger.ledger import Arrival
 from runtime.ledger.turns import Turns
+from runtime.model import Model
 from runtime.obstacles import Obstacles, Stopped
 from runtime.patience import WatchSettings
 from runtime.retention import Keep, Retention
-from runtime.scoring import Model
 from runtime.service_log import ServiceLog
 from runtime.version import __version__
 

@@ -17,7 +17,7 @@ from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from runtime.bundle_arrays import GoldenFrames
 from runtime.bundle_files import GOLDEN_FILE
 from runtime.manifest import facts_of
-from runtime.scoring import Model
+from runtime.model import Model
 
 
 @pytest.fixture(scope="session")

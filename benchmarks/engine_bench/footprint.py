@@ -22,7 +22,8 @@ from benchmarks.engine_bench.frames import Frames
 from benchmarks.microscope import FRAMES_PER_SECOND
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import CheckFailed, InflamapError, one_line
-from runtime.scoring import Model, score_file
+from runtime.model import Model
+from runtime.scoring import score_file
 
 SECONDS = 3.0
 # the first frames pay for fonts, memory and caches that all later ones find ready

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine_bench.frames import Frames, Progress
+from runtime.analysis import analyse
 from runtime.bundle import LEFT_OUT, Bundle
 from runtime.engines.registry import MODEL_FILES, open_unproven, require_reproduced, run_golden_frames
 from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError, one_line
@@ -15,7 +16,7 @@ from runtime.gate import Cells, Verdict
 from runtime.gate_set import GateSet
 from runtime.golden import GoldenDifference
 from runtime.images import read_frame
-from runtime.scoring import Model, analyse
+from runtime.model import Model
 
 # thousands of cells each
 MOST_GATE_FRAMES = 8

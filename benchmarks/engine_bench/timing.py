@@ -15,11 +15,14 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from benchmarks.engine_bench.frames import Frames, Progress
+from runtime.analysis import analyse
 from runtime.engines.registry import REFERENCE_ENGINE
 from runtime.errors import CheckFailed, InflamapError, one_line
 from runtime.images import read_frame
+from runtime.model import Model
 from runtime.result import Result
-from runtime.scoring import Model, analyse, examine, write_examined
+from runtime.scoring import examine, write_examined
+from runtime.summary import sum_up
 
 # the first frames pay for fonts, memory and caches that all later ones find ready
 WARM_UP_FRAMES = 3
@@ -194,7 +197,8 @@ def _timing(
 
 def _find(model: Model, path: Path, um_per_px: float | None) -> _Finding:
     analysis = analyse(read_frame(path, um_per_px=um_per_px), model)
-    return _Finding(None if analysis.score is None else analysis.score.mean, analysis.map is not None)
+    score = sum_up([analysis], model.bundle.manifest.grades)
+    return _Finding(None if score is None else score.mean, analysis.map is not None)
 
 
 def _difference(found: Sequence[_Finding], fp32: Sequence[_Finding]) -> float | None:

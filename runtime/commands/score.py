@@ -12,10 +12,11 @@ from runtime.commands.options import scoring_options
 from runtime.console import print_result, reporter
 from runtime.errors import InflamapError
 from runtime.inputs import gather_inputs
+from runtime.model import Model
 from runtime.output_folder import check_output_folder
 from runtime.outputs import LEDGER_FILE
 from runtime.result import Result, summary_line
-from runtime.scoring import Model, score_file
+from runtime.scoring import score_file
 
 
 @click.command()

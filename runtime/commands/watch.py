@@ -25,12 +25,12 @@ from runtime.ledger.binding import bind_folder, is_bound, recall_folder
 from runtime.ledger.damage import set_aside_damaged
 from runtime.ledger.rebuild import rebuild
 from runtime.manners import lower_priority
+from runtime.model import Model
 from runtime.output_folder import check_output_folder, sweep_temporaries
 from runtime.output_lock import held
 from runtime.patience import WatchSettings, settings_for
 from runtime.pseudonyms import pseudonyms_of
 from runtime.retention import Keep
-from runtime.scoring import Model
 from runtime.service import ServiceSettings
 from runtime.service import watch as watch_and_score
 from runtime.service_log import ServiceLog, log_file

@@ -12,7 +12,7 @@ from runtime.dense_map import dense_map
 from runtime.doctor.finding import Case, Finding, Level
 from runtime.engines.choice import AUTO
 from runtime.errors import InflamapError
-from runtime.scoring import Model
+from runtime.model import Model
 
 # of a VivaScope frame
 SIDE_PX = 1000

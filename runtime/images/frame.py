@@ -1,31 +1,44 @@
-"""One image as the microscope saved it, before any scaling."""
+"""What one file holds, before any scaling: its frames, and what is known of them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from runtime.images.depth import GreyDepth
+
+Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.uint32] | npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Frame:
-    """Grey pixels of one file, at the file's own scale.
+    """Grey pixels of one image, at its own scale.
 
     Attributes:
-        pixels: uint8 or uint16 [H, W], the grey levels as stored (0 is black), without a VivaScope caption's rows.
-        bits: significant bits of a grey level: 8 or 16.
+        pixels: uint8, uint16, uint32 or float32 [H, W], the grey levels as stored, without a VivaScope caption's rows.
+        depth: which of these levels are black and white; None where nothing tells, so that there is no score.
         sha256: hex digest of the file's bytes, all of them, read in the same instant as the pixels.
         um_per_px: lateral sampling in µm per pixel, None when nothing tells it.
-        um_per_px_from: where the sampling comes from: `option`, `vivascope`, or `unknown`.
+        um_per_px_from: where the sampling comes from: `option`, `folder` (a configured pattern), `ome`, `imagej`,
+            `tiff`, `dicom`, `vivascope`, or `unknown`.
         colour: True when the channels of the file differ, so that it is no confocal image;
             `pixels` is then its luminance, good for a picture only.
+        z_um: depth below the surface of the skin, in µm; None when nothing tells it.
+        z_from: where it comes from: `ome`, `imagej`, `dicom`, or `unknown`.
+        objections: why this must not be scored, whatever it shows, each a sentence.
+        notes: what a person should know of it beside.
     """
 
-    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-    bits: int
+    pixels: Grey
+    depth: GreyDepth | None
     sha256: str
     um_per_px: float | None
     um_per_px_from: str
     colour: bool = False
+    z_um: float | None = None
+    z_from: str = "unknown"
+    objections: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:

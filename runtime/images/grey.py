@@ -2,7 +2,9 @@
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from runtime.images.decoded import Channels
+from runtime.images.frame import Grey
 
 # 8-bit JPEG keeps brightness and two colours of 8 bits each. One level of rounding in a colour, which a grey
 # image need not but may carry, moves a channel by at most 1.772 -> 2 levels from the brightness. OpenCV's and
@@ -10,23 +12,21 @@ import numpy.typing as npt
 TOLERANCE = 2
 
 
-def to_grey(
-    channels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
-) -> tuple[npt.NDArray[np.uint8] | npt.NDArray[np.uint16], bool]:
+def to_grey(channels: Channels) -> tuple[Grey, bool]:
     """One grey channel, and whether the file's channels differed.
 
     Args:
-        channels: uint8 or uint16 [H, W], or [H, W, 3 or 4] in BGR(A) order; alpha is ignored.
+        channels: [H, W] of any type, or uint8 or uint16 [H, W, 3 or 4] in BGR(A) order; alpha is ignored.
 
     Returns:
-        uint8 or uint16 [H, W], contiguous: the luminance, which for equal channels is their value exactly;
+        [H, W], contiguous, of the same type: the luminance, which for equal channels is their value exactly;
         True when any channel of any pixel is further from it than rounding can bring it
         (`TOLERANCE` levels in 8 bit; none in 16, which no lossy format here has).
     """
     if channels.ndim == 2:
-        grey: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] = np.require(channels, requirements="C")
+        grey: Grey = np.require(channels, requirements="C")
         return grey, False
     bgr = np.ascontiguousarray(channels[:, :, :3])
-    luminance: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    luminance: Grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     furthest = cv2.norm(bgr, cv2.cvtColor(luminance, cv2.COLOR_GRAY2BGR), cv2.NORM_INF)
     return luminance, furthest > (TOLERANCE if channels.dtype == np.uint8 else 0)

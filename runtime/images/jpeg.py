@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.limits import check_size, truncated
+from runtime.images.limits import check_claim, check_size, truncated
 from runtime.images.opencv import decode_with_opencv
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     # each coded unit takes at least one bit: a header that claims more is refused before memory is spent
     if coded * 8 < units:
         raise truncated(f"{coded} bytes of pixel data", f"pixel data for {width} x {height} pixels")
+    check_claim(width * height, len(data))
     image, said = _with_stderr(lambda: decode_with_opencv(data, width, height))
     damage = _DAMAGE.search(said)
     if damage:

@@ -5,6 +5,10 @@ from runtime.errors import NeverAnImage, UnreadableImage
 MAX_FILE_BYTES = 4 << 30
 # the largest VivaBlock mosaic, 16x16 tiles of 1000x1000, is 2.56e8 pixels
 MAX_PIXELS = 1 << 28
+# a file may always become so many bytes of pixels: a mosaic in 8 bit; more only where it is long enough itself, so that
+# no small file costs a gigabyte of memory
+MAX_SMALL = 1 << 28
+MAX_RATIO = 32
 
 
 def check_size(width: int, height: int) -> None:
@@ -20,6 +24,27 @@ def check_size(width: int, height: int) -> None:
             "the image is too large",
             seen=f"{width} x {height} pixels in the header",
             wanted=f"at most {MAX_PIXELS} pixels",
+            next_step="check the file, or cut the mosaic into parts",
+        )
+
+
+def check_claim(decoded_bytes: int, file_bytes: int) -> None:
+    """Refuses a small file that would become a very large image before memory is spent on it.
+
+    No tissue compresses so well: grain alone takes some bits of every pixel.
+
+    Args:
+        decoded_bytes: of all pixels, as they are decoded.
+        file_bytes: the file's length.
+
+    Raises:
+        NeverAnImage: more than 2^28 bytes, and more than `MAX_RATIO` times the file.
+    """
+    if decoded_bytes > max(MAX_SMALL, MAX_RATIO * file_bytes):
+        raise NeverAnImage(
+            "the file claims more pixels than tissue would leave it",
+            seen=f"{decoded_bytes} bytes of pixels in a file of {file_bytes}",
+            wanted=f"at most {MAX_RATIO} times its length",
             next_step="check the file, or cut the mosaic into parts",
         )
 

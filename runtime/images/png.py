@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.limits import check_size, truncated
+from runtime.images.limits import check_claim, check_size, truncated
 from runtime.images.opencv import MAX_BYTES, decode_with_opencv
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -101,6 +101,7 @@ def _inflate(compressed: bytearray, header: bytes) -> Iterator[bytes]:
     # a header that claims more than deflate can give is refused before memory is spent on it
     if len(compressed) * 1032 < wanted:
         raise truncated(f"{len(compressed)} bytes of pixel data", f"pixel data for {wanted} bytes")
+    check_claim(wanted, len(compressed))
     inflater, had = zlib.decompressobj(), 0
     for at in range(0, len(compressed), _SLICE):
         try:

@@ -4,14 +4,17 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
+from runtime.images import vivascope
 from runtime.images.bmp import decode_bmp
-from runtime.images.frame import Frame
+from runtime.images.decoded import Channels, Decoded
+from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.frame import Frame, Grey
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
 from runtime.images.opening import read_shared, sha256_shared
@@ -19,25 +22,35 @@ from runtime.images.png import decode_png
 from runtime.images.signature import FORMATS, HEAD_BYTES, image_format, may_become_image
 from runtime.images.tiff import decode_tiff
 
-Channels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-
-_DECODERS: dict[str, Callable[[bytes], Channels]] = {
-    "BMP": decode_bmp,
-    "PNG": decode_png,
-    "JPEG": decode_jpeg,
-    "TIFF": decode_tiff,
-}
-# (width, height) of a VivaScope frame, plain and exported with a caption of 45 rows; no file of theirs tells
-# the scale, the instrument's 500 µm field does
-_VIVASCOPE_SIZES = ((1000, 1000), (1000, 1045))
-_VIVASCOPE_UM_PER_PX = 0.5
-_VIVASCOPE_ROWS = 1000
+# these formats hold one image, and tell nothing of it that could be relied on
+_PLAIN: dict[str, Callable[[bytes], Channels]] = {"BMP": decode_bmp, "PNG": decode_png, "JPEG": decode_jpeg}
+_DECODERS: dict[str, Callable[[bytes], Decoded]] = {"TIFF": decode_tiff}
+_TWELVE_BIT_LEVELS = 4096
+# given and told scales that are no further apart are the same, rounded otherwise
+_SCALES_AGREE = 0.02
 # zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
 # system fills at a time
 _UNFILLED = 4096
 
 
 def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
+    """The only frame of a file; the arguments and errors of `read_frames`.
+
+    Raises:
+        NeverAnImage: also where the file holds several.
+    """
+    frames = read_frames(path, um_per_px=um_per_px)
+    if len(frames) > 1:
+        raise NeverAnImage(
+            f"{path}: the file holds a stack",
+            seen=f"{len(frames)} images",
+            wanted="one",
+            next_step="save the slices as single files",
+        )
+    return frames[0]
+
+
+def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, ...]:
     """Reads one image file: BMP, PNG, JPEG or TIFF, chosen by its first bytes, whatever its name.
 
     The file is read once; the hash and the pixels come from the same bytes. Files that show any sign of being
@@ -48,8 +61,8 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
         um_per_px: lateral sampling in µm per pixel, where the user knows it; beats everything else.
 
     Returns:
-        the frame at its own scale and depth. Grey saved as RGB becomes one channel; channels that differ give
-        a frame with `colour` True.
+        its images, at least one and all of one size, each at its own scale and depth. Grey saved as RGB becomes one
+        channel; channels that differ give a frame with `colour` True.
 
     Raises:
         NeverAnImage: its content decides that it never becomes a frame.
@@ -61,7 +74,8 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
         raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
     data = _read_bytes(path)
     try:
-        pixels, colour = to_grey(_decode(data))
+        decoded = _decode(data)
+        frames = _frames(decoded, hashlib.sha256(data).hexdigest())
     except UnreadableImage as error:
         raise type(error)(
             f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
@@ -70,23 +84,67 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
         raise UnreadableImage(
             f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}"
         ) from error
+    return frames if um_per_px is None else tuple(_at(frame, um_per_px) for frame in frames)
 
-    height, width = pixels.shape
-    if (width, height) in _VIVASCOPE_SIZES:
-        # the rows below are burned-in text, which is no tissue
-        pixels = pixels[:_VIVASCOPE_ROWS]
-    scale, scale_from = um_per_px, "option"
-    if um_per_px is None:
-        vivascope = (width, height) in _VIVASCOPE_SIZES
-        scale, scale_from = (_VIVASCOPE_UM_PER_PX, "vivascope") if vivascope else (None, "unknown")
-    return Frame(
-        pixels=pixels,
-        bits=8 * pixels.dtype.itemsize,
-        sha256=hashlib.sha256(data).hexdigest(),
-        um_per_px=scale,
-        um_per_px_from=scale_from,
-        colour=colour,
+
+def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
+    """Each plane as grey, with what the file tells of it and what its size does."""
+    scale, scale_from = decoded.um_per_px, decoded.um_per_px_from
+    height, width = decoded.planes[0].shape[:2]
+    is_vivascope = (width, height) in vivascope.SIZES
+    if scale is None and is_vivascope:
+        scale, scale_from = vivascope.UM_PER_PX, "vivascope"
+    depths = decoded.z_um or (None,) * len(decoded.planes)
+    frames = []
+    for plane, z_um in zip(decoded.planes, depths, strict=True):
+        pixels, colour = to_grey(plane)
+        if is_vivascope:
+            pixels = pixels[: vivascope.TISSUE_ROWS]
+        depth = decoded.depth or _depth_of_type(pixels)
+        frames.append(
+            Frame(
+                pixels,
+                depth,
+                sha256,
+                scale,
+                scale_from,
+                colour=colour,
+                z_um=z_um,
+                z_from=decoded.z_from if z_um is not None else "unknown",
+                objections=(*decoded.objections, *_no_depth(pixels, depth)),
+            )
+        )
+    return tuple(frames)
+
+
+def _depth_of_type(pixels: Grey) -> GreyDepth | None:
+    """All levels of the pixels' type; None where that would be a guess."""
+    if pixels.dtype == np.uint8:
+        return EIGHT_BIT
+    # 16-bit grey that stays below this was most likely stored by a 12-bit camera
+    if pixels.dtype == np.uint16 and int(pixels.max()) >= _TWELVE_BIT_LEVELS:
+        return GreyDepth.of_bits(16, "type")
+    return None
+
+
+def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:
+    if depth is not None:
+        return ()
+    if pixels.dtype == np.float32:
+        return ("depth of grey unknown: floating point, and nothing says which values are black and white",)
+    bits = 8 * pixels.dtype.itemsize
+    return (
+        f"depth of grey unknown: {bits}-bit file with no level above {int(pixels.max())}, "
+        "and nothing says how many bits are used",
     )
+
+
+def _at(frame: Frame, um_per_px: float) -> Frame:
+    """The frame at the scale that the user gives, with a note where the file tells another."""
+    told, notes = frame.um_per_px, frame.notes
+    if told is not None and abs(told / um_per_px - 1) > _SCALES_AGREE:
+        notes = (*notes, f"scale: {um_per_px:g} µm/px was given, {frame.um_per_px_from} tells {told:g}")
+    return replace(frame, um_per_px=um_per_px, um_per_px_from="option", notes=notes)
 
 
 def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None) -> str | None:
@@ -129,7 +187,7 @@ def _said_plainly(path: Path) -> Iterator[None]:
         raise NeverAnImage(f"{path}: this is no path", seen=str(error)) from error
 
 
-def _decode(data: bytes) -> Channels:
+def _decode(data: bytes) -> Decoded:
     if not data:
         raise UnreadableImage("the file is empty", seen="0 bytes", next_step="wait for the copy to end")
     name = image_format(data[:HEAD_BYTES])
@@ -137,7 +195,7 @@ def _decode(data: bytes) -> Channels:
         kind = UnreadableImage if may_become_image(data[:HEAD_BYTES]) else NeverAnImage
         raise kind("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
     try:
-        return _DECODERS[name](data)
+        return Decoded((_PLAIN[name](data),)) if name in _PLAIN else _DECODERS[name](data)
     except NeverAnImage as error:
         if any(data[-min(_UNFILLED, len(data) // 2) :]):
             raise

@@ -5,8 +5,11 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InflamapError
-from runtime.images.frame import Frame
+from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.frame import Frame, Grey
 from runtime.images.limits import MAX_PIXELS
+
+_BAND = 1024
 
 
 def to_model_scale(frame: Frame, model_um_per_px: float) -> npt.NDArray[np.uint8]:
@@ -17,7 +20,7 @@ def to_model_scale(frame: Frame, model_um_per_px: float) -> npt.NDArray[np.uint8
     in µm is the same before and after (to the last pixel of a mosaic).
 
     Args:
-        frame: uint8 or uint16 pixels with a known scale.
+        frame: pixels with a known scale and depth.
         model_um_per_px: µm per pixel of the model.
 
     Returns:
@@ -25,10 +28,12 @@ def to_model_scale(frame: Frame, model_um_per_px: float) -> npt.NDArray[np.uint8
         back, not a copy.
 
     Raises:
-        InflamapError: the frame's scale is unknown, or the result would exceed `limits.MAX_PIXELS`.
+        InflamapError: the frame's scale or depth is unknown, or the result would exceed `limits.MAX_PIXELS`.
     """
     if frame.um_per_px is None:
         raise InflamapError("the frame's scale is unknown", wanted="µm per pixel", next_step="give it with --um-per-px")
+    if frame.depth is None:
+        raise InflamapError("the frame's depth of grey is unknown", wanted="the levels that are black and white")
     factor = frame.um_per_px / model_um_per_px
     if factor == 1:
         return picture(frame)
@@ -39,22 +44,44 @@ def to_model_scale(frame: Frame, model_um_per_px: float) -> npt.NDArray[np.uint8
             wanted=f"at most {MAX_PIXELS} px",
             next_step="check --um-per-px",
         )
-    resampled = _resample(_grey_levels(frame), factor)
+    resampled = _resample(_grey_levels(frame.pixels, frame.depth), factor)
     np.clip(resampled, 0, 255, out=resampled)  # cubic overshoots at edges
     return np.rint(resampled, out=resampled).astype(np.uint8)
 
 
 def picture(frame: Frame) -> npt.NDArray[np.uint8]:
-    """The frame to look at: uint8 [H, W], contiguous, at the file's own scale; if 8-bit, its own pixels."""
-    if frame.bits == 8:
+    """The frame to look at: uint8 [H, W], contiguous, at the file's own scale; if 8-bit, its own pixels.
+
+    Where nothing tells the depth, so that there is no score, it is as bright as its own levels allow.
+    """
+    if frame.pixels.dtype == np.uint8 and frame.depth in (None, EIGHT_BIT):
         return np.ascontiguousarray(frame.pixels, dtype=np.uint8)
-    return np.rint(_grey_levels(frame)).astype(np.uint8)
+    seen = np.empty(frame.pixels.shape, np.uint8)
+    depth = frame.depth or _as_bright_as_may_be(frame.pixels)
+    # in bands, for the floats of a mosaic are four times its bytes
+    for top in range(0, len(seen), _BAND):
+        levels = _grey_levels(frame.pixels[top : top + _BAND], depth)
+        seen[top : top + _BAND] = np.rint(levels, out=levels)
+    return seen
 
 
-def _grey_levels(frame: Frame) -> npt.NDArray[np.float32]:
-    """float32 [H, W] in 0 to 255, with the file's depth still in the decimals."""
-    levels = frame.pixels.astype(np.float32)
-    return levels if frame.bits == 8 else levels * np.float32(255 / (2**frame.bits - 1))
+def _as_bright_as_may_be(pixels: Grey) -> GreyDepth:
+    finite = pixels[np.isfinite(pixels)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    return GreyDepth(low, high if high > low else low + 1.0, None, "unknown")
+
+
+def _grey_levels(pixels: Grey, depth: GreyDepth) -> npt.NDArray[np.float32]:
+    """float32 [H, W] in 0 to 255, with the file's depth still in the decimals; what is no number is black."""
+    levels = pixels.astype(np.float32)
+    if depth.black:
+        levels -= np.float32(depth.black)
+    if depth.white - depth.black != 255:
+        levels *= np.float32(255 / (depth.white - depth.black))
+    if pixels.dtype == np.float32 or depth.bits != 8 * pixels.dtype.itemsize:
+        np.nan_to_num(levels, copy=False, nan=0.0)
+        np.clip(levels, 0, 255, out=levels)
+    return levels
 
 
 def _resample(levels: npt.NDArray[np.float32], factor: float) -> npt.NDArray[np.float32]:

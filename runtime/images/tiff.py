@@ -1,4 +1,4 @@
-"""TIFF: one page of plain or deflated grey or RGB, 8 or 16 bit."""
+"""TIFF: pages of plain or deflated grey or RGB, 8 or 16 bit."""
 
 import io
 import math
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.limits import check_size, truncated
-from runtime.images.tiff_directory import check_directory, stack
+from runtime.images.decoded import Decoded
+from runtime.images.limits import check_claim, check_size, truncated
+from runtime.images.tiff_directory import check_directory
 
 # numbers of the TIFF 6.0 specification and its supplements
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
@@ -22,15 +23,15 @@ _ALPHA = (1, 2)
 _SLICE = 4 << 10
 
 
-def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
-    """Decodes a TIFF of one page, grey or RGB, 8 or 16 bit, uncompressed or deflated.
+def decode_tiff(data: bytes) -> Decoded:
+    """Decodes a TIFF, grey or RGB, 8 or 16 bit, uncompressed or deflated; of several pages each.
 
     Returns:
-        uint8 or uint16 [H, W] with 0 as black, or [H, W, 3] in BGR order.
+        planes of uint8 or uint16 [H, W] with 0 as black, or [H, W, 3] in BGR order.
 
     Raises:
         UnreadableImage: truncated or damaged.
-        NeverAnImage: several pages, too large, or a kind of TIFF that is not read.
+        NeverAnImage: pages of different sizes, too large, or a kind of TIFF that is not read.
     """
     check_directory(data)
     # some twenty milliseconds that only TIFFs should cost
@@ -42,11 +43,14 @@ def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            page = _only_page(tiff)
-            _check_kind(page)
-            _check_segments(page, data)
-            pixels = page.asarray(maxworkers=1)
-            return _stored_order(page, pixels)
+            pages = _pages(tiff)
+            for page in pages:
+                _check_kind(page)
+            _check_alike(pages)
+            check_claim(sum(int(page.nbytes) for page in pages), len(data))
+            for page in pages:
+                _check_segments(page, data)
+            return Decoded(tuple(_stored_order(page, page.asarray(maxworkers=1)) for page in pages))
     except UnreadableImage:
         raise
     except Exception as error:  # a damaged tag surfaces as almost any type
@@ -57,13 +61,38 @@ def decode_tiff(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         ) from error
 
 
-def _only_page(tiff: Any) -> Any:
-    pages = len(tiff.pages)
-    if tiff.is_imagej:  # may keep a whole stack behind one page
-        pages = max(pages, int((tiff.imagej_metadata or {}).get("images", 1)))
-    if pages > 1:
-        raise stack(pages)
-    return tiff.pages[0]
+def _pages(tiff: Any) -> list[Any]:
+    """The images of the file: its pages, without previews of them."""
+    if tiff.is_imagej and int((tiff.imagej_metadata or {}).get("images", 1)) > len(tiff.pages):
+        raise NeverAnImage(
+            "the TIFF keeps a stack behind one page",
+            seen=f"{(tiff.imagej_metadata or {}).get('images')} images in {len(tiff.pages)} pages",
+            wanted="a page an image",
+            next_step="save the stack as OME-TIFF, or its slices as single files",
+        )
+    pages = [tiff.pages[0]]
+    for number in range(1, len(tiff.pages)):
+        page = tiff.pages.get(number, cache=False, aspage=True)
+        if not (page.imagewidth and page.imagelength):
+            # the directory of a slice that is still to be written
+            raise truncated("a page without pixels", "the rest of a stack")
+        if not page.is_reduced:
+            pages.append(page)
+    return pages
+
+
+def _check_alike(pages: list[Any]) -> None:
+    first = pages[0]
+    check_size(int(first.imagewidth), int(first.imagelength) * len(pages))
+    for page in pages:
+        if (page.shape, page.dtype, page.photometric) != (first.shape, first.dtype, first.photometric):
+            raise NeverAnImage(
+                "the TIFF's pages differ, so they are no stack",
+                seen=f"{page.imagewidth} x {page.imagelength} {page.dtype} after "
+                f"{first.imagewidth} x {first.imagelength} {first.dtype}",
+                wanted="pages of one size and kind",
+                next_step="save the image as a single page",
+            )
 
 
 def _check_kind(page: Any) -> None:

@@ -1,4 +1,4 @@
-"""A TIFF's directory: whether it is whole, true to the file, and the only one."""
+"""A TIFF's directories: whether they are whole and true to the file."""
 
 import struct
 from typing import Any, NamedTuple
@@ -14,7 +14,8 @@ _PIXEL_TAGS = frozenset({256, 257, 258, 259, 262, 270, 273, 277, 278, 279, 284, 
 _MOST_TAGS = 4096
 # each value becomes a Python number of 36 bytes; a mosaic in strips of one row has 16,000
 _MOST_VALUES = 1 << 20
-_MOST_PAGES = 10_000
+# the deepest stacks have some hundred slices
+_MOST_PAGES = 1024
 
 
 class _Layout(NamedTuple):
@@ -27,41 +28,25 @@ class _Layout(NamedTuple):
 
 
 def check_directory(data: bytes) -> None:
-    """Looks through the directory of a TIFF before a reader spends time or memory on what it says.
+    """Looks through the directories of a TIFF before a reader spends time or memory on what it says.
 
     Raises:
-        UnreadableImage: the directory, or a value that tells about the pixels, is not in the file, or not yet.
-        NeverAnImage: a stack, a circle of directories, or values that cannot all be in the file.
+        UnreadableImage: a directory, or a value that tells about the pixels, is not in the file, or not yet.
+        NeverAnImage: too many directories, a circle of them, or values that cannot all be in the file.
     """
     layout = _layout(data)
     (at,) = _unpack(layout.offset, data, layout.first_at)
     if not at:
         # writers put it in last
         raise truncated("a header that names no directory", "the directory's offset")
-    behind = _check_entries(data, at, layout)
-    (following,) = _unpack(layout.offset, data, behind)
-    pages = {at}
-    while following and len(pages) < _MOST_PAGES:
-        if following in pages:
-            raise NeverAnImage("the TIFF's directories go round in a circle", seen=f"byte {following} again")
-        pages.add(following)
-        (tags,) = _unpack(layout.number, data, following)
-        if not tags:
-            raise truncated(f"a directory without tags at byte {following}", "the rest of a stack")
-        at = following + struct.calcsize(layout.number) + tags * struct.calcsize(layout.entry)
-        (following,) = _unpack(layout.offset, data, at)
-    if len(pages) > 1:
-        raise stack(len(pages))
-
-
-def stack(images: int) -> NeverAnImage:
-    """The error for a file of several images."""
-    return NeverAnImage(
-        "the TIFF holds a stack",
-        seen=f"{images} images",
-        wanted="one",
-        next_step="save the slices as single files",
-    )
+    pages: set[int] = set()
+    while at:
+        if at in pages:
+            raise NeverAnImage("the TIFF's directories go round in a circle", seen=f"byte {at} again")
+        pages.add(at)
+        if len(pages) > _MOST_PAGES:
+            raise NeverAnImage("the TIFF has too many pages", seen=f"more than {_MOST_PAGES}")
+        (at,) = _unpack(layout.offset, data, _check_entries(data, at, layout))
 
 
 def _layout(data: bytes) -> _Layout:

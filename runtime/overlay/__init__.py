@@ -1,5 +1,5 @@
 """The picture an operator looks at: the map over the image, colour bar, scale bar and words."""
 
-from runtime.overlay.picture import OverlayText, draw_overlay, encode_overlay
+from runtime.overlay.picture import OverlayText, Slice, draw_overlay, draw_slices, encode_overlay
 
-__all__ = ["OverlayText", "draw_overlay", "encode_overlay"]
+__all__ = ["OverlayText", "Slice", "draw_overlay", "draw_slices", "encode_overlay"]

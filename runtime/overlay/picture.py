@@ -1,6 +1,7 @@
 """The overlay as a whole: what goes where."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,8 @@ NARROWEST = 480
 JPEG_QUALITY = 90
 
 AMBER, BLACK, FAINT = (0, 191, 255), (16, 16, 16), (165, 165, 165)
+# between the slices of a stack
+GAP = 8
 USE = "Research use only"
 REASON_LINES = 6
 
@@ -40,6 +43,19 @@ class OverlayText:
     reasons: tuple[str, ...]
     footer: str
     warning: str | None = None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image of a stack, to be drawn.
+
+    Attributes:
+        grey: uint8 [H, W].
+        expected: float32 [h, w], expected grade, NaN where withheld; None when there is no map.
+    """
+
+    grey: npt.NDArray[np.uint8]
+    expected: npt.NDArray[np.float32] | None
 
 
 def draw_overlay(
@@ -69,20 +85,88 @@ def draw_overlay(
         uint8 [H2, W2, 3], BGR.
     """
     shown = _shown(grey)
-    height, width = shown.shape
-    down, across = height / grey.shape[0], width / grey.shape[1]
-    # words grow with the picture, as it will be shown reduced; a flat strip leaves them less room
-    unit = min(2.0, max(0.75, min(width, 2 * height) / 1000))
+    down, across = shown.shape[0] / grey.shape[0], shown.shape[1] / grey.shape[1]
     picture = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
-    panel = np.empty((height, 0, 3), np.uint8)
-    if expected is not None and geometry is not None:
-        frame_px = 1.0 if um_per_px is None else geometry.um_per_px / um_per_px
-        rows, columns = expected.shape
-        area = mapped_area((rows, columns), geometry, (frame_px * down, frame_px * across))
-        tint(picture, expected, len(grades) - 1, area)
-        outline(picture, area, max(1, round(unit)))
-        panel = colour_bar(grades, max(height, lowest_bar(unit)), unit)
+    if expected is None or geometry is None:
+        return _put_together(picture, None if um_per_px is None else um_per_px / across, (), text)
+    frame_px = 1.0 if um_per_px is None else geometry.um_per_px / um_per_px
+    _put_map(picture, expected, len(grades), geometry, (frame_px * down, frame_px * across))
+    return _put_together(picture, None if um_per_px is None else um_per_px / across, grades, text)
 
+
+def draw_slices(
+    slices: Sequence[Slice],
+    um_per_px: float | None,
+    grades: tuple[str, ...],
+    geometry: Geometry,
+    text: OverlayText,
+) -> npt.NDArray[np.uint8]:
+    """Draw the slices of a stack side by side, each with its map and its number, row by row.
+
+    Args:
+        slices: all of one size.
+        um_per_px: their sampling; None when unknown.
+        grades: names of the K grades, lowest first.
+        geometry: of the maps.
+        text: the words above.
+
+    Returns:
+        uint8 [H, W, 3], BGR, with sides of about 2000 px at most.
+    """
+    height, width = slices[0].grey.shape
+    columns = min(len(slices), max(1, math.ceil(math.sqrt(len(slices) * height / width))))
+    rows = math.ceil(len(slices) / columns)
+    factor = min(1.0, LONGEST_SIDE / max(columns * (width + GAP), rows * (height + GAP)))
+    tile = max(1, round(height * factor)), max(1, round(width * factor))
+    down, across = tile[0] / height, tile[1] / width
+    sheet = np.full((rows * (tile[0] + GAP) - GAP, columns * (tile[1] + GAP) - GAP, 3), BACKGROUND, np.uint8)
+    frame_px = 1.0 if um_per_px is None else geometry.um_per_px / um_per_px
+    number_style = Style(max(10, round(0.06 * tile[0])), 600, (255, 255, 255))
+    for number, each in enumerate(slices):
+        shown = cv2.resize(each.grey, tile[::-1], interpolation=cv2.INTER_AREA)
+        seen = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
+        if each.expected is not None:
+            _put_map(seen, each.expected, len(grades), geometry, (frame_px * down, frame_px * across))
+        label = f"{number}" if each.expected is not None else f"{number} withheld"
+        plate = number_style.line_px, min(tile[1], text_width(label, number_style) + number_style.size)
+        seen[: plate[0], : plate[1]] = BACKGROUND
+        write(seen, label, number_style.size // 2, number_style.size, number_style)
+        top, left = number // columns * (tile[0] + GAP), number % columns * (tile[1] + GAP)
+        sheet[top : top + tile[0], left : left + tile[1]] = seen
+    mapped = grades if any(each.expected is not None for each in slices) else ()
+    return _put_together(sheet, None if um_per_px is None else um_per_px / across, mapped, text)
+
+
+def _put_map(
+    picture: npt.NDArray[np.uint8],
+    expected: npt.NDArray[np.float32],
+    grades: int,
+    geometry: Geometry,
+    scale: tuple[float, float],
+) -> None:
+    """Colour the picture by a map; `scale`: its pixels (down, across) for one of the model's."""
+    rows, columns = expected.shape
+    area = mapped_area((rows, columns), geometry, scale)
+    tint(picture, expected, grades - 1, area)
+    outline(picture, area, max(1, round(_unit(picture))))
+
+
+def _unit(picture: npt.NDArray[np.uint8]) -> float:
+    """Words grow with the picture, as it will be shown reduced; a flat strip leaves them less room."""
+    height, width = picture.shape[:2]
+    smaller: int = min(width, 2 * height)
+    return min(2.0, max(0.75, smaller / 1000))
+
+
+def _put_together(
+    picture: npt.NDArray[np.uint8], um_per_px: float | None, grades: tuple[str, ...], text: OverlayText
+) -> npt.NDArray[np.uint8]:
+    """The picture (uint8 [H, W, 3]) with words, scale bar and, where there are grades, their colours."""
+    height, width = picture.shape[:2]
+    unit = _unit(picture)
+    panel = np.empty((height, 0, 3), np.uint8)
+    if grades:
+        panel = colour_bar(grades, max(height, lowest_bar(unit)), unit)
     canvas_width = max(NARROWEST, width + panel.shape[1])
     header = _header(text, canvas_width, unit)
     body = max(height, panel.shape[0])
@@ -90,7 +174,7 @@ def draw_overlay(
     canvas[: header.shape[0]] = header
     canvas[header.shape[0] :, canvas_width - panel.shape[1] :] = panel
     canvas[-height:, :width] = picture
-    scale_bar(canvas, width, None if um_per_px is None else um_per_px / across, unit)
+    scale_bar(canvas, width, um_per_px, unit)
     return canvas
 
 

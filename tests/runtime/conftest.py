@@ -11,7 +11,7 @@ from watch_bench import Bench
 
 from runtime.bundle import Bundle
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
-from runtime.scoring import Model
+from runtime.model import Model
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from runtime.dense_map import Geometry, InflammationMap, dense_map
 from runtime.engines import EngineOutput
 from runtime.errors import InflamapError
 from runtime.images import read_frame, to_model_scale
-from runtime.scoring import Model
+from runtime.model import Model
 
 
 class CornerEngine:

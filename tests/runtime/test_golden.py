@@ -9,7 +9,7 @@ from runtime.engines import EngineOutput
 from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import CheckFailed
 from runtime.golden import golden_difference
-from runtime.scoring import Model
+from runtime.model import Model
 
 
 @pytest.fixture(scope="module")

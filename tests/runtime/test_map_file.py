@@ -35,7 +35,7 @@ def test_planes_are_grade_and_confidence_with_withheld_cells_as_nan(shape: tuple
     map = some_map(*shape)
     valid = np.ones(shape, bool)
     valid[-1, 0] = False
-    planes, ome = read(encode_map(map, valid, "v0000000.bmp"))
+    planes, ome = read(encode_map([(map, valid)], "v0000000.bmp"))
     assert planes.dtype == np.float32
     assert planes.shape == (2, *shape)
     np.testing.assert_array_equal(planes[0], np.where(valid, map.expected_grade(), np.nan))
@@ -44,7 +44,7 @@ def test_planes_are_grade_and_confidence_with_withheld_cells_as_nan(shape: tuple
 
 
 def test_cells_are_placed_on_the_frame_in_micrometres() -> None:
-    _, ome = read(encode_map(some_map(), np.ones((5, 7), bool), "v0000000.bmp"))
+    _, ome = read(encode_map([(some_map(), np.ones((5, 7), bool))], "v0000000.bmp"))
     pixels = ome.find(".//ome:Pixels", OME)
     assert pixels is not None
     for side in "XY":
@@ -69,7 +69,7 @@ def test_cells_are_placed_on_the_frame_in_micrometres() -> None:
     ],
 )
 def test_any_file_name_is_stored_without_its_folders(name: str, stored: str) -> None:
-    data = encode_map(some_map(), np.ones((5, 7), bool), name)
+    data = encode_map([(some_map(), np.ones((5, 7), bool))], name)
     _, ome = read(data)
     image = ome.find("ome:Image", OME)
     assert image is not None
@@ -82,7 +82,7 @@ def test_the_file_tells_its_use_and_neither_machine_nor_time(monkeypatch: pytest
         raise AssertionError("an id made of the network address and the time")
 
     monkeypatch.setattr("uuid.uuid1", leak)
-    data = encode_map(some_map(), np.ones((5, 7), bool), "v0000000.bmp")
+    data = encode_map([(some_map(), np.ones((5, 7), bool))], "v0000000.bmp")
     assert b"Research use only" in data
     for private in (socket.gethostname(), str(Path.home()), str(Path.cwd()), f"{getpass.getuser()}@"):
         assert len(private) < 3 or private.encode() not in data
@@ -92,12 +92,12 @@ def test_the_file_tells_its_use_and_neither_machine_nor_time(monkeypatch: pytest
 
 def test_equal_maps_give_equal_bytes_and_others_another_id() -> None:
     valid = np.ones((5, 7), bool)
-    first = encode_map(some_map(), valid, "a.bmp")
-    assert first == encode_map(some_map(), valid.copy(), "elsewhere/a.bmp")
+    first = encode_map([(some_map(), valid)], "a.bmp")
+    assert first == encode_map([(some_map(), valid.copy())], "elsewhere/a.bmp")
     others = [
-        encode_map(some_map(), valid, "b.bmp"),
-        encode_map(some_map(geometry=Geometry(128, 8, 0.7)), valid, "a.bmp"),
-        encode_map(some_map(), ~valid, "a.bmp"),
+        encode_map([(some_map(), valid)], "b.bmp"),
+        encode_map([(some_map(geometry=Geometry(128, 8, 0.7)), valid)], "a.bmp"),
+        encode_map([(some_map(), ~valid)], "a.bmp"),
     ]
     ids = {read(data)[1].get("UUID") for data in (first, *others)}
     assert len(ids) == 4
@@ -107,5 +107,5 @@ def test_equal_maps_give_equal_bytes_and_others_another_id() -> None:
 def test_the_map_handed_in_is_left_alone() -> None:
     map = some_map()
     before = map.probabilities.copy()
-    encode_map(map, np.zeros((5, 7), bool), "a.bmp")
+    encode_map([(map, np.zeros((5, 7), bool))], "a.bmp")
     np.testing.assert_array_equal(map.probabilities, before)

@@ -10,7 +10,7 @@ import pytest
 ENGINE = """
 import runtime.cli
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
-from runtime.scoring import Model
+from runtime.model import Model
 Model.load(open_bundle(DEFAULT_BUNDLE), threads=1)
 """
 EXPORT = "import export.package, export.onnx_graph"

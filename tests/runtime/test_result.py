@@ -40,7 +40,8 @@ def test_json_rounds_times_and_keeps_none() -> None:
     assert document["score"] is None
     assert document["map"] is None
     assert list(document) == [
-        "schema", "image", "model", "status", "reasons", "score", "map", "overlay", "timing_ms", "version", "notice",
+        "schema", "image", "model", "status", "reasons", "notes", "score", "map", "overlay", "slices", "timing_ms",
+        "version", "notice",
     ]  # fmt: skip
 
 

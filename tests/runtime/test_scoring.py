@@ -12,10 +12,13 @@ import numpy.typing as npt
 import pytest
 import tifffile
 
-from runtime import scoring
+from runtime import pictures
 from runtime.bundle import Bundle
 from runtime.dense_map import dense_map
-from runtime.scoring import SYNTHETIC_WARNING, ChangedMeanwhile, Model, examine, score_file, write_examined
+from runtime.model import Model
+from runtime.pictures import SYNTHETIC_WARNING
+from runtime.result import Result
+from runtime.scoring import ChangedMeanwhile, examine, score_file, write_examined
 from runtime.version import NOTICE, __version__
 
 
@@ -38,7 +41,15 @@ def test_record_holds_every_key_of_the_contract(
         "height": 400,
         "um_per_px": 0.5,
         "um_per_px_from": "option",
+        "bits": 8,
+        "bits_from": "type",
+        "z_um": None,
+        "z_from": "unknown",
+        "slices": 1,
+        "folder": None,
     }
+    assert record["notes"] == ["depth unknown: nothing tells how far below the skin's surface this is"]
+    assert record["slices"] is None
     assert record["model"] == {
         "name": model.bundle.manifest.name,
         "sha256": model.bundle.manifest.files["model.fp32.onnx"],
@@ -155,13 +166,13 @@ def test_only_a_synthetic_model_warns_on_the_overlay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = []
-    draw = scoring.draw_overlay
+    draw = pictures.draw_overlay
 
     def listen(*arguments: Any) -> npt.NDArray[np.uint8]:
         said.append(arguments[-1].warning)
         return draw(*arguments)
 
-    monkeypatch.setattr(scoring, "draw_overlay", listen)
+    monkeypatch.setattr(pictures, "draw_overlay", listen)
     save_image(tmp_path / "skin.png", skin)
     assert scored(tmp_path / "skin.png", tmp_path, model)["model"]["synthetic"] is True
     real = Model.load(bundle_with(synthetic=False), threads=1)
@@ -195,3 +206,76 @@ def test_result_of_a_file_that_is_gone_meanwhile_is_written(
     result = write_examined(examined, PurePath("v.bmp"), out, model)
     assert result.image.sha256 == sha256
     assert (out / "v.bmp.score.json").is_file()
+
+
+def save_stack(path: Path, slices: list[npt.NDArray[np.uint8]]) -> None:
+    tifffile.imwrite(path, np.stack(slices), photometric="minisblack", compression="zlib")
+
+
+def test_slices_of_a_stack_are_scored_one_by_one(tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model) -> None:
+    cv2.imwrite(str(tmp_path / "one.png"), skin)
+    alone = scored(tmp_path / "one.png", tmp_path, model)
+    black = np.zeros_like(skin)
+    save_stack(tmp_path / "stack.tif", [skin, black, skin[::-1].copy()])
+    record = scored(tmp_path / "stack.tif", tmp_path / "out", model)
+    assert record["status"] == "scored"
+    assert record["image"]["slices"] == 3
+    first, second, third = record["slices"]
+    assert first["score"]["mean"] == pytest.approx(alone["score"]["mean"], abs=1e-6)
+    assert (second["status"], second["score"]) == ("withheld", None)
+    assert any("dark" in reason for reason in second["reasons"])
+    # over the valid cells of all slices together, which are not equally many
+    maps = tifffile.imread(tmp_path / "out" / "stack.tif.map.ome.tif")
+    assert maps.shape == (3, 2, *record["map"]["shape"])
+    grades = maps[:, 0]
+    assert record["score"]["mean"] == pytest.approx(np.nanmean(grades), abs=1e-5)
+    assert np.isnan(grades[1]).all()
+    assert np.nanmean(grades[2]) == pytest.approx(third["score"]["mean"], abs=1e-5)
+    assert record["score"]["withheld_fraction"] == pytest.approx(np.isnan(grades).mean())
+    assert record["score"]["worst_region"]["slice"] in (0, 2)
+    assert all(reason.startswith("slice 1: ") for reason in record["reasons"] if "dark" in reason)
+    assert "depth unknown of 3 slices" in record["notes"][0]
+    overlay = cv2.imread(str(tmp_path / "out" / "stack.tif.overlay.jpg"))
+    assert overlay.shape[1] > 2 * skin.shape[1], "side by side"
+    assert json.loads(json.dumps(Result.from_json(record).to_json())) == record
+
+
+def test_stack_of_nothing_but_withheld_slices_is_withheld(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model
+) -> None:
+    save_stack(tmp_path / "stack.tif", [np.zeros_like(skin)] * 2)
+    record = scored(tmp_path / "stack.tif", tmp_path, model)
+    assert (record["status"], record["score"], record["map"]) == ("withheld", None, None)
+    assert not (tmp_path / "stack.tif.map.ome.tif").exists()
+    assert cv2.imread(str(tmp_path / "stack.tif.overlay.jpg")) is not None
+
+
+def test_macroscopic_pictures_are_never_scored(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    folder = tmp_path / "site #1" / "Macroscopic Images"
+    folder.mkdir(parents=True)
+    # grey, and as if it were skin: the folder alone tells
+    save_image(folder / "skin.png", skin)
+    relative = PurePath("site #1", "Macroscopic Images", "skin.png")
+    result = score_file(folder / "skin.png", relative, tmp_path / "out", model, um_per_px=0.5)
+    assert result.status == "withheld"
+    assert result.reasons[0].startswith("macroscopic")
+    assert result.image.folder == "macroscopic"
+
+
+def test_worst_region_lies_where_the_map_is_highest(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "skin.png", skin)
+    record = scored(tmp_path / "skin.png", tmp_path, model)
+    grade = tifffile.imread(tmp_path / "skin.png.map.ome.tif")[0]
+    worst = record["score"]["worst_region"]
+    assert worst["slice"] is None
+    side = round(worst["size_um"] / 8.0)
+    left, top = (round((worst[f"{axis}_um"] - 32.0) / 8.0 - (side - 1) / 2) for axis in "xy")
+    region = grade[top : top + side, left : left + side]
+    assert region.shape == (side, side)
+    assert worst["mean"] == pytest.approx(np.nanmean(region), abs=1e-5)
+    windows = np.lib.stride_tricks.sliding_window_view(grade, (side, side))
+    assert worst["mean"] == pytest.approx(np.nanmax(np.nanmean(windows, axis=(2, 3))), abs=1e-5)

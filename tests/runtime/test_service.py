@@ -14,7 +14,8 @@ from watch_bench import Bench
 
 from runtime.ledger import ImageRow, State
 from runtime.ledger.row import Outcome
-from runtime.scoring import Examined, Model
+from runtime.model import Model
+from runtime.scoring import Examined
 from runtime.service import Tally
 
 

@@ -19,10 +19,11 @@ from runtime import disk, scoring
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import FileState
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
+from runtime.model import Model
 from runtime.outputs import result_files
 from runtime.patience import WatchSettings
 from runtime.result import Result
-from runtime.scoring import Examined, Model
+from runtime.scoring import Examined
 from runtime.service import ServiceSettings, Tally, watch
 from runtime.service_log import ServiceLog
 

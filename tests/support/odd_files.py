@@ -72,7 +72,8 @@ KINDS: Expected = {
     "full range.png": GOOD,
     "12 bit.tif": ("withheld", "depth of grey unknown"),
     "12 bit.png": ("withheld", "depth of grey unknown"),
-    "stack.tif": ("failed", "stack"),
+    "stack.tif": GOOD,
+    "pages that differ.tif": ("failed", "no stack"),
     "float.tif": ("failed", "number format"),
     "os2.bmp": ("failed", "OS/2"),
     "run lengths.bmp": ("failed", "compressed BMP"),
@@ -145,6 +146,14 @@ def tiff_of(pixels: npt.NDArray[np.generic], **options: object) -> bytes:
     return file.getvalue()
 
 
+def pages_of(*pages: npt.NDArray[np.generic]) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for page in pages:
+            tiff.write(page, photometric="minisblack", metadata=None)
+    return file.getvalue()
+
+
 def contents(skin: npt.NDArray[np.uint8]) -> dict[str, bytes]:
     """What each file of `expected` holds in the end; `skin` is an image that is scored."""
     whole = {suffix: encoded(suffix, skin) for suffix in (".bmp", ".png", ".jpg", ".tif")}
@@ -190,7 +199,8 @@ def _special(skin: npt.NDArray[np.uint8], whole: dict[str, bytes]) -> dict[str, 
         "full range.png": encoded(".png", deep * 257),
         "12 bit.tif": encoded(".tif", deep * 16),
         "12 bit.png": encoded(".png", deep * 16),
-        "stack.tif": tiff_of(np.stack([skin, skin])),
+        "stack.tif": tiff_of(np.stack([skin, skin]), photometric="minisblack"),
+        "pages that differ.tif": pages_of(skin, skin[:150]),
         "float.tif": tiff_of(skin.astype(np.float32)),
         "os2.bmp": bmp[:14] + struct.pack("<IHHHH", 12, 200, 200, 1, 8) + bmp[26:],
         "run lengths.bmp": bmp[:30] + struct.pack("<I", 1) + bmp[34:],

@@ -15,9 +15,9 @@ from runtime.file_state import FileState
 from runtime.heartbeat import Heartbeat
 from runtime.ledger import ImageRow, open_ledger
 from runtime.ledger.ledger import Arrival
+from runtime.model import Model
 from runtime.patience import WatchSettings
 from runtime.retention import Keep
-from runtime.scoring import Model
 from runtime.service import ServiceSettings, Tally, watch
 from runtime.service_log import ServiceLog
 

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.demo.truth import against_truth, mean_over_patches
 from runtime.dense_map import Geometry
-from runtime.scoring import Model, score_file
+from runtime.model import Model
+from runtime.scoring import score_file
 
 
 def test_mean_over_patches_is_the_mean_under_each_cell() -> None:

@@ -18,7 +18,7 @@ from benchmarks.engine_bench.footprint import measure_footprint, peak_memory, sc
 from benchmarks.engine_bench.frames import Frames
 from runtime.bundle import Bundle
 from runtime.errors import CheckFailed
-from runtime.scoring import Model
+from runtime.model import Model
 
 
 @pytest.fixture

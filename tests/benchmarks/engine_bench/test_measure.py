@@ -20,7 +20,7 @@ from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from runtime.engines import DeployedEngine, EngineOutput
 from runtime.engines.registry import MODEL_FILES, open_unproven
 from runtime.errors import BundleError, CheckFailed, EngineMissing
-from runtime.scoring import Model
+from runtime.model import Model
 
 FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
 

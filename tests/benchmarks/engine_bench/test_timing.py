@@ -17,7 +17,9 @@ from benchmarks.engine_bench.frames import find_frames
 from benchmarks.engine_bench.timing import WARM_UP_FRAMES, FrameTiming, Spread, Stopped, time_engines
 from runtime.engines.registry import MODEL_FILES
 from runtime.errors import CheckFailed, UnreadableImage
-from runtime.scoring import Model, examine, write_examined
+from runtime.images import read_frame
+from runtime.model import Model
+from runtime.scoring import examine, write_examined
 
 ENGINE, TWIN = "onnxruntime-fp32", "onnxruntime-twin"
 
@@ -137,21 +139,21 @@ def test_results_lie_on_the_disk_for_every_frame(images: Path, tmp_path: Path, m
 def test_scores_of_the_engines_are_compared(
     images: Path, tmp_path: Path, model: Model, twin: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analyse = timing.analyse
+    find = timing._find
 
-    def off(frame: Any, model: Model) -> Any:
-        found = analyse(frame, model)
-        if model.engine.name != TWIN or found.score is None:
+    def off(model: Model, path: Path, um_per_px: float | None) -> Any:
+        found = find(model, path, um_per_px)
+        if model.engine.name != TWIN or found.mean is None:
             return found
         # the two scored frames have different widths
-        more = 0.25 if frame.width == 400 else -0.5
-        return dataclasses.replace(found, score=dataclasses.replace(found.score, mean=found.score.mean + more))
+        more = 0.25 if read_frame(path).width == 400 else -0.5
+        return dataclasses.replace(found, mean=found.mean + more)
 
     first, second = timed(images, tmp_path / "same", model, twin)
     assert (first.score_difference, second.score_difference) == (None, 0.0)
     assert first.repeatable
     assert second.repeatable
-    monkeypatch.setattr(timing, "analyse", off)
+    monkeypatch.setattr(timing, "_find", off)
     _first, second = timed(images, tmp_path / "out", model, twin)
     assert second.score_difference == pytest.approx(0.5)
 

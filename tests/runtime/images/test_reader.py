@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InflamapError, UnreadableImage
-from runtime.images import file_sha256, find_images, read_frame
+from runtime.images import EIGHT_BIT, GreyDepth, file_sha256, find_images, read_frame
 from runtime.images.limits import MAX_FILE_BYTES
 
 Grey = npt.NDArray[np.uint8]
@@ -40,7 +40,7 @@ def test_a_frame_holds_the_grey_levels_of_the_file_and_the_hash_of_its_bytes(
     frame = read_frame(save(data))
     assert np.array_equal(frame.pixels, grey)
     assert frame.pixels.flags.c_contiguous
-    assert (frame.height, frame.width, frame.bits, frame.colour) == (61, 83, 8, False)
+    assert (frame.height, frame.width, frame.depth, frame.colour) == (61, 83, EIGHT_BIT, False)
     assert frame.sha256 == hashlib.sha256(data).hexdigest()
 
 
@@ -48,7 +48,7 @@ def test_a_frame_holds_the_grey_levels_of_the_file_and_the_hash_of_its_bytes(
 def test_sixteen_bits_stay_sixteen(grey: Grey, save: Save, suffix: str) -> None:
     deep = grey.astype(np.uint16) * 257 - 1
     frame = read_frame(save(written(suffix, deep)))
-    assert frame.bits == 16
+    assert frame.depth == GreyDepth.of_bits(16, "type")
     assert np.array_equal(frame.pixels, deep)
 
 

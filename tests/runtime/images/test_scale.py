@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InflamapError
-from runtime.images import Frame, picture, to_model_scale
+from runtime.images import Frame, GreyDepth, picture, to_model_scale
 
 MODEL = 0.5
 scales = st.floats(0.15, 1.5)
@@ -15,7 +15,7 @@ unhurried = settings(deadline=None)
 
 
 def frame(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], um_per_px: float | None) -> Frame:
-    return Frame(pixels, 8 * pixels.dtype.itemsize, "00", um_per_px, "option")
+    return Frame(pixels, GreyDepth.of_bits(8 * pixels.dtype.itemsize, "type"), "00", um_per_px, "option")
 
 
 def blob(height: int, width: int, y: float, x: float, sigma: float) -> npt.NDArray[np.uint8]:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 import tifffile
 
-from runtime.errors import UnreadableImage
-from runtime.images.tiff import decode_tiff
+from runtime.errors import NeverAnImage, UnreadableImage
+from runtime.images import tiff as tiff_reader
 
 Grey = npt.NDArray[np.uint8]
 
@@ -17,6 +17,12 @@ def encoded(image: npt.NDArray[Any], **options: Any) -> bytes:
     out = io.BytesIO()
     tifffile.imwrite(out, image, **options)
     return out.getvalue()
+
+
+def decode_tiff(data: bytes) -> npt.NDArray[Any]:
+    """The only plane of a TIFF."""
+    (plane,) = tiff_reader.decode_tiff(data).planes
+    return plane
 
 
 def with_tag(data: bytes, code: int, value: int, kind: str = "<H") -> bytes:
@@ -72,15 +78,38 @@ def test_white_is_zero_is_turned_round(grey: Grey) -> None:
     assert np.array_equal(decode_tiff(encoded(grey, photometric="miniswhite")), 255 - grey)
 
 
-def test_a_stack_is_refused_rather_than_read_by_half(grey: Grey) -> None:
-    with pytest.raises(UnreadableImage, match="stack; seen: 3 images; wanted: one"):
-        decode_tiff(encoded(np.stack([grey] * 3), photometric="minisblack"))
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_each_page_of_a_stack_is_a_plane(grey: Grey, bigtiff: bool) -> None:
+    slices = np.stack([grey, 255 - grey, grey // 2])
+    data = encoded(slices, photometric="minisblack", bigtiff=bigtiff, compression="zlib")
+    planes = tiff_reader.decode_tiff(data).planes
+    assert len(planes) == 3
+    for plane, wanted in zip(planes, slices, strict=True):
+        assert np.array_equal(plane, wanted)
+
+
+def test_a_preview_is_no_slice(grey: Grey) -> None:
+    out = io.BytesIO()
+    with tifffile.TiffWriter(out) as tiff:
+        tiff.write(grey, photometric="minisblack", metadata=None)
+        tiff.write(grey[::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+    assert np.array_equal(decode_tiff(out.getvalue()), grey)
+
+
+@pytest.mark.parametrize("other", [np.zeros((8, 9), np.uint8), np.zeros((61, 83), np.uint16)])
+def test_pages_that_differ_are_no_stack(grey: Grey, other: npt.NDArray[Any]) -> None:
+    out = io.BytesIO()
+    with tifffile.TiffWriter(out) as tiff:
+        for image in (grey, other):
+            tiff.write(image, photometric="minisblack", metadata=None)
+    with pytest.raises(NeverAnImage, match=r"pages differ, so they are no stack; seen: .* after 83 x 61 uint8"):
+        tiff_reader.decode_tiff(out.getvalue())
 
 
 def test_an_imagej_stack_behind_one_page_is_refused(grey: Grey) -> None:
     data = encoded(grey, photometric="minisblack", description="ImageJ=1.54f\nimages=20\nslices=20\n", metadata=None)
-    with pytest.raises(UnreadableImage, match="stack; seen: 20 images"):
-        decode_tiff(data)
+    with pytest.raises(NeverAnImage, match="behind one page; seen: 20 images in 1 pages"):
+        tiff_reader.decode_tiff(data)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +192,10 @@ def test_a_stack_cut_behind_its_first_image_is_not_read_as_one(grey: Grey) -> No
         ends = [first.dataoffsets[0] + grey.size, second.offset, second.offset + 1, second.offset + 50]
     for end in ends:
         for cut in (data[:end], data[:end].ljust(len(data), b"\0")):
-            with pytest.raises(UnreadableImage, match=r"truncated|stack"):
-                decode_tiff(cut)
+            with pytest.raises(UnreadableImage, match=r"truncated|pages differ") as caught:
+                tiff_reader.decode_tiff(cut)
+            # one whose end is still zeros is known by the reader
+            assert len(cut) == len(data) or not isinstance(caught.value, NeverAnImage)
 
 
 def test_a_private_tag_that_leads_nowhere_is_no_matter(grey: Grey) -> None:
