@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.errors import InflamapError, one_line
 from runtime.file_state import is_folder
+from runtime.said_values import read_patterns, read_range
 from runtime.toml_text import SINGLE_QUOTES, as_toml, load_toml, shown
 from runtime.watch_configuration import (
     FIELDS,
@@ -141,11 +142,15 @@ def _value(name: str, raw: object, where: str, base: Path | None, faults: list[I
     try:
         if kind is Path and isinstance(raw, str):
             return _path(raw, base)
+        if get_origin(kind) is tuple:
+            return read_range(raw)
+        if get_origin(kind) is dict:
+            return read_patterns(raw)
         return _validated(name, raw, strict=base is not None)
     except _NoPath as error:
         wanted, next_step = error.args
     except ValueError:
-        wants_text = kind not in (bool, int, float)
+        wants_text = kind not in (bool, int, float) and get_origin(kind) not in (tuple, dict)
         if base is not None and isinstance(raw, str) != wants_text:
             wanted += ", in quotes" if wants_text else ", without quotes" if isinstance(raw, str) else ""
     faults.append(InflamapError(where, seen=shown(raw), wanted=wanted, next_step=next_step))

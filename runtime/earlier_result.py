@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
+from runtime.acquisition import Acquisition
 from runtime.errors import InflamapError
 from runtime.file_state import is_missing
 from runtime.images import file_sha256
@@ -10,7 +11,7 @@ from runtime.outputs import read_record, remove_result, result_files
 from runtime.result import Result
 
 
-def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float | None, *, gone: bool) -> Result | None:
+def earlier_result(path: Path, relative: PurePath, out: Path, acquisition: Acquisition, *, gone: bool) -> Result | None:
     """The image's earlier result, if it is about this very content and its files are there.
 
     So it is after a kill between the record and the ledger's row, when the ledger was lost, and when a file was only
@@ -30,7 +31,7 @@ def earlier_result(path: Path, relative: PurePath, out: Path, um_per_px: float |
     if gone:
         return result
     # an image withheld for want of a scale is scored once somebody gives it
-    scale_came = result.image.um_per_px is None and um_per_px is not None
+    scale_came = result.image.um_per_px is None and acquisition.scale_of(relative) is not None
     return result if not scale_came and result.image.sha256 == file_sha256(path) else None
 
 

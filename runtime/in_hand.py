@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from runtime.acquisition import Acquisition
 from runtime.earlier_result import earlier_result
 from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import InflamapError, UnreadableImage
@@ -66,8 +67,8 @@ class EngineFailed(InflamapError):
 class Examiner:
     """Knows the two folders and the model; may be asked in any thread, for it changes nothing."""
 
-    def __init__(self, folder: Path, out: Path, model: Model, um_per_px: float | None) -> None:
-        self._folder, self._out, self._model, self._um_per_px = folder, out, model, um_per_px
+    def __init__(self, folder: Path, out: Path, model: Model, acquisition: Acquisition) -> None:
+        self._folder, self._out, self._model, self._acquisition = folder, out, model, acquisition
         self._real_folder, self._real_out = folder.resolve(), out.resolve()
 
     def examine(self, row: ImageRow) -> Earlier | Examined:
@@ -82,11 +83,11 @@ class Examiner:
         self._require_its_place(path, row.path)
         gone = self.is_gone(path)
         if gone or not row.redo:
-            earlier = earlier_result(path, row.path, self._out, self._um_per_px, gone=gone)
+            earlier = earlier_result(path, row.path, self._out, self._acquisition, gone=gone)
             if earlier is not None:
                 return Earlier(earlier, gone)
         try:
-            return examine(path, self._model, um_per_px=self._um_per_px)
+            return examine(path, row.path, self._model, acquisition=self._acquisition)
         except InflamapError:
             raise
         except Exception as error:

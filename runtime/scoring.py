@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from runtime.acquisition import Acquisition
 from runtime.analysis import Analysis, analyse
 from runtime.dense_map import InflammationMap
 from runtime.errors import InflamapError
-from runtime.images import Frame, file_sha256, folder_kind, read_frames
+from runtime.images import FolderKind, Frame, file_sha256, folder_kind, read_frames
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import result_files, write_result
@@ -21,6 +22,7 @@ from runtime.pictures import draw
 from runtime.result import ImageRecord, MapRecord, Result, SliceRecord, Timing
 from runtime.summary import sum_up
 
+NOTHING_SAID = Acquisition()
 MACROSCOPIC = "macroscopic: a picture of the skin's surface, by its folder; such are never scored"
 
 
@@ -30,6 +32,7 @@ class Examined:
 
     Attributes:
         path: the file.
+        kind: what it is by its folder.
         frames: what was read from it, of a stack each slice.
         analyses: what each came to.
         read_ms: milliseconds of reading, decoding and hashing.
@@ -37,6 +40,7 @@ class Examined:
     """
 
     path: Path
+    kind: FolderKind | None
     frames: tuple[Frame, ...]
     analyses: tuple[Analysis, ...]
     read_ms: float
@@ -47,30 +51,35 @@ class ChangedMeanwhile(InflamapError):
     """The file's content changed while it was being scored, so that the score belongs to neither."""
 
 
-def score_file(path: Path, relative: PurePath, out: Path, model: Model, *, um_per_px: float | None = None) -> Result:
+def score_file(
+    path: Path, relative: PurePath, out: Path, model: Model, *, acquisition: Acquisition = NOTHING_SAID
+) -> Result:
     """Score one image file and write its result; the arguments and errors of `examine` and `write_examined`."""
-    return write_examined(examine(path, model, um_per_px=um_per_px), relative, out, model)
+    return write_examined(examine(path, relative, model, acquisition=acquisition), relative, out, model)
 
 
-def examine(path: Path, model: Model, *, um_per_px: float | None = None) -> Examined:
+def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition = NOTHING_SAID) -> Examined:
     """Read and score one image file, without writing anything.
 
     Args:
         path: the image; only read.
+        relative: its path below the watched folder.
         model: what scores it.
-        um_per_px: sampling of the file, where the user says so.
+        acquisition: what the user says of it.
 
     Raises:
         UnreadableImage: the file cannot become a frame.
     """
     started = time.perf_counter()
-    frames = read_frames(path, um_per_px=um_per_px)
+    # the watched folder itself may be a stack's
+    kind = folder_kind(path.absolute())
+    frames = acquisition.tell(read_frames(path), relative, kind)
     read = time.perf_counter()
-    if folder_kind(path.absolute()) == "macroscopic":
+    if kind == "macroscopic":
         frames = tuple(replace(frame, objections=(*frame.objections, MACROSCOPIC)) for frame in frames)
     analyses = tuple(analyse(frame, model) for frame in frames)
     inferred = time.perf_counter()
-    return Examined(path, frames, analyses, 1000 * (read - started), 1000 * (inferred - read))
+    return Examined(path, kind, frames, analyses, 1000 * (read - started), 1000 * (inferred - read))
 
 
 def write_examined(
@@ -115,7 +124,7 @@ def write_examined(
         )
     write_ms = 1000 * (time.perf_counter() - started)
     result = Result(
-        image=_image_record(relative, examined.frames),
+        image=_image_record(relative, examined),
         model=model.record(),
         status="withheld" if score is None else "scored",
         reasons=reasons,
@@ -144,7 +153,8 @@ def _shown_maps(analyses: tuple[Analysis, ...]) -> list[tuple[InflammationMap, n
     ]
 
 
-def _image_record(relative: PurePath, frames: tuple[Frame, ...]) -> ImageRecord:
+def _image_record(relative: PurePath, examined: Examined) -> ImageRecord:
+    frames = examined.frames
     frame = frames[0]
     one = len(frames) == 1
     return ImageRecord(
@@ -159,7 +169,7 @@ def _image_record(relative: PurePath, frames: tuple[Frame, ...]) -> ImageRecord:
         z_um=frame.z_um if one else None,
         z_from=frame.z_from if one else next((each.z_from for each in frames if each.z_um is not None), "unknown"),
         slices=len(frames),
-        folder=folder_kind(relative),
+        folder=examined.kind,
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from runtime.acquisition import Acquisition
 from runtime.conclusion import Conclusion
 from runtime.errors import InflamapError, one_line
 from runtime.file_state import FileState
@@ -47,14 +48,14 @@ class ServiceSettings:
 
     Attributes:
         watch: how patient it is with the folder.
-        um_per_px: sampling of the images, where the user says so.
+        acquisition: what the user says of the images.
         min_free_gb: scoring pauses while the results' disk has less free, in 10^9 bytes.
         once: do what is there and end.
         keep: how long overlays are kept.
     """
 
     watch: WatchSettings = field(default_factory=WatchSettings)
-    um_per_px: float | None = None
+    acquisition: Acquisition = field(default_factory=Acquisition)
     min_free_gb: float = 10.0
     once: bool = False
     keep: Keep = field(default_factory=Keep)
@@ -158,7 +159,7 @@ class _Service:
     ) -> None:
         self._folder, self._out, self._ledger, self._model, self._settings = folder, out, ledger, model, settings
         self._found, self._thread, self._stop, self._log, self._heartbeat = found, thread, stop, log, heartbeat
-        self._examiner = Examiner(folder, out, model, settings.um_per_px)
+        self._examiner = Examiner(folder, out, model, settings.acquisition)
         self._turns = Turns()
         self._obstacles = obstacles
         self._surely = self._obstacles.surely
@@ -193,12 +194,13 @@ class _Service:
             # it may read what the one before could not
             self._ledger.retry_failed(now)
         self._ledger.note("version", __version__)
-        um_per_px = self._settings.um_per_px
-        if um_per_px is not None:
+        acquisition = self._settings.acquisition
+        um_per_px = acquisition.um_per_px
+        if um_per_px is not None or acquisition.um_per_px_in:
             self._ledger.retry_without_scale(now)
-            if other := self._ledger.at_other_scale(um_per_px):
-                line = f"{other} earlier results took another scale than {um_per_px:g} µm/px; {self._retry_hint()}"
-                self._log.event("other_scale", line, images=other)
+        if um_per_px is not None and (other := self._ledger.at_other_scale(um_per_px)):
+            line = f"{other} earlier results took another scale than {um_per_px:g} µm/px; {self._retry_hint()}"
+            self._log.event("other_scale", line, images=other)
         if other := sum(share.images for share in self._ledger.models() if share.sha256 != self._model.sha256):
             self._log.event(
                 "other_model", f"{other} earlier results are of another model; {self._retry_hint()}", images=other

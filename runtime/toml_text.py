@@ -44,13 +44,20 @@ def load_toml(file: Path) -> dict[str, Any]:
 
 
 def as_toml(value: object) -> str:
-    """A text, number, truth value or path (made absolute) as TOML; what has backslashes in single quotes if it can."""
+    """A text, number, truth value, tuple, table or path (made absolute) as TOML.
+
+    What has backslashes stands in single quotes if it can.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Path):
         value = str(value.absolute())
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(as_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{as_toml(str(key))} = {as_toml(item)}' for key, item in value.items())} }}"
     if not isinstance(value, str):
-        return repr(value) if isinstance(value, int | float | list | dict) else str(value)
+        return repr(value) if isinstance(value, int | float | list) else str(value)
     # a console that cannot show a letter may write an escape for it, which single quotes would make another path
     if "\\" in value and "'" not in value and value.isascii() and value.isprintable():
         return f"'{value}'"
@@ -64,6 +71,8 @@ def shown(value: object) -> str:
     # thousands of hexadecimal digits, which Python writes in no other way
     except ValueError:
         return "an endless number"
+    except RecursionError:
+        return "tables without end"
 
 
 def _no_toml(file: Path, text: str, message: str) -> InflamapError:

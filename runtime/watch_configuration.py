@@ -12,6 +12,7 @@ from runtime.bundle import DEFAULT_BUNDLE
 from runtime.engines.choice import AUTO
 from runtime.engines.registry import ENGINE_NAMES
 from runtime.patience import LONGEST_SETTLE_S, Discovery
+from runtime.said_values import PATTERNS, RANGE, Range
 
 VARIABLE_PREFIX = "INFLAMAP_WATCH_"
 
@@ -59,6 +60,41 @@ class WatchConfiguration:
     ] = AUTO
     um_per_px: Annotated[
         Positive | None, Key("sampling of the images", "micrometres a pixel", unset="what each file tells", example=0.5)
+    ] = None
+    um_per_px_in: Annotated[
+        dict[str, float] | None,
+        Key(
+            "sampling by pattern of the path below the folder; the first that holds",
+            "micrometres a pixel",
+            unset="what each file tells",
+            example={"HRT3*": 1.0417},
+        ),
+    ] = None
+    grey_range: Annotated[
+        Range | None,
+        Key(
+            "values of black and white where a file does not tell, as in floating point",
+            unset="such images are withheld",
+            example=(0.0, 1.0),
+        ),
+    ] = None
+    depth_um: Annotated[
+        Range | None,
+        Key(
+            "depths below the surface that are scored, where the depth is known",
+            "micrometres",
+            unset="all",
+            example=(10.0, 100.0),
+        ),
+    ] = None
+    stack_step_um: Annotated[
+        Positive | None,
+        Key(
+            "from one slice of a VivaStack folder to the next, of which number 0 is the surface",
+            "micrometres",
+            unset="the depth is unknown",
+            example=5.0,
+        ),
     ] = None
     threads: Annotated[Count | None, Key("cores to use at most", unset="half, 4 at most", example=2)] = None
     settle_s: Annotated[
@@ -123,7 +159,7 @@ def key_of(name: str) -> Key:
 
 
 def kind_of(name: str) -> Any:
-    """The type of a setting without its None: Path, str, a Literal, bool, int or float."""
+    """The type of a setting without its None: Path, str, a Literal, bool, int, float, a range or patterns."""
     return _parts(FIELDS[name].type)[0]
 
 
@@ -133,6 +169,10 @@ def wanted_of(name: str) -> str:
     choices = key_of(name).choices or (get_args(kind) if get_origin(kind) is Literal else ())
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    unit = key_of(name).unit
+    of_unit = f" ({unit})" if unit else ""
+    if get_origin(kind) in (tuple, dict):
+        return (RANGE if get_origin(kind) is tuple else PATTERNS) + of_unit
     if kind in (Path, bool):
         return "a path" if kind is Path else "true or false"
     low, high = (next((x for x in limits if isinstance(x, kinds)), None) for kinds in ((Gt, Ge), Le))
@@ -142,8 +182,7 @@ def wanted_of(name: str) -> str:
         bounds = f"from {low.ge} to {high.le}"
     else:
         bounds = f"of at least {low.ge}" if isinstance(low, Ge) else ""
-    unit = key_of(name).unit
-    return f"a {'whole ' * (kind is int)}number {bounds}" + (f" ({unit})" if unit else "")
+    return f"a {'whole ' * (kind is int)}number {bounds}{of_unit}"
 
 
 def _parts(hint: Any) -> tuple[Any, list[Any]]:

@@ -20,6 +20,7 @@ import psutil
 
 from benchmarks.engine_bench.frames import Frames
 from benchmarks.microscope import FRAMES_PER_SECOND
+from runtime.acquisition import Acquisition
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import CheckFailed, InflamapError, one_line
 from runtime.model import Model
@@ -87,7 +88,7 @@ def score_paced(model: Model, frames: Frames, out: Path, *, seconds: float) -> F
             # by the schedule and not after each other: what one frame takes longer the next may make good
             time.sleep(max(0.0, started + number / FRAMES_PER_SECOND - time.perf_counter()))
         path = frames.paths[number % len(frames.paths)]
-        score_file(path, PurePath(f"{number}-{path.name}"), out, model, um_per_px=frames.um_per_px)
+        score_file(path, PurePath(f"{number}-{path.name}"), out, model, acquisition=Acquisition(frames.um_per_px))
     processor_s = time.process_time() - used
     spent = time.perf_counter() - started
     # an engine that keeps up rests until the next frame is due

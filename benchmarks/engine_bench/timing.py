@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from benchmarks.engine_bench.frames import Frames, Progress
+from runtime.acquisition import Acquisition
 from runtime.analysis import analyse
 from runtime.engines.registry import REFERENCE_ENGINE
 from runtime.errors import CheckFailed, InflamapError, one_line
@@ -159,7 +160,7 @@ def _noting_failure(stopped: dict[int, Stopped], place: int) -> Iterator[None]:
 
 def _take_turn(model: Model, path: Path, out: Path, relative: PurePath, um_per_px: float | None) -> _Turn:
     started = time.perf_counter()
-    examined = examine(path, model, um_per_px=um_per_px)
+    examined = examine(path, relative, model, acquisition=Acquisition(um_per_px))
     result = write_examined(examined, relative, out, model)
     spent = 1000 * (time.perf_counter() - started)
     return _Turn(examined.infer_ms, spent - examined.infer_ms, result)

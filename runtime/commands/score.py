@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from runtime.acquisition import Acquisition
 from runtime.bundle import open_bundle
 from runtime.commands.options import scoring_options
 from runtime.console import print_result, reporter
@@ -16,6 +17,7 @@ from runtime.model import Model
 from runtime.output_folder import check_output_folder
 from runtime.outputs import LEDGER_FILE
 from runtime.result import Result, summary_line
+from runtime.said_values import Range
 from runtime.scoring import score_file
 
 
@@ -31,11 +33,16 @@ def score(
     out: Path,
     engine: str,
     um_per_px: float | None,
+    um_per_px_in: tuple[tuple[str, float], ...],
+    grey_range: Range | None,
+    depth_um: Range | None,
+    stack_step_um: float | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Score images, or all images below folders, and write score, map and overlay of each under --out."""
     check_output_folder(out, paths)
+    acquisition = Acquisition(um_per_px, dict(um_per_px_in), grey_range, depth_um, stack_step_um)
     inputs = gather_inputs(paths)
     bundle = open_bundle(bundle_folder)
     results: list[Result] = []
@@ -63,7 +70,7 @@ def score(
                         f"{image.path}: its result in {out} belongs to a watch",
                         next_step=f"choose another --out, or `{retry}`",
                     )
-                results.append(score_file(image.path, image.relative, out, model, um_per_px=um_per_px))
+                results.append(score_file(image.path, image.relative, out, model, acquisition=acquisition))
                 if not as_json:
                     print_result(summary_line(results[-1]))
             except InflamapError as error:

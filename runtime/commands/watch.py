@@ -14,6 +14,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from runtime.acquisition import Acquisition
 from runtime.bundle import open_bundle
 from runtime.commands.finite_range import FiniteRange
 from runtime.commands.options import scoring_options
@@ -31,13 +32,20 @@ from runtime.output_lock import held
 from runtime.patience import WatchSettings, settings_for
 from runtime.pseudonyms import pseudonyms_of
 from runtime.retention import Keep
+from runtime.said_values import write_range
 from runtime.service import ServiceSettings
 from runtime.service import watch as watch_and_score
 from runtime.service_log import ServiceLog, log_file
 
 ABOVE_ZERO = FiniteRange(min=0, min_open=True)
 # where an option is not called as its key
-_FLAGS = {"settle_s": "--settle", "rescan_s": "--rescan", "min_free_gb": "--min-free"}
+_FLAGS = {
+    "settle_s": "--settle",
+    "rescan_s": "--rescan",
+    "min_free_gb": "--min-free",
+    "depth_um": "--depth",
+    "stack_step_um": "--stack-step",
+}
 NOT_SETTINGS = frozenset({"config_file", "print_config", "once"})
 
 
@@ -172,7 +180,7 @@ def _counts(ledger: Ledger) -> dict[State, int]:
 
 def _configured(context: click.Context, config_file: Path | None) -> Configured:
     given = {
-        "bundle" if name == "bundle_folder" else name: value
+        "bundle" if name == "bundle_folder" else name: dict(value) if name == "um_per_px_in" else value
         for name, value in context.params.items()
         if name not in NOT_SETTINGS and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
@@ -189,7 +197,9 @@ def _log(values: WatchConfiguration, say: Callable[[str], None], stack: ExitStac
 def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:
     return ServiceSettings(
         settings_for(values.folder, discovery=values.discovery, settle_s=values.settle_s, rescan_s=values.rescan_s),
-        values.um_per_px,
+        Acquisition(
+            values.um_per_px, values.um_per_px_in or {}, values.grey_range, values.depth_um, values.stack_step_um
+        ),
         values.min_free_gb,
         once,
         Keep(values.keep_overlays_days, values.keep_overlays_gb),
@@ -206,6 +216,10 @@ def _start_options(configured: Configured, config_file: Path | None) -> list[str
         flag = _FLAGS.get(key, f"--{key.replace('_', '-')}")
         if value is True:
             options.append(flag)
+        elif isinstance(value, dict):
+            options += [text for pattern, number in value.items() for text in (flag, f"{pattern}={number!r}")]
+        elif isinstance(value, tuple):
+            options += [flag, write_range(value)]
         elif value is not None and value is not False:
             options += [flag, str(value.absolute() if isinstance(value, Path) else value)]
     return options

@@ -5,10 +5,11 @@ from runtime.images.find import begins_as_image, find_images, looks_like_image, 
 from runtime.images.frame import Frame
 from runtime.images.reader import file_sha256, read_frame, read_frames
 from runtime.images.scale import picture, to_model_scale
-from runtime.images.vivascope import folder_kind
+from runtime.images.vivascope import FolderKind, folder_kind
 
 __all__ = [
     "EIGHT_BIT",
+    "FolderKind",
     "Frame",
     "GreyDepth",
     "begins_as_image",

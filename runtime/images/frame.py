@@ -1,11 +1,14 @@
 """What one file holds, before any scaling: its frames, and what is known of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.images.depth import GreyDepth
+
+# given and told scales that are no further apart are the same, rounded otherwise
+_SCALES_AGREE = 0.02
 
 Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.uint32] | npt.NDArray[np.float32]
 
@@ -24,7 +27,7 @@ class Frame:
         colour: True when the channels of the file differ, so that it is no confocal image;
             `pixels` is then its luminance, good for a picture only.
         z_um: depth below the surface of the skin, in µm; None when nothing tells it.
-        z_from: where it comes from: `ome`, `imagej`, `dicom`, or `unknown`.
+        z_from: where it comes from: `ome`, `imagej`, `dicom`, `stack` (the slice's number), or `unknown`.
         objections: why this must not be scored, whatever it shows, each a sentence.
         notes: what a person should know of it beside.
     """
@@ -47,3 +50,11 @@ class Frame:
     @property
     def width(self) -> int:
         return int(self.pixels.shape[1])
+
+
+def at_scale(frame: Frame, um_per_px: float, source: str) -> Frame:
+    """The frame at the scale that the user gives, with a note where the file tells another."""
+    told, notes = frame.um_per_px, frame.notes
+    if told is not None and abs(told / um_per_px - 1) > _SCALES_AGREE:
+        notes = (*notes, f"scale: {um_per_px:g} µm/px was given, {frame.um_per_px_from} tells {told:g}")
+    return replace(frame, um_per_px=um_per_px, um_per_px_from=source, notes=notes)

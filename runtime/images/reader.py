@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from runtime.images import vivascope
 from runtime.images.bmp import decode_bmp
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import EIGHT_BIT, GreyDepth
-from runtime.images.frame import Frame, Grey
+from runtime.images.frame import Frame, Grey, at_scale
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
 from runtime.images.opening import read_shared, sha256_shared
@@ -26,8 +25,6 @@ from runtime.images.tiff import decode_tiff
 _PLAIN: dict[str, Callable[[bytes], Channels]] = {"BMP": decode_bmp, "PNG": decode_png, "JPEG": decode_jpeg}
 _DECODERS: dict[str, Callable[[bytes], Decoded]] = {"TIFF": decode_tiff}
 _TWELVE_BIT_LEVELS = 4096
-# given and told scales that are no further apart are the same, rounded otherwise
-_SCALES_AGREE = 0.02
 # zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
 # system fills at a time
 _UNFILLED = 4096
@@ -84,7 +81,7 @@ def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, .
         raise UnreadableImage(
             f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}"
         ) from error
-    return frames if um_per_px is None else tuple(_at(frame, um_per_px) for frame in frames)
+    return frames if um_per_px is None else tuple(at_scale(frame, um_per_px, "option") for frame in frames)
 
 
 def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
@@ -137,14 +134,6 @@ def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:
         f"depth of grey unknown: {bits}-bit file with no level above {int(pixels.max())}, "
         "and nothing says how many bits are used",
     )
-
-
-def _at(frame: Frame, um_per_px: float) -> Frame:
-    """The frame at the scale that the user gives, with a note where the file tells another."""
-    told, notes = frame.um_per_px, frame.notes
-    if told is not None and abs(told / um_per_px - 1) > _SCALES_AGREE:
-        notes = (*notes, f"scale: {um_per_px:g} µm/px was given, {frame.um_per_px_from} tells {told:g}")
-    return replace(frame, um_per_px=um_per_px, um_per_px_from="option", notes=notes)
 
 
 def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None) -> str | None:

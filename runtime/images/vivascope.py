@@ -31,3 +31,9 @@ def folder_kind(path: PurePath) -> FolderKind | None:
         if kind:
             return kind
     return None
+
+
+def slice_number(path: PurePath) -> int | None:
+    """The number in the name of a frame as VivaScope counts them, `v0000012.bmp` is 12; None for another name."""
+    found = re.fullmatch(r"v(\d+)", path.stem, re.IGNORECASE)
+    return int(found.group(1)) if found else None

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 
 from runtime import pictures
+from runtime.acquisition import Acquisition
 from runtime.bundle import Bundle
 from runtime.dense_map import dense_map
 from runtime.model import Model
@@ -23,7 +24,7 @@ from runtime.version import NOTICE, __version__
 
 
 def scored(path: Path, out: Path, model: Model, um_per_px: float | None = 0.5) -> dict[str, Any]:
-    score_file(path, PurePath(path.name), out, model, um_per_px=um_per_px)
+    score_file(path, PurePath(path.name), out, model, acquisition=Acquisition(um_per_px))
     document: dict[str, Any] = json.loads((out / f"{path.name}.score.json").read_text(encoding="utf-8"))
     return document
 
@@ -186,9 +187,9 @@ def test_result_of_a_file_that_changed_meanwhile_is_not_written(
 ) -> None:
     path, out = tmp_path / "in" / "v.bmp", tmp_path / "out"
     save_image(path, skin)
-    score_file(path, PurePath("v.bmp"), out, model, um_per_px=0.5)
+    score_file(path, PurePath("v.bmp"), out, model, acquisition=Acquisition(0.5))
     before = {file: file.read_bytes() for file in out.iterdir()}
-    examined = examine(path, model, um_per_px=0.5)
+    examined = examine(path, PurePath("v.bmp"), model, acquisition=Acquisition(0.5))
     # as a copy that fills a file in place: as long as before
     save_image(path, skin[::-1].copy())
     with pytest.raises(ChangedMeanwhile, match=r"v\.bmp: the file changed while it was scored; next: score it again"):
@@ -201,7 +202,7 @@ def test_result_of_a_file_that_is_gone_meanwhile_is_written(
 ) -> None:
     path, out = tmp_path / "v.bmp", tmp_path / "out"
     sha256 = save_image(path, skin)
-    examined = examine(path, model, um_per_px=0.5)
+    examined = examine(path, PurePath("v.bmp"), model, acquisition=Acquisition(0.5))
     path.unlink()
     result = write_examined(examined, PurePath("v.bmp"), out, model)
     assert result.image.sha256 == sha256
@@ -258,7 +259,7 @@ def test_macroscopic_pictures_are_never_scored(
     # grey, and as if it were skin: the folder alone tells
     save_image(folder / "skin.png", skin)
     relative = PurePath("site #1", "Macroscopic Images", "skin.png")
-    result = score_file(folder / "skin.png", relative, tmp_path / "out", model, um_per_px=0.5)
+    result = score_file(folder / "skin.png", relative, tmp_path / "out", model, acquisition=Acquisition(0.5))
     assert result.status == "withheld"
     assert result.reasons[0].startswith("macroscopic")
     assert result.image.folder == "macroscopic"

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ from made_up import arrive
 from watch_bench import AT_ONCE, Bench, sha256_of, temporaries, wait_for
 
 from runtime import disk, scoring
+from runtime.acquisition import Acquisition
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import FileState
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
@@ -69,9 +70,9 @@ def test_content_that_changes_while_it_is_scored_gets_no_wrong_score(
     status = path.stat()
     examined: list[str] = []
 
-    def examine(path: Path, model: Model, *, um_per_px: float | None) -> Examined:
-        found = scoring.examine(path, model, um_per_px=um_per_px)
-        examined.append(found.frame.sha256)
+    def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition) -> Examined:
+        found = scoring.examine(path, relative, model, acquisition=acquisition)
+        examined.append(found.frames[0].sha256)
         if len(examined) == 1:
             save_image(path, patch_of_skin[::-1].copy())
             if same_state:
@@ -107,10 +108,10 @@ def test_file_that_vanishes_before_it_is_scored_heals_when_it_comes_back(
     save_image(bench.folder / "v.bmp", patch_of_skin)
     save_image(bench.folder / "other.bmp", patch_of_skin)
 
-    def examine(path: Path, model: Model, *, um_per_px: float | None) -> Examined:
+    def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition) -> Examined:
         if path.name == "v.bmp" and not aside.exists():
             path.rename(aside)
-        return scoring.examine(path, model, um_per_px=um_per_px)
+        return scoring.examine(path, relative, model, acquisition=acquisition)
 
     monkeypatch.setattr("runtime.in_hand.examine", examine)
     with bench.running():
@@ -135,10 +136,10 @@ def test_image_that_trips_the_engine_fails_alone(
     for name in ("a.bmp", "bad.bmp", "c.bmp"):
         save_image(bench.folder / name, patch_of_skin)
 
-    def examine(path: Path, model: Model, *, um_per_px: float | None) -> Examined:
+    def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition) -> Examined:
         if path.name == "bad.bmp":
             raise failure
-        return scoring.examine(path, model, um_per_px=um_per_px)
+        return scoring.examine(path, relative, model, acquisition=acquisition)
 
     monkeypatch.setattr("runtime.in_hand.examine", examine)
     assert bench.once() == Tally(done=2, failed=1)
@@ -318,10 +319,10 @@ def test_image_in_hand_at_every_kill_is_given_up_and_said(
     for name in ("a.bmp", "bad.bmp", "z.bmp"):
         save_image(bench.folder / name, patch_of_skin)
 
-    def examine(path: Path, model: Model, *, um_per_px: float | None) -> Examined:
+    def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition) -> Examined:
         if path.name == "bad.bmp":
             raise Killed
-        return scoring.examine(path, model, um_per_px=um_per_px)
+        return scoring.examine(path, relative, model, acquisition=acquisition)
 
     monkeypatch.setattr("runtime.in_hand.examine", examine)
     for _ in range(5):
@@ -340,10 +341,10 @@ def test_stop_finishes_the_image_in_hand_and_begins_no_other(
         save_image(bench.folder / f"{number}.bmp", patch_of_skin)
     begun, go_on = threading.Event(), threading.Event()
 
-    def examine(path: Path, model: Model, *, um_per_px: float | None) -> Examined:
+    def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition) -> Examined:
         begun.set()
         assert go_on.wait(10)
-        return scoring.examine(path, model, um_per_px=um_per_px)
+        return scoring.examine(path, relative, model, acquisition=acquisition)
 
     monkeypatch.setattr("runtime.in_hand.examine", examine)
     with bench.running() as stop:
@@ -367,7 +368,7 @@ def test_stop_between_two_images_finishes_what_was_begun(
         bench.said.append(line)
         stop.set()
 
-    settings = ServiceSettings(AT_ONCE, 0.5, 0.0)
+    settings = ServiceSettings(AT_ONCE, Acquisition(0.5), 0.0)
     with open_ledger(bench.out, create=True) as ledger:
         tally = watch(bench.folder, bench.out, ledger, bench.model, settings, stop, log=ServiceLog(say))
     # the one whose line was said, and the next, which the thread had in hand by then
@@ -436,7 +437,7 @@ def test_file_that_is_being_written_is_not_scored_because_it_failed_before(
     path.write_bytes(whole[:500])
     assert bench.once() == Tally(failed=1)
     # the copy goes on, into a file of full length, while a watch starts that is to try it again at once
-    settings = ServiceSettings(WatchSettings(settle_s=0.6, poll_s=0.01), 0.5, 0.0, once=True)
+    settings = ServiceSettings(WatchSettings(settle_s=0.6, poll_s=0.01), Acquisition(0.5), 0.0, once=True)
     holes = [*range(500, len(whole), len(whole) // 8), len(whole)]
 
     def copy_on() -> None:
@@ -559,7 +560,7 @@ def test_many_files_that_are_being_written_neither_spin_the_loop_nor_keep_it_fro
             (bench.folder / f"{number}.bmp").write_bytes(data)
             arrive(ledger, Path(f"{number}.bmp"), FileState(1, number), 0.0)
     stop = threading.Event()
-    settings = ServiceSettings(WatchSettings(settle_s=settle_s, poll_s=0.01), 0.5, 0.0)
+    settings = ServiceSettings(WatchSettings(settle_s=settle_s, poll_s=0.01), Acquisition(0.5), 0.0)
     with open_ledger(bench.out, create=True) as ledger:
         threading.Timer(1.0, stop.set).start()
         started = time.monotonic()

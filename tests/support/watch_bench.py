@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtime.acquisition import Acquisition
 from runtime.file_state import FileState
 from runtime.heartbeat import Heartbeat
 from runtime.ledger import ImageRow, open_ledger
@@ -52,7 +53,7 @@ class Bench:
     ) -> Tally:
         """One pass over the folder; what it said is in `said`."""
         self.said.clear()
-        settings = ServiceSettings(AT_ONCE, um_per_px, min_free_gb, once=True, keep=keep)
+        settings = ServiceSettings(AT_ONCE, Acquisition(um_per_px), min_free_gb, once=True, keep=keep)
         with open_ledger(self.out, create=True) as ledger:
             return watch(self.folder, self.out, ledger, model or self.model, settings, threading.Event(), log=self.log)
 
@@ -77,7 +78,7 @@ class Bench:
         failures: list[BaseException] = []
 
         def run() -> None:
-            settings = ServiceSettings(AT_ONCE, 0.5, min_free_gb)
+            settings = ServiceSettings(AT_ONCE, Acquisition(0.5), min_free_gb)
             try:
                 with open_ledger(self.out, create=True) as ledger:
                     watch(self.folder, self.out, ledger, self.model, settings, stop, log=self.log, heartbeat=heartbeat)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from benchmarks.demo.truth import against_truth, mean_over_patches
+from runtime.acquisition import Acquisition
 from runtime.dense_map import Geometry
 from runtime.model import Model
 from runtime.scoring import score_file
@@ -27,7 +28,7 @@ def test_a_frame_is_compared_with_the_severity_it_was_drawn_with(
 ) -> None:
     frame_file, name = tmp_path / "v0000000.bmp", PurePath("v0000000.bmp")
     cv2.imwrite(str(frame_file), skin)
-    score_file(frame_file, name, tmp_path / "out", model, um_per_px=0.5)
+    score_file(frame_file, name, tmp_path / "out", model, acquisition=Acquisition(0.5))
     severity = np.tile(np.linspace(0.0, 4.0, 400, dtype=np.float32), (400, 1))
 
     def difference(drawn: npt.NDArray[np.float32]) -> float:
@@ -44,5 +45,5 @@ def test_a_withheld_frame_has_no_difference(tmp_path: Path, model: Model) -> Non
     frame_file, name = tmp_path / "v0000000.bmp", PurePath("v0000000.bmp")
     cv2.imwrite(str(frame_file), np.zeros((400, 400), np.uint8))
     np.save(frame_file.with_suffix(".severity.npy"), np.zeros((400, 400), np.float32))
-    score_file(frame_file, name, tmp_path / "out", model, um_per_px=0.5)
+    score_file(frame_file, name, tmp_path / "out", model, acquisition=Acquisition(0.5))
     assert against_truth(frame_file, tmp_path / "out", name, model.bundle).difference is None

@@ -43,6 +43,39 @@ def test_default_bundle_scores_and_json_is_one_document(
     assert captured.err == f"{NONE_ACCEPTED}`inflamap bench --accept`\n"
 
 
+def test_what_is_said_of_the_images_holds_by_folder_and_by_depth(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HRT3 Eva/a.png", "Eva/VivaStack #1/v0000001.png", "Eva/VivaStack #1/v0000009.png"):
+        save_image(tmp_path / "in" / name, skin[:200, :200].copy())
+    said = ("--um-per-px-in", "HRT3*=1.04", "--um-per-px-in", "*=0.5", "--stack-step", "5", "--depth", "10:80")
+    assert score(tmp_path / "in", "--out", tmp_path / "out", *said, "--json") == 0
+    near, deep, first = json.loads(capsys.readouterr().out)["results"]
+    assert (near["image"]["um_per_px"], near["image"]["um_per_px_from"]) == (0.5, "folder")
+    assert (near["image"]["z_um"], near["image"]["z_from"], near["status"]) == (5.0, "stack", "withheld")
+    assert near["reasons"] == ["depth: 5 µm below the surface is outside 10 to 80, which are to be scored"]
+    assert (deep["image"]["z_um"], deep["status"]) == (45.0, "scored")
+    assert first["image"]["um_per_px"] == 1.04
+    assert any(note.startswith("depth unknown") for note in first["notes"])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--depth", "80", "two numbers, the lower first"),
+        ("--grey-range", "1:0", "two numbers, the lower first"),
+        ("--um-per-px-in", "HRT3", "PATTERN=NUMBER"),
+    ],
+)
+def test_what_is_said_wrongly_is_bad_usage(
+    option: str, value: str, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(tmp_path, "--out", tmp_path / "out", option, value) == 2
+    said = capsys.readouterr().err
+    assert repr(value) in said
+    assert wanted in said
+
+
 @pytest.mark.parametrize("engine", ["auto", "onnxruntime-int8"])
 def test_accepted_engine_scores_and_so_does_a_named_one(
     engine: str,

@@ -48,6 +48,21 @@ def test_what_print_config_prints_is_a_file_that_runs_the_same(tmp_path: Path, f
     assert "2 scored" in done.stderr
 
 
+def test_ranges_and_patterns_survive_print_config_and_reach_the_records(tmp_path: Path, folder: Path) -> None:
+    said = ("--um-per-px-in", "Eva M/v1*=0.5", "--um-per-px-in", "Eva*=0.6", "--depth", "10:80")
+    out = tmp_path / "out"
+    printed = run(str(folder), "--out", str(out), *said, "--print-config", INFLAMAP_WATCH_GREY_RANGE="0:1.5")
+    assert printed.returncode == 0, printed.stderr
+    table = tomllib.loads(printed.stdout)["watch"]
+    assert table["um_per_px_in"] == {"Eva M/v1*": 0.5, "Eva*": 0.6}
+    assert (table["depth_um"], table["grey_range"]) == ([10, 80], [0, 1.5])
+    (tmp_path / "inflamap.toml").write_text(printed.stdout, encoding="utf-8")
+    done = run("--config", str(tmp_path / "inflamap.toml"), "--once", "--min-free", "0")
+    assert done.returncode == 0, done.stderr
+    scales = [json.loads((out / "Eva M" / f"{name}.bmp.score.json").read_text())["image"] for name in ("v1", "v2")]
+    assert [(scale["um_per_px"], scale["um_per_px_from"]) for scale in scales] == [(0.5, "folder"), (0.6, "folder")]
+
+
 def test_every_fault_of_the_settings_is_said_at_once(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "inflamap.toml").write_text("[watch]\nsettle = 1\nthreads = 'two'\nbundle = 'gone'\n")
     done = run(str(folder), "--config", str(tmp_path / "inflamap.toml"), INFLAMAP_WATCH_PRIORITY="high")

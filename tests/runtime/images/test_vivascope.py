@@ -2,7 +2,7 @@ from pathlib import PurePath
 
 import pytest
 
-from runtime.images.vivascope import folder_kind
+from runtime.images.vivascope import folder_kind, slice_number
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ from runtime.images.vivascope import folder_kind
 )
 def test_folders_are_known_by_their_names(path: str, kind: str | None) -> None:
     assert folder_kind(PurePath(path)) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("v0000012.bmp", 12), ("V7.tif", 7), ("v.bmp", None), ("w0000001.bmp", None), ("v1 copy.bmp", None)],
+)
+def test_frames_are_counted_by_their_names(name: str, number: int | None) -> None:
+    assert slice_number(PurePath("VivaStack #1", name)) == number
