@@ -6,10 +6,14 @@ from pathlib import Path
 
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.images.opening import read_shared
-from runtime.images.signature import HEAD_BYTES, SUFFIXES, image_format
+from runtime.images.signature import HEAD_BYTES, LEAST_BYTES, SUFFIXES, image_format
 
 # names under which copy tools write a file before they rename it: to be found later, under its own name
 _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".filepart", ".crdownload"})
+
+
+# what a DICOM export calls its table of contents, in a file that begins as its images do
+_DIRECTORY = "dicomdir"
 
 
 def find_images(folder: Path, *, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
@@ -70,18 +74,18 @@ def looks_like_image(path: Path) -> bool:
 
 
 def begins_as_image(path: Path) -> bool:
-    """Whether a file's first bytes are an image's; not where its name says that it is still being written.
+    """Whether a file's first bytes are an image's; not where its name says that it is still being written, or is none.
 
     Raises:
         OSError: it cannot be read, so that nobody knows.
     """
-    if path.suffix.lower() in _UNFINISHED:
+    if path.suffix.lower() in _UNFINISHED or path.name.lower() == _DIRECTORY:
         return False
     try:
-        head = read_shared(path, at_most=HEAD_BYTES)  # any image is longer
+        head = read_shared(path, at_most=HEAD_BYTES)
     except UnreadableImage:
         return False
-    return len(head) == HEAD_BYTES and image_format(head) is not None
+    return len(head) >= LEAST_BYTES and image_format(head) is not None
 
 
 def _listing(folder: Path) -> list[tuple[Path, bool]]:

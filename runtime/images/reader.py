@@ -13,6 +13,7 @@ from runtime.images import vivascope
 from runtime.images.bmp import decode_bmp
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.dicom import decode_dicom
 from runtime.images.frame import Frame, Grey, at_scale
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
@@ -23,7 +24,7 @@ from runtime.images.tiff import decode_tiff
 
 # these formats hold one image, and tell nothing of it that could be relied on
 _PLAIN: dict[str, Callable[[bytes], Channels]] = {"BMP": decode_bmp, "PNG": decode_png, "JPEG": decode_jpeg}
-_DECODERS: dict[str, Callable[[bytes], Decoded]] = {"TIFF": decode_tiff}
+_DECODERS: dict[str, Callable[[bytes], Decoded]] = {"TIFF": decode_tiff, "DICOM": decode_dicom}
 _TWELVE_BIT_LEVELS = 4096
 # zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
 # system fills at a time
@@ -48,7 +49,7 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
 
 
 def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, ...]:
-    """Reads one image file: BMP, PNG, JPEG or TIFF, chosen by its first bytes, whatever its name.
+    """Reads one image file: BMP, PNG, JPEG, TIFF or DICOM, chosen by its first bytes, whatever its name.
 
     The file is read once; the hash and the pixels come from the same bytes. Files that show any sign of being
     incomplete or damaged are refused rather than decoded as far as they go.

@@ -2,10 +2,12 @@
 
 import struct
 
-FORMATS = "BMP, PNG, JPEG, TIFF"
-SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"})
-# enough of a file to name its format
-HEAD_BYTES = 18
+FORMATS = "BMP, PNG, JPEG, TIFF, DICOM"
+SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
+# enough of a file to name its format: a DICOM file's mark stands behind a preamble of 128 bytes that may hold anything
+HEAD_BYTES = 132
+# no image is shorter
+LEAST_BYTES = 18
 
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -15,11 +17,15 @@ _STARTS = {
     b"II+\0": "TIFF",  # BigTIFF
     b"MM\0+": "TIFF",
 }
+_PREAMBLE, _DICOM = 128, b"DICM"
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
 
 def image_format(head: bytes) -> str | None:
-    """`BMP`, `PNG`, `JPEG` or `TIFF` by the first `HEAD_BYTES` of a file; None for anything else."""
+    """`BMP`, `PNG`, `JPEG`, `TIFF` or `DICOM` by the first `HEAD_BYTES` of a file; None for anything else."""
+    # first: DICOM for microscopes has a preamble that makes the file a TIFF as well, without the scale and the depth
+    if head[_PREAMBLE:].startswith(_DICOM):
+        return "DICOM"
     for start, name in _STARTS.items():
         if head.startswith(start):
             return name
@@ -31,8 +37,10 @@ def may_become_image(head: bytes) -> bool:
     begun = head.rstrip(b"\0")
     if any(start.startswith(begun) for start in _STARTS) or b"BM".startswith(begun):
         return True
+    if not any(head[:_PREAMBLE]) and _DICOM.startswith(head[_PREAMBLE:].rstrip(b"\0")):
+        return True
     # the second header of a BMP, which comes behind its first of 14 bytes, is still zeros
-    return begun.startswith(b"BM") and not any(head[14:])
+    return begun.startswith(b"BM") and not any(head[14:LEAST_BYTES])
 
 
 def _is_bmp(head: bytes) -> bool:
@@ -40,4 +48,4 @@ def _is_bmp(head: bytes) -> bool:
     # its reader can say "truncated"
     if not head.startswith(b"BM"):
         return False
-    return len(head) < HEAD_BYTES or struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS
+    return len(head) < LEAST_BYTES or struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS

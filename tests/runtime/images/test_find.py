@@ -43,6 +43,12 @@ def test_a_file_without_a_suffix_is_known_by_its_first_bytes(tmp_path: Path) -> 
     assert looks_like_image(image)
 
 
+def test_a_dicom_file_needs_no_suffix_and_its_table_of_contents_is_none(tmp_path: Path) -> None:
+    for name in ("I0000001", "DICOMDIR", "dicomdir"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM" + bytes(40))
+    assert [path.name for path in find_images(tmp_path)] == ["I0000001"]
+
+
 @pytest.mark.parametrize("name", ["a.bmp.part", "a.bmp.tmp", "a.png.FILEPART", "a.crdownload"])
 def test_what_a_copy_tool_has_not_finished_is_left_to_its_own_name(tmp_path: Path, name: str) -> None:
     touch(tmp_path / name, PNG_HEAD)

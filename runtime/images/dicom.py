@@ -1,0 +1,69 @@
+"""DICOM: confocal and other microscopic images, one frame or many."""
+
+from runtime.errors import UnreadableImage
+from runtime.images.decoded import Decoded
+from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.dicom_dataset import Dataset, read_dataset
+from runtime.images.dicom_form import PixelForm, pixel_form
+from runtime.images.dicom_pixels import planes
+from runtime.images.dicom_place import depths_um, scale_um
+
+# Confocal Microscopy, also tiled; VL Microscopic, also with slide coordinates; Secondary Capture, which exports are
+_MAY_BE_SKIN = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{end}"
+    for end in ("77.1.8", "77.1.9", "77.1.2", "77.1.3", "7", "7.1", "7.2", "7.3", "7.4")
+)  # fmt: skip
+
+
+def decode_dicom(data: bytes) -> Decoded:
+    """Decodes a DICOM file: grey of 8 or 16 bits allocated, RGB, YBR or palette, raw or compressed; floating point.
+
+    No tag that may identify a patient is read, and none gets into an error.
+
+    Args:
+        data: the file, of PS3.10: a preamble, `DICM`, the file's meta information, the data set.
+
+    Returns:
+        planes of uint8, uint16 or float32 [H, W] with 0 as black, one a frame, or [H, W, 3] in BGR order; depth by
+        Bits Stored; an objection where the kind of image is none that a confocal microscope of skin makes.
+
+    Raises:
+        UnreadableImage: truncated, damaged, or a codec is missing.
+        NeverAnImage: no image, tiles of a larger one, too large, or of a kind that is not read.
+    """
+    try:
+        dataset = read_dataset(data)
+        form = pixel_form(dataset, len(data))
+        scale, objections = scale_um(dataset, form.frames)
+        depths = depths_um(dataset, form.frames)
+        return Decoded(
+            tuple(planes(dataset, form)),
+            depth=_depth(form),
+            um_per_px=scale,
+            um_per_px_from="unknown" if scale is None else "dicom",
+            z_um=depths,
+            z_from="unknown" if set(depths) == {None} else "dicom",
+            objections=(*_modality(dataset), *_signed(form), *objections),
+        )
+    except UnreadableImage:
+        raise
+    except Exception as error:  # a damaged element surfaces as almost any type; its text may be a patient's
+        raise UnreadableImage(
+            "the DICOM file cannot be read", seen=type(error).__name__, next_step="export the image again"
+        ) from None
+
+
+def _depth(form: PixelForm) -> GreyDepth | None:
+    if form.is_float or form.is_signed:
+        return None
+    return EIGHT_BIT if form.photometric == "PALETTE COLOR" else GreyDepth.of_bits(form.stored, "dicom")
+
+
+def _signed(form: PixelForm) -> tuple[str, ...]:
+    return ("depth of grey unknown: signed levels, and nothing says which is black",) if form.is_signed else ()
+
+
+def _modality(dataset: Dataset) -> tuple[str, ...]:
+    if dataset.sop_class in _MAY_BE_SKIN:
+        return ()
+    return (f"modality: {dataset.kind}, which no confocal microscope of skin writes",)
