@@ -23,6 +23,7 @@ class Decoded:
         z_um: depth below the skin's surface of each plane, in µm; None where the file does not tell.
         z_from: what tells it: `ome`, `imagej`, `dicom`; `unknown`.
         objections: why no plane may be scored, whatever it shows, each a sentence.
+        notes: what a person should know of them beside.
     """
 
     planes: tuple[Channels, ...]
@@ -32,3 +33,4 @@ class Decoded:
     z_um: tuple[float | None, ...] = ()
     z_from: str = "unknown"
     objections: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -109,7 +109,8 @@ def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
                 colour=colour,
                 z_um=z_um,
                 z_from=decoded.z_from if z_um is not None else "unknown",
-                objections=(*decoded.objections, *_no_depth(pixels, depth)),
+                objections=(*decoded.objections, *_no_numbers(pixels), *_no_depth(pixels, depth)),
+                notes=decoded.notes,
             )
         )
     return tuple(frames)
@@ -123,6 +124,12 @@ def _depth_of_type(pixels: Grey) -> GreyDepth | None:
     if pixels.dtype == np.uint16 and int(pixels.max()) >= _TWELVE_BIT_LEVELS:
         return GreyDepth.of_bits(16, "type")
     return None
+
+
+def _no_numbers(pixels: Grey) -> tuple[str, ...]:
+    if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
+        return ()
+    return ("pixels: some are no numbers",)
 
 
 def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:

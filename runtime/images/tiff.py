@@ -1,36 +1,37 @@
-"""TIFF: pages of plain or deflated grey or RGB, 8 or 16 bit."""
+"""TIFF: pages of grey, palette or RGB, 8, 16 or 32 bit or floating point, compressed or not."""
 
 import io
-import math
-import zlib
 from collections.abc import Iterator
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.decoded import Decoded
+from runtime.images.decoded import Channels, Decoded
+from runtime.images.depth import GreyDepth
+from runtime.images.imagej import image_count, is_imagej
 from runtime.images.limits import check_claim, check_size, truncated
 from runtime.images.tiff_directory import check_directory
+from runtime.images.tiff_segments import COMPRESSIONS, JPEG, PLAIN, check_segments
+from runtime.images.tiff_words import told_by
 
 # numbers of the TIFF 6.0 specification and its supplements
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
-_PLAIN = 1
-_DEFLATE = (8, 32946)
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _ALPHA = (1, 2)
-_SLICE = 4 << 10
+_LEVELS = ("uint8", "uint16", "uint32")
+_FLOATS = ("float16", "float32", "float64")
 
 
 def decode_tiff(data: bytes) -> Decoded:
-    """Decodes a TIFF, grey or RGB, 8 or 16 bit, uncompressed or deflated; of several pages each.
+    """Decodes a TIFF, BigTIFF, OME-TIFF or ImageJ TIFF: grey, palette or RGB, of one page or of several alike.
 
     Returns:
-        planes of uint8 or uint16 [H, W] with 0 as black, or [H, W, 3] in BGR order.
+        planes of uint8, uint16, uint32 or float32 [H, W] with 0 as black, or [H, W, 3] in BGR order; scale, depths and
+        significant bits as the file tells them.
 
     Raises:
-        UnreadableImage: truncated or damaged.
+        UnreadableImage: truncated or damaged, or a codec is missing.
         NeverAnImage: pages of different sizes, too large, or a kind of TIFF that is not read.
     """
     check_directory(data)
@@ -47,10 +48,13 @@ def decode_tiff(data: bytes) -> Decoded:
             for page in pages:
                 _check_kind(page)
             _check_alike(pages)
-            check_claim(sum(int(page.nbytes) for page in pages), len(data))
+            behind = _images_behind(pages)
+            check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
+            check_claim(sum(int(page.nbytes) for page in pages) + behind * int(pages[0].nbytes), len(data))
             for page in pages:
-                _check_segments(page, data)
-            return Decoded(tuple(_stored_order(page, page.asarray(maxworkers=1)) for page in pages))
+                check_segments(page, data)
+            planes = tuple(_planes(pages, behind, data, tiff.byteorder))
+            return _with_what_is_told(planes, pages[0])
     except UnreadableImage:
         raise
     except Exception as error:  # a damaged tag surfaces as almost any type
@@ -61,15 +65,28 @@ def decode_tiff(data: bytes) -> Decoded:
         ) from error
 
 
+def _with_what_is_told(planes: tuple[Channels, ...], page: Any) -> Decoded:
+    told = told_by(page, len(planes))
+    depth = None
+    if told.bits is not None and planes[0].dtype.kind == "u" and told.bits <= 8 * planes[0].dtype.itemsize:
+        depth = GreyDepth.of_bits(told.bits, told.source)
+        # whoever wrote it was wrong
+        if max(int(plane.max()) for plane in planes) > depth.white:
+            depth = None
+    return Decoded(
+        planes,
+        depth=depth,
+        um_per_px=told.um_per_px,
+        um_per_px_from="unknown" if told.um_per_px is None else told.source,
+        z_um=told.z_um,
+        z_from="unknown" if set(told.z_um) <= {None} else told.source,
+        objections=told.objections,
+        notes=told.notes,
+    )
+
+
 def _pages(tiff: Any) -> list[Any]:
     """The images of the file: its pages, without previews of them."""
-    if tiff.is_imagej and int((tiff.imagej_metadata or {}).get("images", 1)) > len(tiff.pages):
-        raise NeverAnImage(
-            "the TIFF keeps a stack behind one page",
-            seen=f"{(tiff.imagej_metadata or {}).get('images')} images in {len(tiff.pages)} pages",
-            wanted="a page an image",
-            next_step="save the stack as OME-TIFF, or its slices as single files",
-        )
     pages = [tiff.pages[0]]
     for number in range(1, len(tiff.pages)):
         page = tiff.pages.get(number, cache=False, aspage=True)
@@ -81,9 +98,36 @@ def _pages(tiff: Any) -> list[Any]:
     return pages
 
 
+def _images_behind(pages: list[Any]) -> int:
+    """How many images of a large ImageJ stack lie behind the only page's own, without pages of their own."""
+    description = pages[0].description
+    if len(pages) > 1 or not is_imagej(description):
+        return 0
+    behind = image_count(description) - 1
+    if behind and (pages[0].compression != PLAIN or len(pages[0].dataoffsets) != 1):
+        raise NeverAnImage(
+            "the TIFF keeps a stack behind one page, and not in one piece",
+            seen=f"{behind + 1} images",
+            next_step="save the stack as OME-TIFF, or its slices as single files",
+        )
+    return behind
+
+
+def _planes(pages: list[Any], behind: int, data: bytes, byteorder: str) -> Iterator[Channels]:
+    for page in pages:
+        yield _stored_order(page, page.asarray(maxworkers=1))
+    page = pages[0]
+    kind, size = page.dtype.newbyteorder(byteorder), int(page.nbytes)
+    for number in range(1, behind + 1):
+        start = int(page.dataoffsets[0]) + number * size
+        if start + size > len(data):
+            raise truncated(f"{len(data)} bytes", f"image {number + 1} of {behind + 1} at byte {start}")
+        pixels = np.frombuffer(data, kind, size // kind.itemsize, start).reshape(page.shape)
+        yield _stored_order(page, pixels.astype(page.dtype))
+
+
 def _check_alike(pages: list[Any]) -> None:
     first = pages[0]
-    check_size(int(first.imagewidth), int(first.imagelength) * len(pages))
     for page in pages:
         if (page.shape, page.dtype, page.photometric) != (first.shape, first.dtype, first.photometric):
             raise NeverAnImage(
@@ -103,22 +147,35 @@ def _check_kind(page: Any) -> None:
         samples == 1 or (samples == 2 and all(int(e) in _ALPHA for e in extra) and len(extra) == 1)
     )
     rgb = photometric == _RGB and samples in (3, 4)
+    # what JPEG makes of colours, its decoder turns back
+    ycbcr = photometric == _YCBCR and samples == 3 and page.compression == JPEG
+    palette = photometric == _PALETTE and samples == 1 and page.bitspersample == 8
     for right, what, seen, wanted in (
         (page.imagedepth == 1, "volume", f"depth {page.imagedepth}", "one plane"),
-        (grey or rgb, "colour", f"{samples} samples, {page.photometric!r}", "grey or RGB"),
         (
-            page.dtype in (np.uint8, np.uint16) and page.bitspersample in (8, 16),
+            grey or rgb or ycbcr or palette,
+            "colour",
+            f"{samples} samples of {page.bitspersample} bits, {page.photometric!r}",
+            "grey, RGB, or a palette of 8 bits",
+        ),
+        (
+            str(page.dtype) in _LEVELS + _FLOATS and page.bitspersample == 8 * page.dtype.itemsize,
             "number format",
             f"{page.bitspersample} bits, {page.dtype}",
-            "unsigned integers of 8 or 16 bits",
+            "unsigned integers of 8, 16 or 32 bits, or floating point",
         ),
         (
-            page.compression == _PLAIN or page.compression in _DEFLATE,
+            int(page.compression) in COMPRESSIONS,
             "compression",
             f"{page.compression!r}",
-            "none or deflate",
+            "none, deflate, LZW, PackBits, zstd, JPEG or JPEG 2000",
         ),
-        (page.predictor in (1, 2), "predictor", f"{page.predictor!r}", "none or horizontal"),
+        (
+            page.predictor in ((1, 3) if page.dtype is not None and page.dtype.kind == "f" else (1, 2)),
+            "predictor",
+            f"{page.predictor!r}",
+            "none, horizontal of integers, or floating point",
+        ),
     ):
         if not right:
             raise NeverAnImage(
@@ -129,70 +186,21 @@ def _check_kind(page: Any) -> None:
             )
 
 
-def _check_segments(page: Any, data: bytes) -> None:
-    """Every strip or tile lies in the file and holds all its pixels; tifffile would fill gaps with black."""
-    offsets, counts = page.dataoffsets, page.databytecounts
-    number, wanted = _segment_bytes(page)
-    if not len(offsets) == len(counts) == number:
-        raise NeverAnImage(
-            "the TIFF's strips do not make up its image",
-            seen=f"{len(offsets)} strips",
-            wanted=f"{number}",
-        )
-    for offset, count, (least, most) in zip(offsets, counts, wanted, strict=True):
-        if offset <= 0 or offset + count > len(data):
-            raise truncated(f"{len(data)} bytes", f"a strip of {count} bytes at byte {offset}")
-        if page.compression == _PLAIN:
-            held = count
-        else:
-            held, whole = _inflated_bytes(memoryview(data)[offset : offset + count], most)
-            if held > most or not whole:
-                raise UnreadableImage("the TIFF's strips are damaged", seen=f"{held} bytes", wanted=f"{least}")
-        if held < least:
-            raise truncated(f"a strip of {held} bytes", f"{least} bytes of pixels")
-
-
-def _inflated_bytes(deflated: memoryview, most: int) -> tuple[int, bool]:
-    """How many bytes a segment inflates to, counted until there are more than `most`; whether its stream ended."""
-    inflater, held = zlib.decompressobj(), 0
-    # deflate cannot beat 1032:1: a slice inflates to at most 4 MB
-    for at in range(0, len(deflated), _SLICE):
-        held += len(inflater.decompress(deflated[at : at + _SLICE]))
-        if held > most or inflater.eof:
-            break
-    return held, inflater.eof
-
-
-def _segment_bytes(page: Any) -> tuple[int, Iterator[tuple[int, int]]]:
-    """How many strips or tiles there should be, and (least, most) bytes of pixels in each, in file order.
-
-    Not a list: a header of a few bytes may ask for as many strips as there may be pixels.
-    """
-    height, width = int(page.imagelength), int(page.imagewidth)
-    planes, together = (page.samplesperpixel, 1) if int(page.planarconfig) == 2 else (1, page.samplesperpixel)
-    pixel_bytes = int(together) * (page.bitspersample // 8)
-    if page.is_tiled:
-        across, down = int(page.tilewidth), int(page.tilelength)
-        check_size(across, down)
-        columns, rows = math.ceil(width / across), math.ceil(height / down)
-        # what the tiles hold beyond the image is inflated too
-        check_size(columns * across, rows * down)
-        tile, number = across * down * pixel_bytes, columns * rows * int(planes)
-        return number, repeat((tile, tile), number)
-    rows = min(int(page.rowsperstrip), height)
-    if rows < 1:
-        raise NeverAnImage("the TIFF's strips have no rows", seen=f"{rows}")
-    row, tops = width * pixel_bytes, range(0, height, rows)
-    strips = ((min(rows, height - top) * row, rows * row) for _ in range(int(planes)) for top in tops)
-    return len(tops) * int(planes), strips
-
-
-def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
-    """[H, W] or [H, W, 3] in BGR order, in this machine's byte order, 0 black."""
-    native: npt.NDArray[Any] = pixels.astype(np.uint8 if page.bitspersample == 8 else np.uint16, copy=False)
+def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> Channels:
+    """[H, W], or [H, W, 3] in BGR order, in this machine's byte order, 0 black."""
+    native: npt.NDArray[Any] = pixels.astype(
+        np.float32 if page.dtype.kind == "f" else page.dtype.newbyteorder("="), copy=False
+    )
+    photometric = int(page.photometric)
     if int(page.planarconfig) == 2 and page.samplesperpixel > 1:
         native = np.moveaxis(native, 0, -1)
-    if int(page.photometric) == _RGB:
+    if photometric in (_RGB, _YCBCR):
         return np.ascontiguousarray(native[:, :, 2::-1])
     grey = native if native.ndim == 2 else native[:, :, 0]
-    return np.iinfo(grey.dtype).max - grey if int(page.photometric) == _WHITE_IS_ZERO else grey
+    if photometric == _PALETTE:
+        # red, green and blue, of 16 bits each
+        table = (np.asarray(page.colormap)[::-1] >> 8).astype(np.uint8)
+        return np.ascontiguousarray(table[:, grey].transpose(1, 2, 0))
+    if photometric == _WHITE_IS_ZERO and grey.dtype.kind == "u":
+        return np.iinfo(grey.dtype).max - grey
+    return np.ascontiguousarray(grey)

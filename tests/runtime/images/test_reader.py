@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ Grey = npt.NDArray[np.uint8]
 Save = Callable[..., Path]
 
 
-def written(suffix: str, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> bytes:
+def written(suffix: str, image: npt.NDArray[Any]) -> bytes:
     if suffix != ".tif":
         return bytes(cv2.imencode(suffix, image)[1])
     out = io.BytesIO()
@@ -50,6 +51,14 @@ def test_sixteen_bits_stay_sixteen(grey: Grey, save: Save, suffix: str) -> None:
     frame = read_frame(save(written(suffix, deep)))
     assert frame.depth == GreyDepth.of_bits(16, "type")
     assert np.array_equal(frame.pixels, deep)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_objected_to(grey: Grey, save: Save, value: float) -> None:
+    pixels = grey.astype(np.float32)
+    assert not any("no numbers" in each for each in read_frame(save(written(".tif", pixels))).objections)
+    pixels[3, 4] = value
+    assert "pixels: some are no numbers" in read_frame(save(written(".tif", pixels))).objections
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".png", ".jpg", ".tif"])
