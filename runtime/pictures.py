@@ -12,12 +12,18 @@ SYNTHETIC_WARNING = "synthetic-trained model: not for real findings"
 
 
 def draw(
-    analyses: tuple[Analysis, ...], reasons: tuple[str, ...], score: Score | None, model: Model, file_name: str
+    analyses: tuple[Analysis, ...],
+    depths_um: tuple[float | None, ...],
+    reasons: tuple[str, ...],
+    score: Score | None,
+    model: Model,
+    file_name: str,
 ) -> npt.NDArray[np.uint8]:
     """Draw what a file came to.
 
     Args:
         analyses: of its frame, or of each slice.
+        depths_um: how far below the skin's surface each lies, where that is known.
         reasons: why it, or a part of it, was withheld.
         score: over all, None when withheld.
         model: what scored it.
@@ -27,13 +33,17 @@ def draw(
         uint8 [H, W, 3], BGR.
     """
     manifest = model.bundle.manifest
+    z_um = depths_um[0] if len(depths_um) == 1 else None
+    depth = "" if z_um is None else f"   z {z_um:g} µm"
     text = OverlayText(
         title="Withheld" if score is None else f"Inflammation {score.mean:.1f} · grade {manifest.grades[score.grade]}",
         reasons=reasons,
-        footer=f"{file_name}   {manifest.name}   {model.engine.name}",
+        footer=f"{file_name}{depth}   {manifest.name}   {model.engine.name}",
         warning=SYNTHETIC_WARNING if manifest.synthetic else None,
     )
-    shown = [Slice(analysis.pixels, _expected(analysis)) for analysis in analyses]
+    shown = [
+        Slice(analysis.pixels, _expected(analysis), z_um) for analysis, z_um in zip(analyses, depths_um, strict=True)
+    ]
     geometry, um_per_px = model.bundle.geometry, analyses[0].um_per_px
     if len(shown) > 1:
         return draw_slices(shown, um_per_px, manifest.grades, geometry, text)

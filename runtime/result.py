@@ -25,6 +25,7 @@ class ImageRecord:
         bits_from: what tells which levels are black and white, see `GreyDepth`; `unknown`.
         z_um: depth below the surface of the skin, None when unknown, and for a stack, whose slices have their own.
         z_from: what tells it, see `Frame`.
+        x_mm, y_mm: where the stage stood, by a VivaScope caption; None otherwise.
         slices: how many images the file holds.
         folder: what it is by its VivaScope folder: `confocal`, `stack`, `block`, `macroscopic`; None below none.
     """
@@ -39,6 +40,8 @@ class ImageRecord:
     bits_from: str = "unknown"
     z_um: float | None = None
     z_from: str = "unknown"
+    x_mm: float | None = None
+    y_mm: float | None = None
     slices: int = 1
     folder: str | None = None
 

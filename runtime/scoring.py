@@ -109,7 +109,8 @@ def write_examined(
     files, grades = result_files(relative), model.bundle.manifest.grades
     score = sum_up(analyses, grades)
     reasons = _reasons(analyses)
-    overlay = encode_overlay(draw(analyses, reasons, score, model, relative.name))
+    depths = tuple(frame.z_um for frame in examined.frames)
+    overlay = encode_overlay(draw(analyses, depths, reasons, score, model, relative.name))
     map_file = map_record = None
     maps = [analysis.map for analysis in analyses if not analysis.withheld and analysis.map is not None]
     if maps:
@@ -168,6 +169,8 @@ def _image_record(relative: PurePath, examined: Examined) -> ImageRecord:
         bits_from="unknown" if frame.depth is None else frame.depth.source,
         z_um=frame.z_um if one else None,
         z_from=frame.z_from if one else next((each.z_from for each in frames if each.z_um is not None), "unknown"),
+        x_mm=frame.x_mm,
+        y_mm=frame.y_mm,
         slices=len(frames),
         folder=examined.kind,
     )

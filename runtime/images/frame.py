@@ -27,7 +27,8 @@ class Frame:
         colour: True when the channels of the file differ, so that it is no confocal image;
             `pixels` is then its luminance, good for a picture only.
         z_um: depth below the surface of the skin, in µm; None when nothing tells it.
-        z_from: where it comes from: `ome`, `imagej`, `dicom`, `stack` (the slice's number), or `unknown`.
+        z_from: where it comes from: `ome`, `imagej`, `dicom`, `caption`, `stack` (the slice's number), or `unknown`.
+        x_mm, y_mm: where the stage stood, by a VivaScope caption; None where there is none that can be read.
         objections: why this must not be scored, whatever it shows, each a sentence.
         notes: what a person should know of it beside.
     """
@@ -40,6 +41,8 @@ class Frame:
     colour: bool = False
     z_um: float | None = None
     z_from: str = "unknown"
+    x_mm: float | None = None
+    y_mm: float | None = None
     objections: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ import numpy as np
 from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
 from runtime.images import vivascope
 from runtime.images.bmp import decode_bmp
+from runtime.images.caption import NO_CAPTION, Caption, read_caption
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import EIGHT_BIT, GreyDepth
 from runtime.images.dicom import decode_dicom
@@ -94,10 +95,10 @@ def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
         scale, scale_from = vivascope.UM_PER_PX, "vivascope"
     depths = decoded.z_um or (None,) * len(decoded.planes)
     frames = []
-    for plane, z_um in zip(decoded.planes, depths, strict=True):
+    for plane, told_um in zip(decoded.planes, depths, strict=True):
         pixels, colour = to_grey(plane)
-        if is_vivascope:
-            pixels = pixels[: vivascope.TISSUE_ROWS]
+        pixels, caption = _without_caption(pixels) if is_vivascope else (pixels, NO_CAPTION)
+        z_um, z_from = (told_um, decoded.z_from) if told_um is not None else (caption.z_um, "caption")
         depth = decoded.depth or _depth_of_type(pixels)
         frames.append(
             Frame(
@@ -108,12 +109,24 @@ def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
                 scale_from,
                 colour=colour,
                 z_um=z_um,
-                z_from=decoded.z_from if z_um is not None else "unknown",
+                z_from=z_from if z_um is not None else "unknown",
+                x_mm=caption.x_mm,
+                y_mm=caption.y_mm,
                 objections=(*decoded.objections, *_no_numbers(pixels), *_no_depth(pixels, depth)),
                 notes=decoded.notes,
             )
         )
     return tuple(frames)
+
+
+def _without_caption(pixels: Grey) -> tuple[Grey, Caption]:
+    """The rows of tissue, and what the rows below them say."""
+    rows = pixels[vivascope.TISSUE_ROWS :]
+    # text is as bright as its file allows
+    if rows.size == 0 or rows.dtype.kind != "u":
+        return pixels, NO_CAPTION
+    shown = (rows // 256 ** (rows.dtype.itemsize - 1)).astype(np.uint8)
+    return pixels[: vivascope.TISSUE_ROWS], read_caption(shown)
 
 
 def _depth_of_type(pixels: Grey) -> GreyDepth | None:

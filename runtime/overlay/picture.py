@@ -52,10 +52,12 @@ class Slice:
     Attributes:
         grey: uint8 [H, W].
         expected: float32 [h, w], expected grade, NaN where withheld; None when there is no map.
+        z_um: its depth below the surface of the skin, where that is known.
     """
 
     grey: npt.NDArray[np.uint8]
     expected: npt.NDArray[np.float32] | None
+    z_um: float | None = None
 
 
 def draw_overlay(
@@ -101,7 +103,7 @@ def draw_slices(
     geometry: Geometry,
     text: OverlayText,
 ) -> npt.NDArray[np.uint8]:
-    """Draw the slices of a stack side by side, each with its map and its number, row by row.
+    """Draw the slices of a stack side by side, each with its map, its number and its depth, row by row.
 
     Args:
         slices: all of one size.
@@ -127,7 +129,8 @@ def draw_slices(
         seen = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
         if each.expected is not None:
             _put_map(seen, each.expected, len(grades), geometry, (frame_px * down, frame_px * across))
-        label = f"{number}" if each.expected is not None else f"{number} withheld"
+        depth = "" if each.z_um is None else f" · {each.z_um:g} µm"
+        label = f"{number}{depth}" if each.expected is not None else f"{number}{depth} withheld"
         plate = number_style.line_px, min(tile[1], text_width(label, number_style) + number_style.size)
         seen[: plate[0], : plate[1]] = BACKGROUND
         write(seen, label, number_style.size // 2, number_style.size, number_style)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.dense_map import Geometry
-from runtime.overlay import OverlayText, draw_overlay, encode_overlay
+from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices, encode_overlay
 from runtime.overlay.legend import colour_bar, round_length
 from runtime.overlay.lettering import Style, fit, legible, text_width, wrap
 
@@ -293,3 +293,18 @@ def test_drawing_twice_gives_the_same_picture(frame: np.ndarray) -> None:
     assert np.array_equal(second, draw_overlay(frame, 0.5, GRADES, expected, GEOMETRY, TEXT))
     with pytest.raises(ValueError, match="read-only"):
         colour_bar(GRADES, 600, 1.0)[:] = 0
+
+
+def test_slices_stand_side_by_side_each_with_its_number_and_depth() -> None:
+    grey = np.full((200, 200), 90, np.uint8)
+    expected = uniform_map(grey, 2.0)
+
+    def sheet(*depths: float | None) -> np.ndarray:
+        slices = [Slice(grey, expected, z_um) for z_um in depths]
+        return draw_slices(slices, GEOMETRY.um_per_px, GRADES, GEOMETRY, TEXT)
+
+    told, untold = sheet(10.0, None), sheet(None, None)
+    assert told.shape == untold.shape
+    columns = np.flatnonzero((told != untold).any(axis=(0, 2)))
+    assert columns.size
+    assert columns.max() < told.shape[1] // 2

@@ -46,6 +46,8 @@ def test_record_holds_every_key_of_the_contract(
         "bits_from": "type",
         "z_um": None,
         "z_from": "unknown",
+        "x_mm": None,
+        "y_mm": None,
         "slices": 1,
         "folder": None,
     }
@@ -249,6 +251,24 @@ def test_stack_of_nothing_but_withheld_slices_is_withheld(
     assert (record["status"], record["score"], record["map"]) == ("withheld", None, None)
     assert not (tmp_path / "stack.tif.map.ome.tif").exists()
     assert cv2.imread(str(tmp_path / "stack.tif.overlay.jpg")) is not None
+
+
+def test_slices_outside_the_depth_that_is_scored_are_left_out(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model
+) -> None:
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 20.0}
+    path = tmp_path / "stack.ome.tif"
+    tifffile.imwrite(path, np.stack([skin] * 3), ome=True, photometric="minisblack", metadata=metadata)
+    result = score_file(path, PurePath(path.name), tmp_path / "out", model, acquisition=Acquisition(depth_um=(10, 30)))
+    assert result.slices is not None
+    assert [(each.z_um, each.status) for each in result.slices] == [
+        (0.0, "withheld"),
+        (20.0, "scored"),
+        (40.0, "withheld"),
+    ]
+    assert result.status == "scored"
+    assert result.reasons[0] == "slice 0: depth: 0 µm below the surface is outside 10 to 30, which are to be scored"
+    assert result.notes[0].startswith("depth counted from the stack's first slice")
 
 
 def test_macroscopic_pictures_are_never_scored(

@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up_caption import KNOWN_FONTS
 
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.images import EIGHT_BIT, GreyDepth, file_sha256, find_images, read_frame
@@ -101,6 +102,19 @@ def test_the_caption_of_a_vivascope_export_is_not_part_of_the_frame(save: Save, 
     frame = read_frame(save(written(".bmp", np.vstack([tissue, caption]))), um_per_px=option)
     np.testing.assert_array_equal(frame.pixels, tissue)
     assert frame.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".png", ".jpg", ".tif"])
+def test_what_the_caption_says_goes_with_the_frame(save: Save, suffix: str) -> None:
+    tissue = np.random.default_rng(0).integers(0, 256, (1000, 1000), np.uint8)
+    caption = KNOWN_FONTS["DejaVu Sans"]("v0000012.bmp  X: 1.25 mm  Y: -0.50 mm  Z: 35.2 um", 20)
+    frame = read_frame(save(written(suffix, np.vstack([tissue, caption]))))
+    assert (frame.x_mm, frame.y_mm, frame.z_um, frame.z_from) == (1.25, -0.5, 35.2, "caption")
+    deep = np.vstack([tissue, caption]).astype(np.uint16) * 257
+    if suffix in (".png", ".tif"):
+        assert read_frame(save(written(suffix, deep))).z_um == 35.2
+    frame = read_frame(save(written(suffix, tissue)))
+    assert (frame.x_mm, frame.y_mm, frame.z_um, frame.z_from) == (None, None, None, "unknown")
 
 
 @pytest.mark.parametrize("option", [0.0, -0.5, float("nan"), float("inf")])
