@@ -7,8 +7,7 @@ from runtime.analysis import Analysis
 from runtime.model import Model
 from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices
 from runtime.result import Score
-
-SYNTHETIC_WARNING = "synthetic-trained model: not for real findings"
+from runtime.version import SYNTHETIC_WARNING
 
 
 def draw(

@@ -17,10 +17,9 @@ from runtime.acquisition import Acquisition
 from runtime.bundle import Bundle
 from runtime.dense_map import dense_map
 from runtime.model import Model
-from runtime.pictures import SYNTHETIC_WARNING
 from runtime.result import Result
 from runtime.scoring import ChangedMeanwhile, examine, score_file, write_examined
-from runtime.version import NOTICE, __version__
+from runtime.version import NOTICE, SYNTHETIC_WARNING, __version__
 
 
 def scored(path: Path, out: Path, model: Model, um_per_px: float | None = 0.5) -> dict[str, Any]:

@@ -167,3 +167,36 @@ def test_table_on_stdout(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "w.bmp",
     ]
     assert captured.err == ""
+
+
+def test_folders_are_listed_written_and_drawn(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert results(out, "--by", "folder") == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0].startswith("folder")
+    assert captured.out.splitlines()[2].split()[:4] == ["Site", "#1", "1", "0"]
+    assert captured.err == "inflamap: synthetic-trained model: not for real findings\n"
+    csv_file, plot_file = out / "folders.csv", out / "folders.svg"
+    assert results(out, "--by", "folder", "--csv", csv_file, "--plot", plot_file) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"2 folders in {plot_file}" in captured.err
+    assert [row["folder"] for row in parsed(csv_file)] == [".", "Site #1"]
+    assert b"synthetic-trained model" in plot_file.read_bytes()
+
+
+def test_a_plot_is_of_folders_and_is_not_put_into_the_watched_folder(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert results(out, "--plot", out / "a.svg") == 2
+    assert "next: add --by folder" in capsys.readouterr().err
+    assert results(out, "--by", "folder", "--plot", out / "in" / "a.svg") == 2
+    assert "--plot" in capsys.readouterr().err
+    assert results(out, "--by", "folder", "--plot", out) == 2
+    assert "this is a folder" in capsys.readouterr().err
+
+
+def test_no_images_make_no_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path, create=True):
+        pass
+    assert results(tmp_path, "--by", "folder") == 0
+    assert capsys.readouterr().out == "no images yet\n"

@@ -1,0 +1,191 @@
+"""Figures of every folder that holds images, its sub-folders' among them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from runtime.folder_report.interval import mean_interval
+from runtime.images import folder_kind
+from runtime.ledger import ImageRow, State
+from runtime.outputs import read_record_file
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The worst region of a folder's images.
+
+    Attributes:
+        mean: mean expected grade of the region.
+        image: the image it is in, below the watched folder.
+        x_um, y_um, size_um: its centre on the frame and its side.
+        slice: of a stack, counted from 0.
+    """
+
+    mean: float
+    image: PurePath
+    x_um: float
+    y_um: float
+    size_um: float
+    slice: int | None
+
+
+@dataclass(frozen=True)
+class FolderFigures:
+    """What the images below one folder come to.
+
+    Attributes:
+        path: below the watched folder; `.` is that folder itself.
+        level: how many folders deep it lies; 0 for the watched folder.
+        alone: it holds all images of the folder it is in, so that the figures of the two are the same.
+        scored, withheld, failed, waiting: number of images, macroscopic pictures not counted.
+        mean: of the scored images' mean grades; None where none is scored.
+        ci95: 95 % interval of that mean; None where fewer than three units were sampled.
+        unit: what was sampled: `folders` or `images`.
+        units: how many of them hold scored images.
+        worst: None where no record tells one.
+    """
+
+    path: PurePath
+    level: int
+    alone: bool
+    scored: int
+    withheld: int
+    failed: int
+    waiting: int
+    mean: float | None
+    ci95: tuple[float, float] | None
+    unit: str
+    units: int
+    worst: Worst | None
+
+
+@dataclass
+class _Folder:
+    path: PurePath
+    level: int
+    children: dict[str, "_Folder"] = field(default_factory=dict)
+    scores: list[float] = field(default_factory=list)
+    states: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    worst: Worst | None = None
+    alone: bool = False
+    # over all below
+    total: float = 0.0
+    count: int = 0
+
+
+def fold(rows: Sequence[ImageRow], out: Path, highest: float) -> list[FolderFigures]:
+    """Figures of the watched folder and of every folder below, each before those in it, in the order of their names.
+
+    Args:
+        rows: all images of a ledger.
+        out: the results' folder, whose records tell the worst regions.
+        highest: the highest grade.
+    """
+    root = _Folder(PurePath(), 0)
+    for row in rows:
+        # the folder alone tells; its pictures are no images of the study
+        if folder_kind(row.path) != "macroscopic":
+            _put(root, row, out)
+    _sum_up(root)
+    return [_figures(folder, highest) for folder in _walk(root)]
+
+
+def highest_grade(rows: Sequence[ImageRow]) -> float:
+    """The highest grade that the results know, as a number."""
+    known = (len(json.loads(row.outcome.area_fraction)) for row in rows if row.outcome.area_fraction)
+    return float(max(known, default=5) - 1)
+
+
+def _put(root: _Folder, row: ImageRow, out: Path) -> None:
+    folder = root
+    for name in row.path.parts[:-1]:
+        folder = folder.children.setdefault(name, _Folder(folder.path / name, folder.level + 1))
+    folder.states[row.state] += 1
+    if row.state is State.SCORED and row.outcome.score is not None:
+        folder.scores.append(row.outcome.score)
+        folder.worst = _worse(folder.worst, _worst_of(row, out))
+
+
+def _sum_up(folder: _Folder) -> None:
+    """Add to each folder what is below it, the deepest first."""
+    for each in reversed(list(_walk(folder))):
+        if len(each.children) == 1 and not any(each.states.values()):
+            next(iter(each.children.values())).alone = True
+        each.total += sum(each.scores)
+        each.count += len(each.scores)
+        for child in each.children.values():
+            each.total += child.total
+            each.count += child.count
+            each.worst = _worse(each.worst, child.worst)
+            for state, number in child.states.items():
+                each.states[state] += number
+
+
+def _walk(folder: _Folder) -> Iterator[_Folder]:
+    # a stack and not recursion: trees may be deeper than Python's
+    pending = [folder]
+    while pending:
+        each = pending.pop()
+        yield each
+        pending += [child for _, child in sorted(each.children.items(), reverse=True)]
+
+
+def _figures(folder: _Folder, highest: float) -> FolderFigures:
+    unit, sums, counts = _units(folder)
+    mean = folder.total / folder.count if folder.count else None
+    ci95 = mean_interval(np.array(sums, np.float64), np.array(counts, np.int64), highest) if counts else None
+    return FolderFigures(
+        folder.path,
+        folder.level,
+        folder.alone,
+        folder.states[State.SCORED],
+        folder.states[State.WITHHELD],
+        folder.states[State.FAILED],
+        folder.states[State.WAITING],
+        mean,
+        ci95,
+        unit,
+        len(counts),
+        folder.worst,
+    )
+
+
+def _units(folder: _Folder) -> tuple[str, list[float], list[int]]:
+    """What was sampled: the folder's sub-folders with scored images; where there is none, its images.
+
+    A single sub-folder is no sample of any, but a step on the way to it. Images beside sub-folders count as one more.
+    """
+    while True:
+        holding = [child for child in folder.children.values() if child.count]
+        if len(holding) != 1 or folder.scores:
+            break
+        (folder,) = holding
+    if not holding:
+        return "images", folder.scores, [1] * len(folder.scores)
+    own = [(sum(folder.scores), len(folder.scores))] if folder.scores else []
+    pairs = [(child.total, child.count) for child in holding] + own
+    return "folders", [total for total, _ in pairs], [count for _, count in pairs]
+
+
+def _worst_of(row: ImageRow, out: Path) -> Worst | None:
+    """The worst region by the image's record; None where that is missing, of another content or older."""
+    record = read_record_file(out / row.outcome.score_file) if row.outcome.score_file else None
+    try:
+        found: Any = record and record["image"]["sha256"] == row.outcome.sha256 and record["score"]["worst_region"]
+        if not found:
+            return None
+        place = (float(found[key]) for key in ("mean", "x_um", "y_um", "size_um"))
+        mean, x_um, y_um, size_um = place
+        return Worst(mean, row.path, x_um, y_um, size_um, found["slice"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _worse(one: Worst | None, other: Worst | None) -> Worst | None:
+    if one is None or other is None:
+        return one or other
+    return other if other.mean > one.mean else one

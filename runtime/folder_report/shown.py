@@ -1,0 +1,37 @@
+"""Which folders a person sees: of several in a row that hold the same images, one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtime.errors import one_line
+from runtime.folder_report.folders import FolderFigures
+
+
+@dataclass(frozen=True)
+class ShownFolder:
+    """A row of a table or a picture.
+
+    Attributes:
+        name: of the folder, or of several as `8 h / Confocal Images`.
+        depth: how far it is set in.
+        figures: of the folder.
+    """
+
+    name: str
+    depth: int
+    figures: FolderFigures
+
+
+def shown(folders: Sequence[FolderFigures]) -> list[ShownFolder]:
+    """The rows, in the order of `fold`; the watched folder, which is always the first, as `all`."""
+    rows = [ShownFolder("all", 0, folders[0])]
+    depths = {0: 0}
+    for folder in folders[1:]:
+        name, depth = one_line(folder.path.name), depths[folder.level - 1]
+        if folder.alone and folder.level > 1:
+            rows[-1] = ShownFolder(f"{rows[-1].name} / {name}", depth, folder)
+        else:
+            depth += 1
+            rows.append(ShownFolder(name, depth, folder))
+        depths[folder.level] = depth
+    return rows

@@ -1,0 +1,45 @@
+"""The picture is XML that any viewer takes, and says what it must."""
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from runtime.folder_report import fold, to_svg
+from runtime.ledger import ImageRow
+
+Study = Callable[..., list[ImageRow]]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(rows: list[ImageRow], out: Path, warnings: tuple[str, ...] = ()) -> ElementTree.Element:
+    return ElementTree.fromstring(to_svg(fold(rows, out, 4.0), 4.0, warnings))
+
+
+def words(picture: ElementTree.Element) -> list[str]:
+    return [text.text or "" for text in picture.iter(f"{SVG}text")]
+
+
+def test_each_folder_has_a_dot_and_a_bar_where_its_figures_are(study: Study, tmp_path: Path) -> None:
+    picture = drawn(study([(f"P{p}/v{k}.bmp", p + 0.1 * k) for p in range(3) for k in range(3)]), tmp_path)
+    dots = [float(dot.attrib["cx"]) for dot in picture.iter(f"{SVG}circle")]
+    assert dots == pytest.approx([300 + 460 * mean / 4 for mean in (1.1, 0.1, 1.1, 2.1)], abs=0.06)
+    bars = [bar for bar in picture.iter(f"{SVG}rect") if bar.attrib["height"] == "6"]
+    assert len(bars) == 4
+    assert words(picture)[-3].startswith("● mean")
+
+
+def test_warnings_and_the_notice_are_part_of_the_picture(study: Study, tmp_path: Path) -> None:
+    rows = study([("a.bmp", 1.0)])
+    said = " ".join(words(drawn(rows, tmp_path, ("synthetic-trained model", "results of 2 models"))))
+    for wanted in ("synthetic-trained model", "results of 2 models", "Research use only.", "not for diagnosis"):
+        assert wanted in said
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a & b", '"', "\udcff", "x" * 200, "a\nb\x00c"])
+def test_any_name_is_xml(study: Study, tmp_path: Path, name: str) -> None:
+    name = name.replace("/", "")
+    picture = drawn(study([(f"{name}/v.bmp", 1.0), ("b/v.bmp", 2.0)], records=False), tmp_path)
+    assert not list(picture.iter("script"))
+    assert max(map(len, words(picture))) < 140

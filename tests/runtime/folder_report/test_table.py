@@ -1,0 +1,64 @@
+"""The table fits where it is shown, and holds what it should."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.folder_report import fold, to_csv, to_lines
+from runtime.ledger import ImageRow
+
+Study = Callable[..., list[ImageRow]]
+
+
+@pytest.fixture
+def images() -> list[tuple[str, float | None]]:
+    return [(f"P{p}/8 h/Confocal Images/v{k}.bmp", float(p)) for p in range(4) for k in range(3)] + [("x/y.bmp", None)]
+
+
+def test_a_line_a_folder_with_those_on_the_way_in_one(
+    study: Study, images: list[tuple[str, float | None]], tmp_path: Path
+) -> None:
+    lines = list(to_lines(fold(study(images), tmp_path, 4.0), 4.0, 120))
+    assert lines[0].split() == ["folder", "scored", "not", "mean", "95", "%", "worst", "0", "1", "2", "3", "4"]
+    assert lines[1].split()[:5] == ["all", "12", "1", "1.50", "0.00–3.55"]
+    assert lines[2].startswith("  P0 / 8 h / Confocal Images")
+    assert "3.00–3.00" in lines[5]
+    assert lines[6].split()[:4] == ["x", "0", "1", "–"]
+    assert lines[-1].startswith(
+        "worst region of all: 3.50 in P3/8 h/Confocal Images/v0.bmp, 96 µm wide around x 100 µm"
+    )
+    # a mean stands below its grade
+    assert lines[4].index("●") == lines[0].rindex("2")
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 100, 200])
+@pytest.mark.parametrize("highest", [4.0, 9.0])
+def test_rows_keep_to_the_width(
+    study: Study, images: list[tuple[str, float | None]], tmp_path: Path, width: int, highest: float
+) -> None:
+    lines = list(to_lines(fold(study(images), tmp_path, highest), highest, width))
+    rows = lines[: lines.index("")]
+    assert max(map(len, rows)) <= max(width, 52)
+    assert any("●" in line for line in rows) == (width >= 80)
+
+
+def test_any_name_is_a_line(study: Study, tmp_path: Path) -> None:
+    rows = study([("a\nb\x1b[31m/\udcff<&>/v.bmp", 1.0)])
+    lines = list(to_lines(fold(rows, tmp_path, 4.0), 4.0, 100))
+    assert all(line.isprintable() for line in lines)
+    "\n".join(lines).encode()
+
+
+def test_csv_has_every_folder_with_its_figures(
+    study: Study, images: list[tuple[str, float | None]], tmp_path: Path
+) -> None:
+    text = to_csv(fold(study([*images, ("\udcff/v.bmp", 1.0)]), tmp_path, 4.0)).decode("utf-8")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(rows) == 1 + 4 * 3 + 2
+    one = next(row for row in rows if row["folder"] == "P2/8 h")
+    assert (one["level"], one["scored"], one["mean"], one["sampled"], one["units"]) == ("2", "3", "2.0", "images", "3")
+    assert (one["worst_mean"], one["worst_image"]) == ("2.5", "P2/8 h/Confocal Images/v0.bmp")
+    assert rows[-1]["folder"] == "\\udcff"
