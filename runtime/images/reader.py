@@ -73,8 +73,7 @@ def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, .
         raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
     data = _read_bytes(path)
     try:
-        decoded = _decode(data)
-        frames = _frames(decoded, hashlib.sha256(data).hexdigest())
+        frames = frames_of(data)
     except UnreadableImage as error:
         raise type(error)(
             f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
@@ -86,8 +85,13 @@ def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, .
     return frames if um_per_px is None else tuple(at_scale(frame, um_per_px, "option") for frame in frames)
 
 
-def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
-    """Each plane as grey, with what the file tells of it and what its size does."""
+def frames_of(data: bytes) -> tuple[Frame, ...]:
+    """The images of a file that was read; each plane as grey, with what the file tells of it and what its size does.
+
+    Raises:
+        NeverAnImage, UnreadableImage: as `read_frames`; whatever else a decoder trips over comes out as it is.
+    """
+    decoded, sha256 = _decode(data), hashlib.sha256(data).hexdigest()
     scale, scale_from = decoded.um_per_px, decoded.um_per_px_from
     height, width = decoded.planes[0].shape[:2]
     is_vivascope = (width, height) in vivascope.SIZES
@@ -121,12 +125,11 @@ def _frames(decoded: Decoded, sha256: str) -> tuple[Frame, ...]:
 
 def _without_caption(pixels: Grey) -> tuple[Grey, Caption]:
     """The rows of tissue, and what the rows below them say."""
-    rows = pixels[vivascope.TISSUE_ROWS :]
-    # text is as bright as its file allows
+    tissue, rows = pixels[: vivascope.TISSUE_ROWS], pixels[vivascope.TISSUE_ROWS :]
     if rows.size == 0 or rows.dtype.kind != "u":
-        return pixels, NO_CAPTION
-    shown = (rows // 256 ** (rows.dtype.itemsize - 1)).astype(np.uint8)
-    return pixels[: vivascope.TISSUE_ROWS], read_caption(shown)
+        return tissue, NO_CAPTION
+    # text is as bright as its file allows
+    return tissue, read_caption((rows // 256 ** (rows.dtype.itemsize - 1)).astype(np.uint8))
 
 
 def _depth_of_type(pixels: Grey) -> GreyDepth | None:

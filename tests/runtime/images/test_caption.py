@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_up_caption import KNOWN_FONTS, OTHER_FONTS, Said, draw_said, photographed
 
+from benchmarks.microscope_files.captions import KNOWN_FONTS, OTHER_FONTS, Said, draw_said, photographed
 from runtime.images.caption import NO_CAPTION, Caption, read_caption
 
 DRAW = KNOWN_FONTS["DejaVu Sans"]

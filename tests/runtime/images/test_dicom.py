@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from made_up_dicom import COMPRESSED, LOSSY, NATIVE, PATIENT, dicom, grey_stack, item
 
+from benchmarks.microscope_files.dicom_files import COMPRESSED, LOSSY, NATIVE, PATIENT, dicom, grey_stack, item
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.depth import EIGHT_BIT, GreyDepth
 from runtime.images.dicom import decode_dicom

@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
-from format_variants import Skin, Variant, variants
 
+from benchmarks.microscope_files.variants import Skin, Variant, variants
 from runtime.acquisition import Acquisition
 from runtime.errors import UnreadableImage
 from runtime.images import read_frames

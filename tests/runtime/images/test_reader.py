@@ -15,8 +15,8 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_up_caption import KNOWN_FONTS
 
+from benchmarks.microscope_files.captions import KNOWN_FONTS
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.images import EIGHT_BIT, GreyDepth, file_sha256, find_images, read_frame
 from runtime.images.limits import MAX_FILE_BYTES
@@ -113,6 +113,8 @@ def test_what_the_caption_says_goes_with_the_frame(save: Save, suffix: str) -> N
     deep = np.vstack([tissue, caption]).astype(np.uint16) * 257
     if suffix in (".png", ".tif"):
         assert read_frame(save(written(suffix, deep))).z_um == 35.2
+    if suffix == ".tif":
+        assert read_frame(save(written(suffix, deep.astype(np.float32)))).height == 1000
     frame = read_frame(save(written(suffix, tissue)))
     assert (frame.x_mm, frame.y_mm, frame.z_um, frame.z_from) == (None, None, None, "unknown")
 

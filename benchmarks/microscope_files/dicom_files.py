@@ -106,8 +106,7 @@ def dicom(
     if pixels.dtype.kind == "f":
         data.FloatPixelData = frames.astype("<f4").tobytes()
     elif encoding in NATIVE:
-        order = ">" if syntax == ExplicitVRBigEndian else "<"
-        raw = frames.astype(frames.dtype.newbyteorder(order)).tobytes()
+        raw = frames.astype(frames.dtype.newbyteorder(">" if syntax == ExplicitVRBigEndian else "<")).tobytes()
         data.PixelData = raw + bytes(len(raw) % 2)
         data["PixelData"].VR = "OW" if allocated == 16 else "OB"
     elif syntax != RLELossless:
