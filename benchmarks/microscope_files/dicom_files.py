@@ -11,7 +11,6 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
-    HTJ2K,
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -45,7 +44,6 @@ COMPRESSED: dict[str, tuple[str, Any]] = {
             pixels, level=0, codecformat="j2k", reversible=True, bitspersample=bits
         ),
     ),
-    "HTJ2K": (HTJ2K, lambda pixels, _: imagecodecs.htj2k_encode(pixels)),
 }
 LOSSY: dict[str, tuple[str, Any]] = {
     "JPEG": (JPEGBaseline8Bit, lambda pixels, _: imagecodecs.jpeg8_encode(pixels, level=95)),

@@ -74,10 +74,12 @@ def _as_bright_as_may_be(pixels: Grey) -> GreyDepth:
 def _grey_levels(pixels: Grey, depth: GreyDepth) -> npt.NDArray[np.float32]:
     """float32 [H, W] in 0 to 255, with the file's depth still in the decimals; what is no number is black."""
     levels = pixels.astype(np.float32)
-    if depth.black:
-        levels -= np.float32(depth.black)
-    if depth.white - depth.black != 255:
-        levels *= np.float32(255 / (depth.white - depth.black))
+    # floating point may hold anything, and what overflows is black or white below
+    with np.errstate(over="ignore", invalid="ignore"):
+        if depth.black:
+            levels -= np.float32(depth.black)
+        if depth.white - depth.black != 255:
+            levels *= np.float32(255 / (depth.white - depth.black))
     if pixels.dtype == np.float32 or depth.bits != 8 * pixels.dtype.itemsize:
         np.nan_to_num(levels, copy=False, nan=0.0)
         np.clip(levels, 0, 255, out=levels)

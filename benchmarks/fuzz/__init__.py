@@ -1,0 +1,1 @@
+"""Files that nobody would write, against every reader: no crash, no hang, no gigabyte for a small file."""
