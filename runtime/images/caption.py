@@ -22,7 +22,7 @@ _FARTHEST, _MARGIN = 0.17, 0.025
 _SHAPE_WEIGHT = 0.35
 _UM = {"um": 1.0, "µm": 1.0, "mm": 1000.0}
 # a label, its number, its unit, and then the next label, or the end of the line
-_FIELD = r"{label}[:=]?(?P<number>[+-]?\d{{1,4}}(?:[.,]\d{{1,4}})?)(?P<unit>\(?(?:mm|um|µm)\)?)?,?(?=[XYZ]|$)"
+_FIELD = r"{label}[:=]?(?P<number>[+-]?\d{{1,4}}(?:[.,]\d{{1,4}})?)(?P<unit>\(?(?:mm|um|µm)\)?)?,?(?=[XYZ][:=]?[+-]?\d|$)"
 # a wider gap, in cap heights, is none within a number, even where all characters are as wide as another
 _WIDEST_GAP = 0.85
 # the farthest a stage goes, in mm, and the deepest that light comes back from, in µm
@@ -53,6 +53,9 @@ def read_caption(rows: npt.NDArray[np.uint8]) -> Caption:
         rows: uint8 [H, W], the rows below the tissue, text on an even ground, darker or brighter than it.
     """
     lines = [_Line.read(line) for line in find_lines(rows)]
+    # a label that stands twice is likely something else, which may have cut a number short
+    if any(sum(line.text.count(label) for line in lines) > 1 for label in "XYZ"):
+        return NO_CAPTION
     x_um, y_um = (_field(lines, label, default="mm") for label in "XY")
     z_um = _field(lines, "Z", default="um")
     return Caption(
@@ -77,7 +80,7 @@ class _Line:
 def _field(lines: list[_Line], label: str, *, default: str) -> float | None:
     """µm of a label that stands once, followed by a number that is read whole; None otherwise."""
     fields = [(line, found) for line in lines for found in re.finditer(_FIELD.format(label=label), line.text)]
-    if len(fields) != 1 or sum(line.text.count(label) for line in lines) > 1:
+    if len(fields) != 1:
         return None
     line, found = fields[0]
     first, end = found.span("number")

@@ -152,11 +152,14 @@ def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:
     if depth is not None:
         return ()
     if pixels.dtype == np.float32:
-        return ("depth of grey unknown: floating point, and nothing says which values are black and white",)
+        return (
+            "depth of grey unknown: floating point, and nothing says which values are black and white; "
+            "give --grey-range",
+        )
     bits = 8 * pixels.dtype.itemsize
     return (
         f"depth of grey unknown: {bits}-bit file with no level above {int(pixels.max())}, "
-        "and nothing says how many bits are used",
+        "and nothing says how many bits are used; give --grey-range",
     )
 
 

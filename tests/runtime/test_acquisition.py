@@ -67,7 +67,7 @@ def test_patterns_name_folders_below_the_watched_one(pattern: str, holds: bool) 
 
 
 def test_images_of_unknown_depth_get_the_range_that_was_given_and_others_do_not() -> None:
-    objection = ("depth of grey unknown: floating point, and nothing says which values are black and white",)
+    objection = ("depth of grey unknown: floating point, and so on",)
     unknown = {"depth": None, "objections": objection, "pixels": np.zeros((4, 4), np.float32)}
     assert told(Acquisition(), **unknown).objections == objection
     known = told(Acquisition(grey_range=(0.0, 2.0)), **unknown)

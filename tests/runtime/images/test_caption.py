@@ -52,6 +52,9 @@ def test_no_caption_is_read_wrongly(font: str) -> None:
         ("Z 12 X 3", Caption(x_mm=3.0, z_um=12.0)),
         # not one of a kind
         ("Z: 35 Z: 40", NO_CAPTION),
+        ("Z: 35 Z X: 3", NO_CAPTION),
+        # a label without a number behind a number, as a slanted 7 may look
+        ("X: 3 Y: 2Z", Caption(x_mm=3.0)),
         # a number that goes on, ends early, or has none
         ("Z: 35.2.1", NO_CAPTION),
         ("Z: 35.", NO_CAPTION),
