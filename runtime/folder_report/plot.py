@@ -39,7 +39,14 @@ def to_svg(folders: Sequence[FolderFigures], highest: float, warnings: Sequence[
     for number, row in enumerate(rows):
         lines += _row(row, highest, top + _ROW * number)
     lines += [
-        _words(_NAMES, height - _BOTTOM + 20, "● mean   ▬ 95 % interval   ◇ worst region", colour=_FAINT, size=12),
+        *(
+            _words(_NAMES + left, height - _BOTTOM + 20, text, colour=colour, size=12)
+            for left, text, colour in (
+                (0, "● mean", _BLUE),
+                (64, "▬ 95 % interval", _BLUE),
+                (174, "◇ worst region", _VERMILION),
+            )
+        ),
         *(
             _words(20, height - _BOTTOM + 44 + 16 * number, line, colour=_FAINT, size=12)
             for number, line in enumerate(textwrap.wrap(NOTICE, 130))

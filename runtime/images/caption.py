@@ -22,7 +22,9 @@ _FARTHEST, _MARGIN = 0.17, 0.025
 _SHAPE_WEIGHT = 0.35
 _UM = {"um": 1.0, "µm": 1.0, "mm": 1000.0}
 # a label, its number, its unit, and then the next label, or the end of the line
-_FIELD = r"{label}[:=]?(?P<number>[+-]?\d{{1,4}}(?:[.,]\d{{1,4}})?)(?P<unit>\(?(?:mm|um|µm)\)?)?,?(?=[XYZ][:=]?[+-]?\d|$)"
+_FIELD = (
+    r"{label}[:=]?(?P<number>[+-]?\d{{1,4}}(?:[.,]\d{{1,4}})?)(?P<unit>\(?(?:mm|um|µm)\)?)?,?(?=[XYZ][:=]?[+-]?\d|$)"
+)
 # a wider gap, in cap heights, is none within a number, even where all characters are as wide as another
 _WIDEST_GAP = 0.85
 # the farthest a stage goes, in mm, and the deepest that light comes back from, in µm

@@ -27,7 +27,7 @@ def test_each_folder_has_a_dot_and_a_bar_where_its_figures_are(study: Study, tmp
     assert dots == pytest.approx([300 + 460 * mean / 4 for mean in (1.1, 0.1, 1.1, 2.1)], abs=0.06)
     bars = [bar for bar in picture.iter(f"{SVG}rect") if bar.attrib["height"] == "6"]
     assert len(bars) == 4
-    assert words(picture)[-3].startswith("● mean")
+    assert words(picture)[-5:-2] == ["● mean", "▬ 95 % interval", "◇ worst region"]
 
 
 def test_warnings_and_the_notice_are_part_of_the_picture(study: Study, tmp_path: Path) -> None:
