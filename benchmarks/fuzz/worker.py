@@ -6,6 +6,7 @@ Writes `FOLDER/READER.json` again and again, and every input that failed, or tha
 """
 
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -20,6 +21,10 @@ import atheris
 
 with atheris.instrument_imports(include=["runtime.images", "pydicom.filereader", "pydicom.encaps"]):
     from benchmarks.fuzz.targets import targets
+
+    # what readers import late would be imported as it is
+    for late in ("runtime.images.tiff", "runtime.images.dicom", "pydicom.filereader", "pydicom.encaps"):
+        importlib.import_module(late)
 
 from benchmarks.fuzz.mutations import repaired, worsen
 from benchmarks.fuzz.verdict import MOST_BYTES, judge

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.images.glyphs import Glyph, find_lines
+from runtime.images.vivascope import NO_CAPTION, Caption
 
 GLYPHS_FILE = Path(__file__).with_name("caption_glyphs.npz")
 # a glyph is read when the mean difference from the nearest template is below the first, and the next character's
@@ -29,23 +30,6 @@ _FIELD = (
 _WIDEST_GAP = 0.85
 # the farthest a stage goes, in mm, and the deepest that light comes back from, in µm
 _FARTHEST_MM, _SHALLOWEST_UM, _DEEPEST_UM = 200.0, -200.0, 1000.0
-
-
-@dataclass(frozen=True)
-class Caption:
-    """What a caption says, each None where it cannot be read with certainty.
-
-    Attributes:
-        x_mm, y_mm: where the stage stood; mm where the caption names no unit.
-        z_um: depth of the image; µm where the caption names no unit.
-    """
-
-    x_mm: float | None = None
-    y_mm: float | None = None
-    z_um: float | None = None
-
-
-NO_CAPTION = Caption()
 
 
 def read_caption(rows: npt.NDArray[np.uint8]) -> Caption:

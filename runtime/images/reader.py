@@ -11,21 +11,18 @@ import numpy as np
 from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
 from runtime.images import vivascope
 from runtime.images.bmp import decode_bmp
-from runtime.images.caption import NO_CAPTION, Caption, read_caption
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import EIGHT_BIT, GreyDepth
-from runtime.images.dicom import decode_dicom
 from runtime.images.frame import Frame, Grey, at_scale
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
 from runtime.images.opening import read_shared, sha256_shared
 from runtime.images.png import decode_png
 from runtime.images.signature import FORMATS, HEAD_BYTES, image_format, may_become_image
-from runtime.images.tiff import decode_tiff
+from runtime.images.vivascope import NO_CAPTION, Caption
 
 # these formats hold one image, and tell nothing of it that could be relied on
 _PLAIN: dict[str, Callable[[bytes], Channels]] = {"BMP": decode_bmp, "PNG": decode_png, "JPEG": decode_jpeg}
-_DECODERS: dict[str, Callable[[bytes], Decoded]] = {"TIFF": decode_tiff, "DICOM": decode_dicom}
 _TWELVE_BIT_LEVELS = 4096
 # zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
 # system fills at a time
@@ -128,6 +125,8 @@ def _without_caption(pixels: Grey) -> tuple[Grey, Caption]:
     tissue, rows = pixels[: vivascope.TISSUE_ROWS], pixels[vivascope.TISSUE_ROWS :]
     if rows.size == 0 or rows.dtype.kind != "u":
         return tissue, NO_CAPTION
+    from runtime.images.caption import read_caption
+
     # text is as bright as its file allows
     return tissue, read_caption((rows // 256 ** (rows.dtype.itemsize - 1)).astype(np.uint8))
 
@@ -211,9 +210,20 @@ def _decode(data: bytes) -> Decoded:
         kind = UnreadableImage if may_become_image(data[:HEAD_BYTES]) else NeverAnImage
         raise kind("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
     try:
-        return Decoded((_PLAIN[name](data),)) if name in _PLAIN else _DECODERS[name](data)
+        return Decoded((_PLAIN[name](data),)) if name in _PLAIN else _decode_described(name, data)
     except NeverAnImage as error:
         if any(data[-min(_UNFILLED, len(data) // 2) :]):
             raise
         # a header that is wrong may be one that is half there
         raise UnreadableImage(error.what, seen=error.seen, wanted=error.wanted, next_step=error.next_step) from error
+
+
+def _decode_described(name: str, data: bytes) -> Decoded:
+    """Of the formats that tell of their images, each with what reads it, which others need not wait for."""
+    if name == "DICOM":
+        from runtime.images.dicom import decode_dicom
+
+        return decode_dicom(data)
+    from runtime.images.tiff import decode_tiff
+
+    return decode_tiff(data)

@@ -1,6 +1,7 @@
 """What VivaScope workstations write: frames of known size and scale, in folders of known names."""
 
 import re
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
@@ -18,6 +19,23 @@ _FOLDERS: dict[str, FolderKind] = {
     "vivablock": "block",
     "macroscopicimages": "macroscopic",
 }
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a caption says, each None where it cannot be read with certainty.
+
+    Attributes:
+        x_mm, y_mm: where the stage stood; mm where the caption names no unit.
+        z_um: depth of the image; µm where the caption names no unit.
+    """
+
+    x_mm: float | None = None
+    y_mm: float | None = None
+    z_um: float | None = None
+
+
+NO_CAPTION = Caption()
 
 
 def folder_kind(path: PurePath) -> FolderKind | None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks.microscope_files.captions import KNOWN_FONTS, OTHER_FONTS, Said, draw_said, photographed
-from runtime.images.caption import NO_CAPTION, Caption, read_caption
+from runtime.images.caption import read_caption
+from runtime.images.vivascope import NO_CAPTION, Caption
 
 DRAW = KNOWN_FONTS["DejaVu Sans"]
 
