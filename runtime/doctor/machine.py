@@ -15,8 +15,8 @@ from runtime.ledger.database import OLDEST_SQLITE
 from runtime.machine import this_machine
 from runtime.version import __version__
 
-NEEDED = ("numpy", "onnxruntime", "opencv-python-headless")
-OPTIONAL = ("openvino", "tensorrt-rtx-cu13", "tensorrt")
+NEEDED = ("numpy", "onnxruntime", "opencv-python-headless", "tifffile", "pydicom")
+OPTIONAL = ("imagecodecs", "openvino", "tensorrt-rtx-cu13", "tensorrt")
 # no image was saved before this program was there
 RELEASED = 2026
 # of file systems that count in two seconds, and a server's clock that is synchronised now and then
@@ -24,7 +24,7 @@ CLOCKS_APART_S = 5.0
 
 
 def software(_case: Case) -> Sequence[Finding]:
-    """Versions of what must be there, and of engines that may be."""
+    """Versions of what must be there, and of codecs and engines that may be."""
     missing = [name for name in NEEDED if _version(name) is None]
     versions = [f"{name} {version}" for name in (*NEEDED, *OPTIONAL) if (version := _version(name))]
     seen = f"inflamap {__version__}, Python {platform.python_version()}, {', '.join(versions)}"

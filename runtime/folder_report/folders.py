@@ -1,10 +1,10 @@
 """Figures of every folder that holds images, its sub-folders' among them."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from runtime.folder_report.interval import mean_interval
 from runtime.images import folder_kind
 from runtime.ledger import ImageRow, State
 from runtime.outputs import read_record_file
+from runtime.result import WorstRegion
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class FolderFigures:
         unit: what was sampled: `folders` or `images`.
         units: how many of them hold scored images.
         worst: None where no record tells one.
+        models: how many models the scored images are of; of more than one the mean compares what cannot be compared.
+        synthetic: whether any of these was trained on synthetic images.
     """
 
     path: PurePath
@@ -61,6 +64,8 @@ class FolderFigures:
     unit: str
     units: int
     worst: Worst | None
+    models: int
+    synthetic: bool
 
 
 @dataclass
@@ -72,6 +77,8 @@ class _Folder:
     states: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     worst: Worst | None = None
     alone: bool = False
+    models: set[tuple[str | None, str | None]] = field(default_factory=set)
+    synthetic: bool = False
     # over all below
     total: float = 0.0
     count: int = 0
@@ -108,6 +115,8 @@ def _put(root: _Folder, row: ImageRow, out: Path) -> None:
     if row.state is State.SCORED and row.outcome.score is not None:
         folder.scores.append(row.outcome.score)
         folder.worst = _worse(folder.worst, _worst_of(row, out))
+        folder.models.add((row.outcome.model, row.outcome.model_sha256))
+        folder.synthetic |= bool(row.outcome.synthetic)
 
 
 def _sum_up(folder: _Folder) -> None:
@@ -121,6 +130,8 @@ def _sum_up(folder: _Folder) -> None:
             each.total += child.total
             each.count += child.count
             each.worst = _worse(each.worst, child.worst)
+            each.models |= child.models
+            each.synthetic |= child.synthetic
             for state, number in child.states.items():
                 each.states[state] += number
 
@@ -151,6 +162,8 @@ def _figures(folder: _Folder, highest: float) -> FolderFigures:
         unit,
         len(counts),
         folder.worst,
+        len(folder.models),
+        folder.synthetic,
     )
 
 
@@ -172,17 +185,21 @@ def _units(folder: _Folder) -> tuple[str, list[float], list[int]]:
 
 
 def _worst_of(row: ImageRow, out: Path) -> Worst | None:
-    """The worst region by the image's record; None where that is missing, of another content or older."""
+    """The worst region by the image's record; None where that is missing, damaged, of another content or older."""
+    # as in `runtime.result`
+    import msgspec
+
     record = read_record_file(out / row.outcome.score_file) if row.outcome.score_file else None
     try:
-        found: Any = record and record["image"]["sha256"] == row.outcome.sha256 and record["score"]["worst_region"]
-        if not found:
+        if record is None or record["image"]["sha256"] != row.outcome.sha256:
             return None
-        place = (float(found[key]) for key in ("mean", "x_um", "y_um", "size_um"))
-        mean, x_um, y_um, size_um = place
-        return Worst(mean, row.path, x_um, y_um, size_um, found["slice"])
-    except (KeyError, TypeError, ValueError):
+        found = msgspec.convert(record["score"]["worst_region"], WorstRegion)
+    except (KeyError, TypeError, msgspec.ValidationError):
         return None
+    # Python takes NaN and Infinity for JSON
+    if not all(map(math.isfinite, (found.mean, found.x_um, found.y_um, found.size_um))):
+        return None
+    return Worst(found.mean, row.path, found.x_um, found.y_um, found.size_um, found.slice)
 
 
 def _worse(one: Worst | None, other: Worst | None) -> Worst | None:

@@ -43,8 +43,9 @@ def mean_interval(
 
 
 def _t95(freedom: int) -> float:
-    """The quantile; beyond the table by the first terms of its expansion, which are right to three decimals there."""
+    """The quantile; beyond the table by Abramowitz and Stegun's expansion (26.7.5), right to three decimals there."""
     if freedom <= len(_T95):
         return _T95[freedom - 1]
     normal = 1.959964
-    return normal + (normal**3 + normal) / (4 * freedom)
+    first, second = normal**3 + normal, 5 * normal**5 + 16 * normal**3 + 3 * normal
+    return normal + first / (4 * freedom) + second / (96 * freedom**2)

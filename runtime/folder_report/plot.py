@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from runtime.folder_report.folders import FolderFigures
-from runtime.folder_report.shown import ShownFolder, shown
+from runtime.folder_report.shown import ABOUT_INTERVALS, ShownFolder, cut, shown
 from runtime.version import NOTICE
 
 # px; a name takes some 7 a letter at 13 px
-_ROW, _TOP, _NAMES, _AXIS, _RIGHT, _BOTTOM = 26, 92, 300, 460, 210, 76
+_ROW, _TOP, _NAMES, _AXIS, _RIGHT, _BOTTOM = 26, 92, 300, 460, 210, 96
 _WIDTH = _NAMES + _AXIS + _RIGHT
 _LETTERS = 40
 # Okabe and Ito's, which the colour-blind tell apart; contrast to white at least 4.5 for words
@@ -34,6 +34,8 @@ def to_svg(folders: Sequence[FolderFigures], highest: float, warnings: Sequence[
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         _words(20, 34, "Mean inflammation grade by folder", size=18, weight=600),
         *(_words(20, 58 + 20 * number, line, colour=_VERMILION, weight=600) for number, line in enumerate(warnings)),
+        # letters may be wider than expected; no name may run into the plot
+        f'<clipPath id="names"><rect width="{_NAMES - 8}" height="{height}"/></clipPath>',
         *_axis(highest, top, height),
     ]
     for number, row in enumerate(rows):
@@ -48,8 +50,8 @@ def to_svg(folders: Sequence[FolderFigures], highest: float, warnings: Sequence[
             )
         ),
         *(
-            _words(20, height - _BOTTOM + 44 + 16 * number, line, colour=_FAINT, size=12)
-            for number, line in enumerate(textwrap.wrap(NOTICE, 130))
+            _words(20, height - _BOTTOM + 44 + 18 * number, line, colour=_FAINT, size=12)
+            for number, line in enumerate([ABOUT_INTERVALS, *textwrap.wrap(NOTICE, 140)])
         ),
         "</svg>",
     ]
@@ -62,16 +64,15 @@ def _axis(highest: float, top: int, height: int) -> Iterator[str]:
         yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{height - _BOTTOM}" stroke="{_GRID}"/>'
         yield _words(x, top - 14, str(grade), anchor="middle", colour=_FAINT)
     yield _words(_NAMES + _AXIS + 24, top - 14, "mean (95 %)", colour=_FAINT)
-    yield _words(_WIDTH - 20, top - 14, "images", anchor="end", colour=_FAINT)
+    yield _words(_WIDTH - 20, top - 14, "scored", anchor="end", colour=_FAINT)
 
 
 def _row(row: ShownFolder, highest: float, top: int) -> Iterator[str]:
     folder, name = row.figures, row.name
     middle = top + _ROW / 2
     indent = 14 * min(row.depth, 8)
-    room = _LETTERS - indent // 7
-    shown = name if len(name) <= room else f"{name[: room - 1]}…"
-    yield _words(20 + indent, middle + 4, shown, weight=600 if row.depth == 0 else 400, title=name)
+    fitting = cut(name, _LETTERS - indent // 7)
+    yield _words(20 + indent, middle + 4, fitting, weight=600 if row.depth == 0 else 400, title=name)
     if folder.ci95 is not None:
         low, high = (_x(end, highest) for end in folder.ci95)
         yield (
@@ -104,10 +105,10 @@ def _words(
     weight: int = 400,
     title: str | None = None,
 ) -> str:
-    tip = "" if title is None else f"<title>{_text(title)}</title>"
+    tip, clip = ("", "") if title is None else (f"<title>{_text(title)}</title>", ' clip-path="url(#names)"')
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}" '
-        f'font-weight="{weight}">{_text(text)}{tip}</text>'
+        f'font-weight="{weight}"{clip}>{_text(text)}{tip}</text>'
     )
 
 

@@ -1,10 +1,18 @@
-"""Which folders a person sees: of several in a row that hold the same images, one."""
+"""What a person sees of folders: of several in a row that hold the same images one, by a name that fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
+
 from runtime.errors import one_line
 from runtime.folder_report.folders import FolderFigures
+
+# to be read with any interval
+ABOUT_INTERVALS = (
+    "95 %: interval of the mean, by how the folders in it differ, or its images where it holds no folders; "
+    "none of fewer than three."
+)
 
 
 @dataclass(frozen=True)
@@ -35,3 +43,8 @@ def shown(folders: Sequence[FolderFigures]) -> list[ShownFolder]:
             rows.append(ShownFolder(name, depth, folder))
         depths[folder.level] = depth
     return rows
+
+
+def cut(name: str, cells: int) -> str:
+    """The name, or as much of its beginning as fits; letters of Chinese or Japanese are two cells wide."""
+    return name if cell_len(name) <= cells else f"{set_cell_size(name, cells - 1).rstrip()}…"

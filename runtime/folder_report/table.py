@@ -2,14 +2,18 @@
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len, set_cell_size
 
 from runtime.errors import one_line
 from runtime.folder_report.folders import FolderFigures
-from runtime.folder_report.shown import shown
+from runtime.folder_report.shown import ABOUT_INTERVALS, cut, shown
 
-# columns of a terminal below which the plot is left out, then the folder's name cut
-_PLOT_FROM, _NARROWEST_NAME, _WIDEST_NAME, _WIDEST_PLOT = 80, 12, 44, 41
+# columns of a terminal below which the plot is left out; from there on long names make room for a small one
+_PLOT_FROM, _NARROWEST_NAME, _WIDEST_NAME = 80, 12, 44
+_NARROWEST_PLOT, _WIDEST_PLOT, _NARROWEST_LEGEND = 9, 41, 40
 
 
 def to_lines(folders: Sequence[FolderFigures], highest: float, width: int) -> Iterator[str]:
@@ -24,21 +28,25 @@ def to_lines(folders: Sequence[FolderFigures], highest: float, width: int) -> It
     names = [f"{'  ' * row.depth}{row.name}" for row in rows]
     head = ("folder", f"{'scored':>6}  {'not':>4}  {'mean':>4}  {'95 %':<11}  {'worst':>5}")
     room = width - len(head[1]) - 2
-    plot = min(_WIDEST_PLOT, room - 2 - min(_WIDEST_NAME, max(map(len, names)))) if width >= _PLOT_FROM else 0
-    # as many characters from each grade to the next
-    plot = int((plot - 1) // highest * highest) + 1 if plot >= 9 else 0
-    most = max(_NARROWEST_NAME, min(_WIDEST_NAME, room - (plot + 2 if plot else 0)))
-    wide = max(len("folder"), min(most, max(map(len, names))))
+    longest = min(_WIDEST_NAME, max(map(cell_len, names)))
+    plot = _plot_width(room - 2, longest, highest) if width >= _PLOT_FROM else 0
+    most = max(_NARROWEST_NAME, room - (plot + 2 if plot else 0))
+    wide = max(len("folder"), min(most, longest))
     axis = f"  {_axis(highest, plot)}" if plot else ""
     yield f"{head[0]:<{wide}}  {head[1]}{axis}".rstrip()
     for row, name in zip(rows, names, strict=True):
         drawn = f"  {_drawn(row.figures, highest, plot)}" if plot else ""
-        yield f"{_cut(name, wide):<{wide}}  {_figures(row.figures)}{drawn}".rstrip()
-    yield from _legend(folders)
+        yield f"{set_cell_size(cut(name, wide), wide)}  {_figures(row.figures)}{drawn}".rstrip()
+    yield from _legend(folders, width)
 
 
-def _cut(name: str, wide: int) -> str:
-    return name if len(name) <= wide else f"{name[: wide - 1]}…"
+def _plot_width(room: int, longest: int, highest: float) -> int:
+    """Characters for the plot, as many from each grade to the next; 0 where names would have too few beside it."""
+    least = max(_NARROWEST_PLOT, int(highest) + 1)
+    if room - least < _NARROWEST_NAME:
+        return 0
+    plot = max(least, min(_WIDEST_PLOT, room - longest))
+    return int((plot - 1) // highest * highest) + 1
 
 
 def _figures(folder: FolderFigures) -> str:
@@ -73,10 +81,10 @@ def _place(grade: float, highest: float, plot: int) -> int:
     return round(min(max(grade / highest, 0.0), 1.0) * (plot - 1)) if highest > 0 else 0
 
 
-def _legend(folders: Sequence[FolderFigures]) -> Iterator[str]:
+def _legend(folders: Sequence[FolderFigures], width: int) -> Iterator[str]:
     yield ""
-    yield "not: withheld, failed or waiting. 95 %: interval of the mean, by how the folders in it differ, or its images"
-    yield "where it holds no folders; – where these are fewer than three. worst: highest mean grade of a region."
+    about = f"not: withheld, failed or waiting. {ABOUT_INTERVALS} worst: highest mean grade of a region."
+    yield from textwrap.wrap(about, max(width, _NARROWEST_LEGEND))
     worst = folders[0].worst
     if worst is not None:
         of = "" if worst.slice is None else f", slice {worst.slice}"
@@ -91,7 +99,8 @@ def to_csv(folders: Sequence[FolderFigures]) -> bytes:
 
     The columns: `folder`, `level` (0: all), `scored`, `withheld`, `failed`, `waiting` (numbers of images), `mean`,
     `ci95_low`, `ci95_high` (grades), `sampled` (`folders` or `images`) and `units` (how many of them), `worst_mean`
-    (grade), `worst_image`, `worst_slice`, `worst_x_um`, `worst_y_um`, `worst_size_um`. Bytes of names that are no
+    (grade), `worst_image`, `worst_slice`, `worst_x_um`, `worst_y_um`, `worst_size_um`, `models` (how many the scored
+    images are of) and `synthetic` (whether any of these was trained on synthetic images). Bytes of names that are no
     UTF-8 are escaped as \\udcXX.
     """
     text = io.StringIO(newline="")
@@ -123,4 +132,6 @@ def _record(folder: FolderFigures | None) -> dict[str, object]:
         "worst_x_um": worst and worst.x_um,
         "worst_y_um": worst and worst.y_um,
         "worst_size_um": worst and worst.size_um,
+        "models": folder and folder.models,
+        "synthetic": folder and folder.synthetic,
     }

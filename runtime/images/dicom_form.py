@@ -50,7 +50,7 @@ def pixel_form(dataset: Dataset, file_bytes: int) -> PixelForm:
     """
     is_float = "FloatPixelData" in dataset.elements
     allocated = 32 if is_float else _whole(dataset, "BitsAllocated")
-    stored = allocated if is_float else _whole(dataset, "BitsStored", allocated)
+    stored = allocated if is_float else _whole(dataset, "BitsStored")
     form = PixelForm(
         frames=_whole(dataset, "NumberOfFrames", 1),
         rows=_whole(dataset, "Rows"),

@@ -129,7 +129,7 @@ def draw_slices(
         seen = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
         if each.expected is not None:
             _put_map(seen, each.expected, len(grades), geometry, (frame_px * down, frame_px * across))
-        depth = "" if each.z_um is None else f" · {each.z_um:g} µm"
+        depth = "" if each.z_um is None else f" · z {each.z_um:g} µm"
         label = f"{number}{depth}" if each.expected is not None else f"{number}{depth} withheld"
         plate = number_style.line_px, min(tile[1], text_width(label, number_style) + number_style.size)
         seen[: plate[0], : plate[1]] = BACKGROUND

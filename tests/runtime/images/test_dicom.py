@@ -211,6 +211,7 @@ def test_objection_names_the_kind(grey: Grey, name: str) -> None:
         ({"Rows": 0}, "without pixels"),
         ({"Rows": 16000, "Columns": 16000, "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15}, "claims more"),
         ({"Rows": None}, "describe its pixels"),
+        ({"BitsStored": None}, "describe its pixels"),
     ],
 )
 def test_what_is_not_read_is_said(grey: Grey, elements: dict[str, Any], reason: str) -> None:
