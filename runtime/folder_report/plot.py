@@ -51,7 +51,7 @@ def to_svg(folders: Sequence[FolderFigures], highest: float, warnings: Sequence[
         ),
         *(
             _words(20, height - _BOTTOM + 44 + 18 * number, line, colour=_FAINT, size=12)
-            for number, line in enumerate([ABOUT_INTERVALS, *textwrap.wrap(NOTICE, 140)])
+            for number, line in enumerate([ABOUT_INTERVALS, *textwrap.wrap(NOTICE, 130)])
         ),
         "</svg>",
     ]

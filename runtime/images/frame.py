@@ -56,8 +56,11 @@ class Frame:
 
 
 def at_scale(frame: Frame, um_per_px: float, source: str) -> Frame:
-    """The frame at the scale that the user gives, with a note where the file tells another."""
-    told, notes = frame.um_per_px, frame.notes
+    """The frame at the scale that the user gives; what the file tells against it becomes a note."""
+    told = frame.um_per_px
+    against = tuple(each for each in frame.objections if each.startswith("scale: "))
+    notes = (*frame.notes, *against)
     if told is not None and abs(told / um_per_px - 1) > _SCALES_AGREE:
         notes = (*notes, f"scale: {um_per_px:g} µm/px was given, {frame.um_per_px_from} tells {told:g}")
-    return replace(frame, um_per_px=um_per_px, um_per_px_from=source, notes=notes)
+    objections = tuple(each for each in frame.objections if each not in against)
+    return replace(frame, um_per_px=um_per_px, um_per_px_from=source, objections=objections, notes=notes)

@@ -101,7 +101,8 @@ def read_patch_source(path: Path, *, um_per_px: float | None, model_um_per_px: f
 
     Raises:
         UnreadableImage: the file cannot be read.
-        DataError: it would be too large at the model's scale.
+        DataError: it would be too large at the model's scale, nothing tells its depth of grey, or something else in it
+            keeps it from being scored, as pixels that are not square.
     """
     frame = read_frame(path, um_per_px=um_per_px)
     scale = frame.um_per_px or ASSUMED_UM_PER_PX
@@ -111,6 +112,12 @@ def read_patch_source(path: Path, *, um_per_px: float | None, model_um_per_px: f
         raise DataError(
             f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
         ) from error
+    if frame.objections:
+        raise DataError(
+            f"{path}: this image must not be scored, so it is none to learn from",
+            seen=frame.objections[0],
+            next_step="leave it out, or export it so that its file tells what is wanted",
+        )
     return PatchSource(
         path,
         pixels,

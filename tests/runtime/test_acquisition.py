@@ -48,6 +48,14 @@ def test_a_scale_that_contradicts_the_file_is_noted() -> None:
     assert told(Acquisition(um_per_px=0.6), um_per_px=None, um_per_px_from="unknown").notes == ()
 
 
+def test_what_the_file_says_against_any_scale_becomes_a_note() -> None:
+    odd = "scale: the pixels are not square, and a model knows no others"
+    unknown = {"um_per_px": None, "um_per_px_from": "unknown", "objections": (odd, "modality: x")}
+    found = told(Acquisition(um_per_px=0.6), **unknown)
+    assert (found.objections, found.notes) == (("modality: x",), (odd,))
+    assert told(Acquisition(), **unknown).objections == (odd, "modality: x")
+
+
 @pytest.mark.parametrize(
     ("pattern", "holds"),
     [

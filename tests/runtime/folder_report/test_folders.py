@@ -1,5 +1,6 @@
 """What the images below a folder come to."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -74,13 +75,32 @@ def test_macroscopic_pictures_are_not_counted(study: Study, tmp_path: Path) -> N
     assert found["."].withheld == 0
 
 
-@pytest.mark.parametrize("damage", ["missing", "no json", "older", "of another content"])
+def test_models_are_told_folder_by_folder(study: Study, tmp_path: Path) -> None:
+    rows = study([("P1/a.bmp", 1.0), ("P1/b.bmp", 2.0), ("P2/a.bmp", 3.0), ("P3/a.bmp", None)])
+    other = dataclasses.replace(rows[2].outcome, model_sha256="0" * 64, synthetic=False)
+    rows[2] = dataclasses.replace(rows[2], outcome=other)
+    found = by_path(fold(rows, tmp_path, 4.0))
+    assert {path: (each.models, each.synthetic) for path, each in found.items()} == {
+        ".": (2, True),
+        "P1": (1, True),
+        "P2": (1, False),
+        "P3": (0, False),
+    }
+
+
+WRONG = {"no number": ("mean", float("nan")), "too large": ("x_um", 10**400), "words": ("slice", "\x1b[31m")}
+
+
+@pytest.mark.parametrize("damage", ["missing", "no json", "older", "of another content", *WRONG])
 def test_records_that_tell_no_worst_region_are_no_matter(study: Study, tmp_path: Path, damage: str) -> None:
     rows = study([("a.bmp", 1.0), ("b.bmp", 2.0)])
     file = tmp_path / "b.bmp.score.json"
     record: dict[str, Any] = json.loads(file.read_text())
     if damage == "older":
         del record["score"]["worst_region"]
+    if damage in WRONG:
+        key, value = WRONG[damage]
+        record["score"]["worst_region"][key] = value
     record["image"]["sha256"] = "0" * 64 if damage == "of another content" else record["image"]["sha256"]
     file.write_text("{" if damage == "no json" else json.dumps(record))
     if damage == "missing":
@@ -122,9 +142,13 @@ def test_each_folder_is_the_sum_of_what_is_below(
             assert each.ci95[0] - 1e-9 <= each.mean <= each.ci95[1] + 1e-9
     order.shuffle(rows)
     again = fold(rows, tmp_path, 4.0)
-    assert [(each.path, each.scored, each.units) for each in again] == [
-        (each.path, each.scored, each.units) for each in found
+    assert [(each.path, each.scored, each.unit, each.units) for each in again] == [
+        (each.path, each.scored, each.unit, each.units) for each in found
     ]
+    for one, other in zip(found, again, strict=True):
+        assert one.mean == (None if other.mean is None else pytest.approx(other.mean))
+        # the root of a sum that is nothing but rounding is some 1e-8
+        assert one.ci95 == (None if other.ci95 is None else pytest.approx(other.ci95, abs=1e-6))
 
 
 def test_ten_thousand_folders_deep_is_no_recursion(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_it_covers_the_true_mean_about_as_often_as_it_says(patients: int, sites:
     assert 0.92 <= covered / 1000 <= 0.98
 
 
+@pytest.mark.parametrize(("units", "quantile"), [(31, 2.0423), (32, 2.0395), (41, 2.0211), (61, 2.0003), (121, 1.9799)])
+def test_many_units_have_students_quantile_too(units: int, quantile: float) -> None:
+    scores = np.random.default_rng(units).uniform(1, 3, units)
+    low, high = mean_interval(scores, np.ones(units, np.int64), 4.0) or (0.0, 0.0)
+    assert (high - low) / 2 * np.sqrt(units) / scores.std(ddof=1) == pytest.approx(quantile, abs=0.0005)
+
+
 def test_one_image_each_is_students_interval() -> None:
     scores = np.array([1.0, 2.0, 2.5, 3.0, 1.5])
     low, high = mean_interval(scores, np.ones(5, np.int64), 4.0) or (0.0, 0.0)

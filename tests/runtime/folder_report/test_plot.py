@@ -27,7 +27,7 @@ def test_each_folder_has_a_dot_and_a_bar_where_its_figures_are(study: Study, tmp
     assert dots == pytest.approx([300 + 460 * mean / 4 for mean in (1.1, 0.1, 1.1, 2.1)], abs=0.06)
     bars = [bar for bar in picture.iter(f"{SVG}rect") if bar.attrib["height"] == "6"]
     assert len(bars) == 4
-    assert words(picture)[-5:-2] == ["● mean", "▬ 95 % interval", "◇ worst region"]
+    assert words(picture)[-6:-3] == ["● mean", "▬ 95 % interval", "◇ worst region"]
 
 
 def test_warnings_and_the_notice_are_part_of_the_picture(study: Study, tmp_path: Path) -> None:
@@ -35,6 +35,18 @@ def test_warnings_and_the_notice_are_part_of_the_picture(study: Study, tmp_path:
     said = " ".join(words(drawn(rows, tmp_path, ("synthetic-trained model", "results of 2 models"))))
     for wanted in ("synthetic-trained model", "results of 2 models", "Research use only.", "not for diagnosis"):
         assert wanted in said
+    # what was sampled, and why some have no interval
+    assert "by how the folders in it differ" in said
+    assert "none of fewer than three" in said
+
+
+def test_no_name_runs_into_the_plot(study: Study, tmp_path: Path) -> None:
+    picture = drawn(study([(f"{'患' * 60}/v.bmp", 1.0), (f"{'W' * 60}/v.bmp", 1.0)], records=False), tmp_path)
+    names = [text for text in picture.iter(f"{SVG}text") if (text.text or "").startswith(("患", "W"))]
+    assert [text.text for text in names] == ["W" * 37 + "…", "患" * 18 + "…"]
+    (border,) = picture.iter(f"{SVG}clipPath")
+    assert {text.attrib["clip-path"] for text in names} == {f"url(#{border.attrib['id']})"}
+    assert float(border[0].attrib["width"]) < 300
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a & b", '"', "\udcff", "x" * 200, "a\nb\x00c"])

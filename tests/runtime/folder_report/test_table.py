@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from runtime.folder_report import fold, to_csv, to_lines
 from runtime.ledger import ImageRow
@@ -39,10 +40,28 @@ def test_a_line_a_folder_with_those_on_the_way_in_one(
 def test_rows_keep_to_the_width(
     study: Study, images: list[tuple[str, float | None]], tmp_path: Path, width: int, highest: float
 ) -> None:
+    images += [(f"{name * 60}/v.bmp", 1.0) for name in ("long ", "患者")]
     lines = list(to_lines(fold(study(images), tmp_path, highest), highest, width))
-    rows = lines[: lines.index("")]
-    assert max(map(len, rows)) <= max(width, 52)
+    rows, legend = lines[: lines.index("")], lines[lines.index("") + 1 : -1]
+    assert max(map(cell_len, rows)) <= max(width, 52)
+    assert max(map(len, legend)) <= max(width, 40)
     assert any("●" in line for line in rows) == (width >= 80)
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_columns_stand_below_each_other_beside_names_of_wide_letters(study: Study, tmp_path: Path, width: int) -> None:
+    rows = study([("患者 一/v.bmp", 1.0), ("e\u0301/v.bmp", 1.0), ("abc/v.bmp", 1.0)])
+    lines = list(to_lines(fold(rows, tmp_path, 4.0), 4.0, width))
+    assert len({cell_len(line[: line.index("1.00")]) for line in lines[1:5]}) == 1
+
+
+def test_each_grade_of_many_has_its_place_in_the_smallest_plot(
+    study: Study, images: list[tuple[str, float | None]], tmp_path: Path
+) -> None:
+    rows = study([*images, ("long " * 20 + "/v.bmp", 1.0)])
+    assert list(to_lines(fold(rows, tmp_path, 9.0), 9.0, 80))[0].endswith("  0123456789")
+    # names come first where there are very many
+    assert not any("●" in line for line in to_lines(fold(rows, tmp_path, 40.0), 40.0, 80))
 
 
 def test_any_name_is_a_line(study: Study, tmp_path: Path) -> None:
@@ -61,4 +80,5 @@ def test_csv_has_every_folder_with_its_figures(
     one = next(row for row in rows if row["folder"] == "P2/8 h")
     assert (one["level"], one["scored"], one["mean"], one["sampled"], one["units"]) == ("2", "3", "2.0", "images", "3")
     assert (one["worst_mean"], one["worst_image"]) == ("2.5", "P2/8 h/Confocal Images/v0.bmp")
+    assert (one["models"], one["synthetic"]) == ("1", "True")
     assert rows[-1]["folder"] == "\\udcff"

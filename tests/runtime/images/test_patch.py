@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 
 from runtime.errors import DataError
 from runtime.images.patch import PatchPixels, middle, read_patch_source
@@ -121,3 +122,16 @@ def test_file_that_grows_too_large_at_the_models_scale_is_named(
 def test_middle() -> None:
     pixels = np.arange(42, dtype=np.uint8).reshape(6, 7)
     np.testing.assert_array_equal(middle(pixels, 4), pixels[1:5, 1:5])
+
+
+def test_what_must_not_be_scored_is_none_to_learn_from(tmp_path: Path, noise: npt.NDArray[np.uint8]) -> None:
+    tifffile.imwrite(tmp_path / "odd.tif", noise, resolution=(20000, 30000), resolutionunit=3, photometric="minisblack")
+    with pytest.raises(
+        DataError, match=r"odd\.tif: this image must not be scored.*seen: scale: the pixels are not square"
+    ):
+        read(tmp_path / "odd.tif", um_per_px=None)
+    # who trains says how large a pixel is
+    np.testing.assert_array_equal(read(tmp_path / "odd.tif").pixels, noise)
+    tifffile.imwrite(tmp_path / "dim.tif", noise.astype(np.uint16), photometric="minisblack")
+    with pytest.raises(DataError, match="depth of grey is unknown"):
+        read(tmp_path / "dim.tif")
