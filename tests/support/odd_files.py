@@ -20,16 +20,20 @@ import numpy.typing as npt
 import PIL.Image
 import tifffile
 
+from benchmarks.microscope_files.dicom_files import dicom
+
 # what becomes of each, and a word of its reason
 Expected = dict[str, tuple[str, str]]
 
 GOOD = ("scored", "")
+DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
 
 WHOLE: Expected = {
     "good before.bmp": GOOD,
     "good between.png": GOOD,
     "good after.jpg": GOOD,
     "good after.tif": GOOD,
+    "good after.dcm": GOOD,
     "good after.bmp": GOOD,
 }
 BROKEN: Expected = {
@@ -41,6 +45,7 @@ BROKEN: Expected = {
     "cut.png": ("failed", "truncated"),
     "cut.jpg": ("failed", "truncated"),
     "cut.tif": ("failed", "truncated"),
+    "cut.dcm": ("failed", "truncated"),
     "header only.bmp": ("failed", "truncated"),
     "flipped bits.png": ("failed", "damaged"),
     "text.bmp": ("failed", "not an image"),
@@ -74,7 +79,7 @@ KINDS: Expected = {
     "12 bit.png": ("withheld", "depth of grey unknown"),
     "stack.tif": GOOD,
     "pages that differ.tif": ("failed", "no stack"),
-    "float.tif": ("failed", "number format"),
+    "float.tif": ("withheld", "depth of grey unknown"),
     "os2.bmp": ("failed", "OS/2"),
     "run lengths.bmp": ("failed", "compressed BMP"),
     "four bits.bmp": ("failed", "depth"),
@@ -82,6 +87,9 @@ KINDS: Expected = {
     "cmyk.jpg": ("failed", "JPEG"),
     "upside down.bmp": GOOD,
     "bigtiff.tif": GOOD,
+    "stack.dcm": GOOD,
+    "photograph.dcm": ("withheld", "modality: Dermoscopic Photography"),
+    "pyramid.dcm": ("failed", "pyramid of tiles"),
     "progressive.jpg": GOOD,
     "png in disguise.bmp": GOOD,
     "without suffix": GOOD,
@@ -135,6 +143,8 @@ def expected() -> Expected:
 
 def encoded(suffix: str, pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> bytes:
     """An image file of that kind."""
+    if suffix == ".dcm":
+        return dicom(pixels)
     if suffix != ".tif":
         return bytes(cv2.imencode(suffix, pixels)[1])
     return tiff_of(pixels)
@@ -156,7 +166,7 @@ def pages_of(*pages: npt.NDArray[np.generic]) -> bytes:
 
 def contents(skin: npt.NDArray[np.uint8]) -> dict[str, bytes]:
     """What each file of `expected` holds in the end; `skin` is an image that is scored."""
-    whole = {suffix: encoded(suffix, skin) for suffix in (".bmp", ".png", ".jpg", ".tif")}
+    whole = {suffix: encoded(suffix, skin) for suffix in (".bmp", ".png", ".jpg", ".tif", ".dcm")}
     special = _special(skin, whole)
     found = {}
     for name in expected():
@@ -209,6 +219,9 @@ def _special(skin: npt.NDArray[np.uint8], whole: dict[str, bytes]) -> dict[str, 
         "cmyk.jpg": cmyk.getvalue(),
         "upside down.bmp": bmp[:22] + struct.pack("<i", -skin.shape[0]) + bmp[26:],
         "bigtiff.tif": tiff_of(skin, bigtiff=True),
+        "stack.dcm": dicom(np.stack([skin, skin])),
+        "photograph.dcm": dicom(skin, sop_class=DERMOSCOPIC),
+        "pyramid.dcm": dicom(skin, TotalPixelMatrixRows=8000, TotalPixelMatrixColumns=8000),
         "progressive.jpg": bytes(cv2.imencode(".jpg", skin, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]),
         "png in disguise.bmp": png,
         "without suffix": png,
