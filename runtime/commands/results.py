@@ -1,6 +1,7 @@
 """`inflamap results`."""
 
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -85,7 +86,8 @@ class _Folders:
         self.what = f"{len(self._folders)} folder{'s' * (len(self._folders) != 1)}"
 
     def lines(self) -> Iterable[str]:
-        return self._report.to_lines(self._folders, self._highest, shutil.get_terminal_size((100, 24)).columns)
+        width = shutil.get_terminal_size((100, 24)).columns
+        return self._report.to_lines(self._folders, self._highest, width, sys.stdout.encoding)
 
     def csv(self) -> bytes:
         return self._report.to_csv(self._folders)

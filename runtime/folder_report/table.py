@@ -14,16 +14,29 @@ from runtime.folder_report.shown import ABOUT_INTERVALS, cut, shown
 # columns of a terminal below which the plot is left out; from there on long names make room for a small one
 _PLOT_FROM, _NARROWEST_NAME, _WIDEST_NAME = 80, 12, 44
 _NARROWEST_PLOT, _WIDEST_PLOT, _NARROWEST_LEGEND = 9, 41, 40
+# what stands for a letter that an encoding lacks, so that columns stay below each other
+_PLAIN = {"─": "-", "●": "o", "·": ".", "–": "-", "…": "~", "µ": "u"}
 
 
-def to_lines(folders: Sequence[FolderFigures], highest: float, width: int) -> Iterator[str]:
+def to_lines(folders: Sequence[FolderFigures], highest: float, width: int, encoding: str = "utf-8") -> Iterator[str]:
     """A line a folder: its name below the one above, images scored and not, mean, 95 % interval, the same as a plot.
 
     Args:
         folders: as `fold` gives them.
         highest: the highest grade, the right end of the plot.
         width: of the terminal, in characters.
+        encoding: of the terminal or pipe; pipes under Windows know few letters.
     """
+    plain = str.maketrans({letter: other for letter, other in _PLAIN.items() if not _known(letter, encoding)})
+    for line in _lines(folders, highest, width):
+        yield line.translate(plain)
+
+
+def _known(letter: str, encoding: str) -> bool:
+    return bool(letter.encode(encoding, errors="ignore"))
+
+
+def _lines(folders: Sequence[FolderFigures], highest: float, width: int) -> Iterator[str]:
     rows = shown(folders)
     names = [f"{'  ' * row.depth}{row.name}" for row in rows]
     head = ("folder", f"{'scored':>6}  {'not':>4}  {'mean':>4}  {'95 %':<11}  {'worst':>5}")

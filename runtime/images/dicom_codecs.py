@@ -9,7 +9,6 @@ from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.codecs import CodedSize, codec, is_whole_jpeg, jpeg_2000_size, jpeg_size
 from runtime.images.dicom_form import PixelForm
 from runtime.images.jpeg import decode_jpeg
-from runtime.images.limits import check_claim
 
 # transfer syntaxes, PS3.5 section 10 and PS3.6 table A-1
 NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})
@@ -26,7 +25,7 @@ _JPEG = {
     "1.2.840.10008.1.2.4.81": "jpegls",
 }
 # not its high-throughput kind: imagecodecs' decoder of that lets damaged frames pass as whole ones
-_JPEG_2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
+JPEG_2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
 
 
 def decode_frame(frame: bytes, transfer_syntax: str, form: PixelForm) -> npt.NDArray[Any]:
@@ -48,10 +47,8 @@ def decode_frame(frame: bytes, transfer_syntax: str, form: PixelForm) -> npt.NDA
         return _run_lengths(frame, form)
     if transfer_syntax == _BASELINE or transfer_syntax in _JPEG:
         found = _jpeg(frame, transfer_syntax, form)
-    elif transfer_syntax in _JPEG_2000:
+    elif transfer_syntax in JPEG_2000:
         _check_size(jpeg_2000_size(frame), form)
-        # a code block of some thousand pixels costs time and no byte where it is empty
-        check_claim(4 * form.frame_bytes, len(frame))
         found = _decoded("jpeg2k", frame)
     else:
         raise NeverAnImage(

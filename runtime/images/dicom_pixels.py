@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.decoded import Channels
-from runtime.images.dicom_codecs import NATIVE, OWN_COLOURS, decode_frame
+from runtime.images.dicom_codecs import JPEG_2000, NATIVE, OWN_COLOURS, decode_frame
 from runtime.images.dicom_dataset import Dataset
 from runtime.images.dicom_form import PixelForm
-from runtime.images.limits import truncated
+from runtime.images.limits import JPEG_2000_COST, check_claim, truncated
 
 
 def planes(dataset: Dataset, form: PixelForm) -> Iterator[Channels]:
@@ -22,6 +22,8 @@ def planes(dataset: Dataset, form: PixelForm) -> Iterator[Channels]:
         UnreadableImage: truncated or damaged, or a codec is missing.
         NeverAnImage: pixels that contradict the data set.
     """
+    if dataset.transfer_syntax in JPEG_2000:
+        check_claim(JPEG_2000_COST * form.frames * form.frame_bytes, len(dataset.get("PixelData") or b""))
     for raw in _frames(dataset, form):
         yield _stored_order(raw, dataset, form)
 

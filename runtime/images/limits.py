@@ -9,6 +9,9 @@ MAX_PIXELS = 1 << 28
 # no small file costs a gigabyte of memory
 MAX_SMALL = 1 << 28
 MAX_RATIO = 32
+# JPEG 2000 takes four times the pixels' bytes while it decodes, and a second for each 64 million of them, however few
+# bytes they are coded in
+JPEG_2000_COST = 4
 
 
 def check_size(width: int, height: int) -> None:

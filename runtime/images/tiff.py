@@ -11,9 +11,9 @@ from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import GreyDepth
 from runtime.images.imagej import image_count, is_imagej
-from runtime.images.limits import check_claim, check_size, truncated
+from runtime.images.limits import JPEG_2000_COST, check_claim, check_size, truncated
 from runtime.images.tiff_directory import check_directory
-from runtime.images.tiff_segments import COMPRESSIONS, JPEG, PLAIN, check_segments
+from runtime.images.tiff_segments import COMPRESSIONS, JPEG, JPEG_2000, PLAIN, check_segments
 from runtime.images.tiff_words import told_by
 
 # numbers of the TIFF 6.0 specification and its supplements
@@ -50,7 +50,8 @@ def decode_tiff(data: bytes) -> Decoded:
             _check_alike(pages)
             behind = _images_behind(pages)
             check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
-            check_claim(sum(int(page.nbytes) for page in pages) + behind * int(pages[0].nbytes), len(data))
+            cost = JPEG_2000_COST if int(pages[0].compression) in JPEG_2000 else 1
+            check_claim(cost * (sum(int(page.nbytes) for page in pages) + behind * int(pages[0].nbytes)), len(data))
             for page in pages:
                 check_segments(page, data)
             planes = tuple(_planes(pages, behind, data, tiff.byteorder))

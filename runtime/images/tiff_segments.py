@@ -8,7 +8,7 @@ from typing import Any
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.codecs import CodedSize, codec, is_whole_jpeg, jpeg_2000_size, jpeg_size
-from runtime.images.limits import check_claim, check_size, truncated
+from runtime.images.limits import check_size, truncated
 
 # numbers of the TIFF 6.0 specification and its supplements
 PLAIN, JPEG = 1, 7
@@ -62,13 +62,13 @@ def _held(page: Any, segment: memoryview, most: int) -> int:
         except Exception as error:  # each codec has its own
             raise UnreadableImage("the TIFF's strips are damaged", seen=type(error).__name__) from None
     else:
-        return _coded(page, bytes(segment), most)
+        return _coded(page, bytes(segment))
     if held > most or not whole:
         raise UnreadableImage("the TIFF's strips are damaged", seen=f"{held} bytes", wanted=f"at most {most}")
     return held
 
 
-def _coded(page: Any, segment: bytes, most: int) -> int:
+def _coded(page: Any, segment: bytes) -> int:
     """The same of one that is an image with a header of its own."""
     if page.compression == JPEG:
         told = jpeg_size(segment)
@@ -78,8 +78,6 @@ def _coded(page: Any, segment: bytes, most: int) -> int:
     else:
         told = jpeg_2000_size(segment)
         codec("jpeg2k")
-        # a code block of some thousand pixels costs time and no byte where it is empty
-        check_claim(4 * most, len(segment))
     if told is None:
         raise UnreadableImage("the TIFF's strips are damaged", wanted="a header that gives their size")
     _check_coded(told, page)

@@ -88,7 +88,7 @@ def test_models_are_told_folder_by_folder(study: Study, tmp_path: Path) -> None:
     }
 
 
-WRONG = {"no number": ("mean", float("nan")), "too large": ("x_um", 10**400), "words": ("slice", "\x1b[31m")}
+WRONG = {"endless": ("mean", float("inf")), "too large": ("x_um", 10**400), "words": ("slice", "\x1b[31m")}
 
 
 @pytest.mark.parametrize("damage", ["missing", "no json", "older", "of another content", *WRONG])

@@ -64,6 +64,18 @@ def test_each_grade_of_many_has_its_place_in_the_smallest_plot(
     assert not any("●" in line for line in to_lines(fold(rows, tmp_path, 40.0), 40.0, 80))
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8"])
+def test_columns_stay_where_an_encoding_knows_few_letters(
+    study: Study, images: list[tuple[str, float | None]], tmp_path: Path, encoding: str
+) -> None:
+    found = fold(study([*images, ("long " * 20 + "/v.bmp", 1.0)]), tmp_path, 4.0)
+    lines = list(to_lines(found, 4.0, 80, encoding))
+    assert [len(line.encode(encoding).decode(encoding)) for line in lines] == [
+        len(line) for line in to_lines(found, 4.0, 80)
+    ]
+    assert ("●" in lines[1]) == (encoding == "utf-8")
+
+
 def test_any_name_is_a_line(study: Study, tmp_path: Path) -> None:
     rows = study([("a\nb\x1b[31m/\udcff<&>/v.bmp", 1.0)])
     lines = list(to_lines(fold(rows, tmp_path, 4.0), 4.0, 100))

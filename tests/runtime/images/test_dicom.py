@@ -316,6 +316,12 @@ def test_hostile_elements_cost_little(grey: Grey, make: Callable[[bytes], bytes]
     assert time.monotonic() - started < 5
 
 
+def test_an_empty_jpeg_2000_of_many_pixels_is_refused_before_it_is_decoded() -> None:
+    # 9000 x 9000 black pixels are a few hundred bytes
+    with pytest.raises(NeverAnImage, match="claims more pixels"):
+        decode_dicom(dicom(np.zeros((9000, 9000), np.uint8), encoding="JPEG 2000 without loss"))
+
+
 def test_a_bomb_is_not_inflated(grey: Grey) -> None:
     plain = dicom(grey, encoding="deflated")
     at = 132 + 12 + int.from_bytes(plain[140:144], "little")

@@ -241,6 +241,14 @@ def test_a_missing_codec_is_said_with_what_to_install(grey: Grey, monkeypatch: p
     assert not isinstance(caught.value, NeverAnImage)
 
 
+def test_empty_jpeg_2000_tiles_are_refused_before_they_are_decoded() -> None:
+    data = encoded(
+        np.zeros((9000, 9000), np.uint8), photometric="minisblack", compression="jpeg2000", tile=(4096, 4096)
+    )
+    with pytest.raises(NeverAnImage, match="claims more pixels"):
+        decode_tiff(data)
+
+
 @pytest.mark.parametrize("compression", ["lzw", "zstd", "packbits"])
 def test_a_bomb_in_a_strip_costs_little(compression: str) -> None:
     pixels = np.zeros((4096, 4096), np.uint8)
