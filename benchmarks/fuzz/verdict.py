@@ -44,7 +44,7 @@ def judge(target: Target, data: bytes) -> Verdict:
     before = _start_peak()
     started = time.perf_counter()
     outcome, caught, failure = "read", None, None
-    with _quiet() as printed:
+    with _quiet() as printed, _little_memory():
         try:
             target.read(data)
         except UnreadableImage as error:
@@ -70,6 +70,24 @@ def _out_of_memory(error: BaseException) -> str | None:
             return f"asked for more memory than there is: {cause}"
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+@contextmanager
+def _little_memory() -> Iterator[None]:
+    """Lets the block ask for `MOST_BYTES` more than the process has, where the system can tell and refuse."""
+    try:
+        import resource
+
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        yield
+        return
+    kept = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (has + MOST_BYTES, kept[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, kept)
 
 
 @contextmanager

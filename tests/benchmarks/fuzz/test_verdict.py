@@ -1,6 +1,8 @@
 """A reader that does what none may do is told."""
 
+import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -59,6 +61,7 @@ def test_a_hang_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_that_was_taken_and_given_back_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdict, "MOST_BYTES", 50 << 20)
+    monkeypatch.setattr(verdict, "_little_memory", contextlib.nullcontext)
     act = does(lambda: np.ones(100 << 20, np.uint8).sum())
     found = judge(act, b"")
     if not found.peak_bytes:
@@ -83,3 +86,13 @@ def test_a_flood_of_words_does_not_block() -> None:
                 return
 
     assert judge(does(flood), b"").failure is not None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can refuse a process memory")
+def test_a_request_that_is_never_used_is_refused_and_told() -> None:
+    found = judge(does(lambda: np.empty(1200 << 20, np.uint8)), b"")
+    assert found.failure is not None
+    assert found.failure.startswith("asked for more memory than there is")
+    assert judge(does(lambda: np.empty(800 << 20, np.uint8)), b"").failure is None
+    # and nobody else is held to it
+    assert np.empty(1200 << 20, np.uint8).size
