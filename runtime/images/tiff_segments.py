@@ -18,6 +18,8 @@ _BYTES = {5: "lzw", 32773: "packbits", 50000: "zstd"}
 # and an image; the second and third are Aperio's, the fourth Leica's
 JPEG_2000 = frozenset({34712, 33003, 33005, 33004})
 COMPRESSIONS = frozenset({PLAIN, JPEG}) | DEFLATE | frozenset(_BYTES) | JPEG_2000
+# a predictor that is undone by imagecodecs alone
+_FLOATING_POINT = 3
 # deflate cannot beat 1032:1: a slice inflates to at most 4 MB
 _SLICE = 4 << 10
 
@@ -33,6 +35,8 @@ def check_segments(page: Any, data: bytes) -> None:
         UnreadableImage: truncated or damaged, or a codec is missing.
         NeverAnImage: not as many as make up the image.
     """
+    if page.predictor == _FLOATING_POINT:
+        codec("floatpred")
     offsets, counts = page.dataoffsets, page.databytecounts
     number, wanted = _segment_bytes(page)
     if not len(offsets) == len(counts) == number:

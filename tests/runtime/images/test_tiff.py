@@ -231,6 +231,13 @@ def test_bits_that_the_levels_contradict_are_not_believed(grey: Grey) -> None:
     assert tiff_reader.decode_tiff(data).depth is None
 
 
+def test_a_missing_predictor_is_said_with_what_to_install(grey: Grey, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(grey.astype(np.float32), photometric="minisblack", compression="zlib", predictor=True)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(UnreadableImage, match=r"seen: floatpred; next: install it"):
+        decode_tiff(data)
+
+
 def test_a_missing_codec_is_said_with_what_to_install(grey: Grey, monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(grey, photometric="minisblack", compression="lzw")
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
