@@ -1,6 +1,7 @@
 """A TIFF's directories: whether they are whole and true to the file."""
 
 import struct
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from runtime.errors import NeverAnImage, UnreadableImage
@@ -14,8 +15,20 @@ _PIXEL_TAGS = frozenset({256, 257, 258, 259, 262, 270, 273, 277, 278, 279, 284, 
 _MOST_TAGS = 4096
 # each value becomes a Python number of 36 bytes; a mosaic in strips of one row has 16,000
 _MOST_VALUES = 1 << 20
+# of all directories together, in which a page of a stack has few
+_MOST_VALUES_IN_ALL = 1 << 22
+# tags of pages may share small values, as a resolution; the rest of them lies side by side in the file
+_SHARED_BYTES = 1 << 20
 # the deepest stacks have some hundred slices
 _MOST_PAGES = 1024
+
+
+@dataclass
+class _Held:
+    """What all directories hold so far: values, and bytes of them outside the directories."""
+
+    values: int = 0
+    elsewhere: int = 0
 
 
 class _Layout(NamedTuple):
@@ -40,13 +53,20 @@ def check_directory(data: bytes) -> None:
         # writers put it in last
         raise truncated("a header that names no directory", "the directory's offset")
     pages: set[int] = set()
+    held = _Held()
     while at:
         if at in pages:
             raise NeverAnImage("the TIFF's directories go round in a circle", seen=f"byte {at} again")
         pages.add(at)
         if len(pages) > _MOST_PAGES:
             raise NeverAnImage("the TIFF has too many pages", seen=f"more than {_MOST_PAGES}")
-        (at,) = _unpack(layout.offset, data, _check_entries(data, at, layout))
+        (at,) = _unpack(layout.offset, data, _check_entries(data, at, layout, held))
+        # the same values named by page after page are a small file, and become gigabytes
+        if held.elsewhere > 2 * len(data) + _SHARED_BYTES or held.values > _MOST_VALUES_IN_ALL:
+            raise NeverAnImage(
+                "the TIFF's directories contradict each other",
+                seen=f"{held.values} values of {held.elsewhere} bytes in a file of {len(data)}",
+            )
 
 
 def _layout(data: bytes) -> _Layout:
@@ -59,7 +79,7 @@ def _layout(data: bytes) -> _Layout:
     return _Layout(f"{order}Q", f"{order}HHQ8s", f"{order}Q", 8)
 
 
-def _check_entries(data: bytes, at: int, layout: _Layout) -> int:
+def _check_entries(data: bytes, at: int, layout: _Layout, held: _Held) -> int:
     """Checks the directory at byte `at`, and gives where it ends and the next one's offset is."""
     (tags,) = _unpack(layout.number, data, at)
     if not tags:
@@ -82,6 +102,8 @@ def _check_entries(data: bytes, at: int, layout: _Layout) -> int:
         if size > count > _MOST_VALUES:
             raise NeverAnImage("the TIFF's directory is not legal", seen=f"{count} values of tag {code}")
         elsewhere += size
+        held.values += count
+        held.elsewhere += size
     if elsewhere > len(data):
         raise NeverAnImage(
             "the TIFF's directory contradicts itself",

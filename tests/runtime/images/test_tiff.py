@@ -1,6 +1,7 @@
 import io
 import struct
 import sys
+import time
 import tracemalloc
 from typing import Any
 
@@ -246,6 +247,21 @@ def test_a_missing_codec_is_said_with_what_to_install(grey: Grey, monkeypatch: p
     ) as caught:
         decode_tiff(data)
     assert not isinstance(caught.value, NeverAnImage)
+
+
+def test_pages_that_all_name_the_same_many_values_are_refused() -> None:
+    offsets = struct.pack("<I", 8) * 250_000
+    directory_at = 8 + len(offsets)
+    size = 2 + 12 + 4
+    data = b"II*\0" + struct.pack("<I", directory_at) + offsets
+    for page in range(1000):
+        after = directory_at + (page + 1) * size if page < 999 else 0
+        data += struct.pack("<HHHIII", 1, 273, 4, 250_000, 8, after)
+    assert len(data) < 1_100_000
+    started = time.monotonic()
+    with pytest.raises(NeverAnImage, match="directories contradict each other"):
+        decode_tiff(data)
+    assert time.monotonic() - started < 1
 
 
 def test_empty_jpeg_2000_tiles_are_refused_before_they_are_decoded() -> None:
