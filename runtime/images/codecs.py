@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.errors import UnreadableImage
+from runtime.errors import NeverAnImage, UnreadableImage
 
 # start of frame of any JPEG, of JPEG-LS among them (ITU-T T.81 B.2.2): bits, height, width, samples
 _SOF = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]..(.)(..)(..)(.)", re.S)
+# coded data holds no such bytes: there 0xff is followed by 0
+_SCAN, _MOST_SCANS = b"\xff\xda", 32
 # image and tile size of JPEG 2000 (ITU-T T.800 A.5.1), at the beginning of a codestream
 _SIZ = re.compile(rb"\xff\x4f\xff\x51....(....)(....)(....)(....).{16}(..)(.)", re.S)
 
@@ -24,10 +26,16 @@ class CodedSize:
 
 
 def jpeg_size(data: bytes) -> CodedSize | None:
-    """Of a JPEG or JPEG-LS; None where no header is found."""
+    """Of a JPEG or JPEG-LS; None where no header is found.
+
+    Raises:
+        NeverAnImage: more scans than any writer makes; each costs a pass over all pixels, however few bytes it has.
+    """
     found = _SOF.search(data)
     if found is None:
         return None
+    if (scans := data.count(_SCAN)) > _MOST_SCANS:
+        raise NeverAnImage("this kind of JPEG is not read", seen=f"{scans} scans", wanted=f"at most {_MOST_SCANS}")
     bits, height, width, samples = (int.from_bytes(part, "big") for part in found.groups())
     return CodedSize(width, height, samples, bits)
 

@@ -96,7 +96,8 @@ def pixel_form(dataset: Dataset, file_bytes: int) -> PixelForm:
             )
     check_size(form.columns, form.rows)
     check_size(form.columns, form.rows * form.frames)
-    check_claim(form.frames * form.frame_bytes, file_bytes)
+    # colour is turned over several times before it is grey
+    check_claim(form.samples * form.frames * form.frame_bytes, file_bytes)
     return form
 
 

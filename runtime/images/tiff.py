@@ -50,7 +50,8 @@ def decode_tiff(data: bytes) -> Decoded:
             _check_alike(pages)
             behind = _images_behind(pages)
             check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
-            cost = JPEG_2000_COST if int(pages[0].compression) in JPEG_2000 else 1
+            # colour is turned over several times before it is grey
+            cost = (JPEG_2000_COST if int(pages[0].compression) in JPEG_2000 else 1) * int(pages[0].samplesperpixel)
             check_claim(cost * (sum(int(page.nbytes) for page in pages) + behind * int(pages[0].nbytes)), len(data))
             for page in pages:
                 check_segments(page, data)

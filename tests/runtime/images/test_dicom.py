@@ -322,6 +322,11 @@ def test_an_empty_jpeg_2000_of_many_pixels_is_refused_before_it_is_decoded() -> 
         decode_dicom(dicom(np.zeros((9000, 9000), np.uint8), encoding="JPEG 2000 without loss"))
 
 
+def test_much_colour_in_a_small_file_is_refused() -> None:
+    with pytest.raises(NeverAnImage, match="claims more pixels"):
+        decode_dicom(dicom(np.zeros((6000, 6000, 3), np.uint8), encoding="deflated"))
+
+
 def test_a_bomb_is_not_inflated(grey: Grey) -> None:
     plain = dicom(grey, encoding="deflated")
     at = 132 + 12 + int.from_bytes(plain[140:144], "little")
