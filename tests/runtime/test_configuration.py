@@ -93,12 +93,13 @@ def test_every_key_can_be_set_in_the_file_and_in_the_environment(places: Given, 
         **{"engine": ENGINE_NAMES[1], "um_per_px": "0.5", "threads": "2", "settle_s": "0", "discovery": "polling"},
         **{"rescan_s": "5", "min_free_gb": "0", "priority": "normal", "keep_overlays_days": "1e2"},
         **{"keep_overlays_gb": "2.5", "log_file": str(places["out"]), "log_max_mb": "1", "log_files": "2"},
+        **{"um_per_px_in": "HRT3*=1.04;Site 2=0.5", "grey_range": "0:1", "depth_um": "10:80", "stack_step_um": "5"},
         "pseudonymise": "true",
     }
     assert texts.keys() == FIELDS.keys()
     in_environment = configure({}, None, {f"INFLAMAP_WATCH_{key.upper()}": text for key, text in texts.items()})
     bare = {"um_per_px", "threads", "settle_s", "rescan_s", "min_free_gb", "keep_overlays_days", "keep_overlays_gb"}
-    bare |= {"log_max_mb", "log_files", "pseudonymise"}
+    bare |= {"log_max_mb", "log_files", "pseudonymise", "stack_step_um"}
     lines = [f"{key} = {text}" if key in bare else f"{key} = '{text}'" for key, text in texts.items()]
     in_file = configure({}, written("\n".join(lines)), {})
     assert in_file.values == in_environment.values
@@ -321,8 +322,8 @@ def test_each_line_commented_out_can_be_taken_as_it_is(places: Given, tmp_path: 
     text = to_toml(configure(places, None, {}))
     unset = [key for key in FIELDS if f"\n# {key} = " in text]
     assert unset == [
-        *("bundle", "um_per_px", "threads", "settle_s", "rescan_s", "keep_overlays_days", "keep_overlays_gb"),
-        "log_file",
+        *("bundle", "um_per_px", "um_per_px_in", "grey_range", "depth_um", "stack_step_um", "threads", "settle_s"),
+        *("rescan_s", "keep_overlays_days", "keep_overlays_gb", "log_file"),
     ]
     for key in unset:
         text = text.replace(f"\n# {key} = ", f"\n{key} = ")

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,8 +84,8 @@ def test_engines_take_turns_and_share_what_does_not_depend_on_them(
         now += took
         return took
 
-    def slow_examine(path: Path, model: Model, **options: Any) -> Any:
-        examined = examine(path, model, **options)
+    def slow_examine(path: Path, relative: PurePath, model: Model, **options: Any) -> Any:
+        examined = examine(path, relative, model, **options)
         calls.append((model.engine.name, path.name, Path()))
         return dataclasses.replace(examined, infer_ms=1000 * spend(examining, model.engine.name))
 
@@ -118,9 +118,9 @@ def test_no_engine_always_follows_the_same_other_one(
 ) -> None:
     order: list[str] = []
 
-    def listen(path: Path, model: Model, **options: Any) -> Any:
+    def listen(path: Path, relative: PurePath, model: Model, **options: Any) -> Any:
         order.append(model.engine.name)
-        return examine(path, model, **options)
+        return examine(path, relative, model, **options)
 
     monkeypatch.setattr(timing, "examine", listen)
     timed(images, tmp_path / "out", model, twin, count=17)
