@@ -11,12 +11,19 @@ from runtime.images.told import Told, by_steps, in_um
 
 # a plane takes some 200 bytes, and a file has at most 1024
 _MOST_CHARACTERS = 4 << 20
-_START = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(\w+:)?OME\b", re.S)
+# pages that all its blocks together may name: each is in one block, and a file that repeats itself costs seconds
+_MOST_PLANES = 1 << 16
+_ROOT = re.compile(r"<(\w+:)?OME\b")
 
 
 def is_ome(description: str) -> bool:
     """Whether a TIFF's description is OME-XML."""
-    return _START.match(description[:4096]) is not None
+    head = description[:4096].lstrip()
+    # one after the other, for a pattern of them all would try every way to part them
+    for opens, closes in (("<?xml", ">"), ("<!--", "-->")):
+        while head.startswith(opens):
+            head = head.partition(closes)[2].lstrip()
+    return _ROOT.match(head) is not None
 
 
 def read_ome(description: str, pages: int) -> Told:
@@ -77,6 +84,7 @@ def _slices(pixels: Any, uuid: str | None, pages: int) -> list[int | None]:
     order = [axis for axis in pixels.get("DimensionOrder", "XYZCT")[2:] if axis in "ZCT"]
     sizes = {"Z": _whole(pixels.get("SizeZ"), 1), "C": _channels(pixels), "T": _whole(pixels.get("SizeT"), 1)}
     found: list[int | None] = [None] * pages
+    named = 0
     for block in pixels.findall("TiffData"):
         own = block.find("UUID")
         if own is not None and uuid is not None and own.text != uuid:
@@ -84,6 +92,13 @@ def _slices(pixels: Any, uuid: str | None, pages: int) -> list[int | None]:
             continue
         ifd, first = _whole(block.get("IFD"), 0), {axis: _whole(block.get(f"First{axis}"), 0) for axis in "ZCT"}
         count = _whole(block.get("PlaneCount"), pages if block.get("IFD") is None else 1)
+        named += 1 + max(0, min(count, pages - ifd))
+        if named > _MOST_PLANES:
+            raise NeverAnImage(
+                "the TIFF's OME-XML names its pages again and again",
+                seen=f"{named} for {pages}",
+                wanted=f"at most {_MOST_PLANES}",
+            )
         place = 0
         for axis in reversed(order):
             place = place * max(1, sizes[axis]) + first[axis]

@@ -1,5 +1,6 @@
 """OME-XML as writers leave it, and as nobody should."""
 
+import time
 from typing import Any
 
 import pytest
@@ -133,6 +134,22 @@ def test_an_image_without_pixels_tells_nothing() -> None:
 def test_hostile_and_damaged_xml_is_refused(text: str) -> None:
     with pytest.raises(NeverAnImage, match="OME-XML"):
         read_ome(text, 1)
+
+
+def test_words_that_could_be_parted_in_many_ways_cost_little() -> None:
+    started = time.monotonic()
+    assert not is_ome("<!---->" * 500)
+    assert not is_ome("<!---->" * 500 + "<svg/>")
+    assert not is_ome("<?xml " + "<!-- -->" * 500)
+    assert is_ome("<?xml?> <!-- a --> <!-- b --><OME>")
+    assert time.monotonic() - started < 1
+
+
+def test_pages_that_are_named_again_and_again_are_refused() -> None:
+    started = time.monotonic()
+    with pytest.raises(NeverAnImage, match="names its pages again and again"):
+        read_ome(ome("<TiffData/>" * 200_000, SizeZ=1000), 1000)
+    assert time.monotonic() - started < 5
 
 
 def test_deep_xml_is_no_crash() -> None:
