@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from runtime.images.dicom_dataset import Dataset
-from runtime.images.grid import NOT_SQUARE, square_um
+from runtime.images.grid import scale_of_grid
 
 _UM = 1000.0
 
@@ -27,8 +27,7 @@ def scale_um(dataset: Dataset, frames: int) -> tuple[float | None, tuple[str, ..
     )
     if spacing is None:
         return None, ()
-    scale = square_um(spacing[1] * _UM, spacing[0] * _UM)
-    return (None, (NOT_SQUARE,)) if scale is None else (scale, ())
+    return scale_of_grid(spacing[1] * _UM, spacing[0] * _UM)
 
 
 def depths_um(dataset: Dataset, frames: int) -> tuple[float | None, ...]:

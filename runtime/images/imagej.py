@@ -1,7 +1,7 @@
 """What ImageJ writes into the description of a TIFF: lines of `key=value`."""
 
-from runtime.images.grid import NOT_SQUARE, square_um
-from runtime.images.told import Told, by_steps, in_um
+from runtime.images.grid import scale_of_grid
+from runtime.images.told import Told, against_channels, by_steps, in_um
 
 _MOST_CHARACTERS = 1 << 20
 
@@ -30,16 +30,13 @@ def read_imagej(description: str, pages: int, px_per_unit: tuple[float, float] |
     scale = None
     sides = [in_um(1 / number, unit) for number in px_per_unit or ()]
     if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
-        scale = square_um(sides[0], sides[1])
-        objections = () if scale is not None else (NOT_SQUARE,)
+        scale, objections = scale_of_grid(sides[0], sides[1])
     channels, slices = _whole(fields.get("channels"), 1), _whole(fields.get("slices"), 1)
-    if channels > 1:
-        objections += (f"channels: {channels}, and nothing says which one is the skin's reflectance",)
     # channels change first, then slices, then time
     depths, notes = by_steps(
         in_um(fields.get("spacing"), unit), [page // channels % slices if slices > 1 else None for page in range(pages)]
     )
-    return Told("imagej", scale, None, depths, objections, notes)
+    return Told("imagej", scale, None, depths, objections + against_channels(channels), notes)
 
 
 def _fields(description: str) -> dict[str, str]:

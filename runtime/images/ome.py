@@ -6,8 +6,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from runtime.errors import NeverAnImage
-from runtime.images.grid import NOT_SQUARE, square_um
-from runtime.images.told import Told, by_steps, in_um
+from runtime.images.grid import scale_of_grid
+from runtime.images.told import Told, against_channels, by_steps, in_um
 
 # a plane takes some 200 bytes, and a file has at most 1024
 _MOST_CHARACTERS = 4 << 20
@@ -54,9 +54,7 @@ def read_ome(description: str, pages: int) -> Told:
     if pixels is None:
         return Told("ome")
     scale, objections = _scale(pixels)
-    channels = _channels(pixels)
-    if channels > 1:
-        objections += (f"channels: {channels}, and nothing says which one is the skin's reflectance",)
+    objections += against_channels(_channels(pixels))
     if len(images) > 1 and pages > 1:
         objections += (f"images: the file holds {len(images)} of them, and is no stack of one",)
     depths, notes = _depths(pixels, _slices(pixels, root.get("UUID"), pages))
@@ -68,8 +66,7 @@ def _scale(pixels: Any) -> tuple[float | None, tuple[str, ...]]:
     sides = [in_um(pixels.get(f"PhysicalSize{side}"), pixels.get(f"PhysicalSize{side}Unit", "µm")) for side in "XY"]
     if sides[0] is None or sides[1] is None:
         return sides[0] or sides[1], ()
-    scale = square_um(sides[0], sides[1])
-    return (None, (NOT_SQUARE,)) if scale is None else (scale, ())
+    return scale_of_grid(sides[0], sides[1])
 
 
 def _channels(pixels: Any) -> int:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from runtime.images.grid import NOT_SQUARE, square_um
+from runtime.images.grid import scale_of_grid
 from runtime.images.imagej import is_imagej, read_imagej
 from runtime.images.ome import is_ome, read_ome
 from runtime.images.told import Told
@@ -52,8 +52,7 @@ def _scale(resolution: tuple[float, float] | None, unit: Any) -> tuple[float | N
     across, down = (length / number for number in resolution)
     if max(across, down) > _COARSEST_UM:
         return None, ()
-    scale = square_um(across, down)
-    return (None, (NOT_SQUARE,)) if scale is None else (scale, ())
+    return scale_of_grid(across, down)
 
 
 def _bits(highest: Any) -> int | None:

@@ -59,3 +59,8 @@ def by_steps(step_um: float | None, slices: list[int | None]) -> tuple[tuple[flo
     if step_um is None or len({number for number in slices if number is not None}) < 2:
         return (None,) * len(slices), ()
     return tuple(None if number is None else number * step_um for number in slices), (STEP_ALONE,)
+
+
+def against_channels(number: int) -> tuple[str, ...]:
+    """What is to be said of an image of several channels; nothing of one."""
+    return (f"channels: {number}, and nothing says which one is the skin's reflectance",) if number > 1 else ()
