@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.limits import MAX_RATIO, MAX_SMALL, truncated
+from runtime.images.inflate import Inflating
+from runtime.images.limits import most_decoded, truncated
 
 _FIRST_ELEMENT = 132
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -20,8 +21,6 @@ _MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX = 0x0002, 0x0010
 # a read takes some microseconds; a thousand frames with a dozen elements each need a tenth of these
 _MOST_READS = 1 << 19
 _SPARE_BYTES = 1 << 20
-# deflate cannot beat 1032:1: a slice inflates to at most 4 MB
-_SLICE = 4 << 10
 _TAGS = (
     "SOPClassUID",
     "SamplesPerPixel",
@@ -177,16 +176,16 @@ def _file_meta(data: bytes) -> tuple[dict[int, str], int]:
 
 def _inflated(deflated: memoryview) -> bytes:
     """The data set of a deflated file."""
-    most = max(MAX_SMALL, MAX_RATIO * len(deflated))
-    inflater, found = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
-    for start in range(0, len(deflated), _SLICE):
-        found += inflater.decompress(deflated[start : start + _SLICE])
+    most = most_decoded(len(deflated))
+    inflating, found = Inflating(deflated, wbits=-zlib.MAX_WBITS), bytearray()
+    for piece in inflating:
+        found += piece
         if len(found) > most:
             raise NeverAnImage(
                 "the DICOM file inflates to too much",
                 seen=f"more than {most} bytes from {len(deflated)}",
                 next_step="export it uncompressed",
             )
-        if inflater.eof:
-            return bytes(found)
+    if inflating.ended:
+        return bytes(found)
     raise truncated(f"{len(deflated)} deflated bytes", "the rest of them")

@@ -43,13 +43,18 @@ def check_claim(decoded_bytes: int, file_bytes: int) -> None:
     Raises:
         NeverAnImage: more than 2^28 bytes, and more than `MAX_RATIO` times the file.
     """
-    if decoded_bytes > max(MAX_SMALL, MAX_RATIO * file_bytes):
+    if decoded_bytes > most_decoded(file_bytes):
         raise NeverAnImage(
             "the file claims more pixels than tissue would leave it",
             seen=f"{decoded_bytes} bytes of pixels in a file of {file_bytes}",
             wanted=f"at most {MAX_RATIO} times its length",
             next_step="check the file, or cut the mosaic into parts",
         )
+
+
+def most_decoded(file_bytes: int) -> int:
+    """How many bytes of pixels a file of so many may become."""
+    return max(MAX_SMALL, MAX_RATIO * file_bytes)
 
 
 def truncated(seen: str, wanted: str) -> UnreadableImage:

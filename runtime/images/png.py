@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
+from runtime.images.inflate import Inflating
 from runtime.images.limits import check_claim, check_size, truncated
 from runtime.images.opencv import MAX_BYTES, decode_with_opencv
 
@@ -17,8 +18,6 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _PALETTE = 3
 # a chunk costs a microsecond whatever it holds; writers put 8 KB of pixels and more into each
 _MOST_CHUNKS = 1 << 18
-# deflate cannot beat 1032:1, so a slice of this many bytes inflates to at most 4 MB
-_SLICE = 4 << 10
 # first column, first row, column step, row step of Adam7's seven passes
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
@@ -102,20 +101,17 @@ def _inflate(compressed: bytearray, header: bytes) -> Iterator[bytes]:
     if len(compressed) * 1032 < wanted:
         raise truncated(f"{len(compressed)} bytes of pixel data", f"pixel data for {wanted} bytes")
     check_claim(wanted, len(compressed))
-    inflater, had = zlib.decompressobj(), 0
-    for at in range(0, len(compressed), _SLICE):
-        try:
-            rows = inflater.decompress(compressed[at : at + _SLICE])
-        except zlib.error as error:
-            raise UnreadableImage("the PNG's pixel data is damaged", seen=str(error)) from None
-        if had + len(rows) > wanted:
-            raise NeverAnImage("the PNG holds more pixels than its header says", wanted=f"{wanted} bytes")
-        _check_filters(rows, had, passes)
-        had += len(rows)
-        yield rows
-        if inflater.eof:
-            break
-    if had != wanted or not inflater.eof:
+    inflating, had = Inflating(compressed), 0
+    try:
+        for rows in inflating:
+            if had + len(rows) > wanted:
+                raise NeverAnImage("the PNG holds more pixels than its header says", wanted=f"{wanted} bytes")
+            _check_filters(rows, had, passes)
+            had += len(rows)
+            yield rows
+    except zlib.error as error:
+        raise UnreadableImage("the PNG's pixel data is damaged", seen=str(error)) from None
+    if had != wanted or not inflating.ended:
         raise truncated(f"{had} bytes of pixels", f"exactly {wanted}")
 
 

@@ -1,13 +1,13 @@
 """The strips and tiles of a TIFF's page: whether they are whole. tifffile would fill gaps with black."""
 
 import math
-import zlib
 from collections.abc import Iterator
 from itertools import repeat
 from typing import Any
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.codecs import CodedSize, codec, is_whole_jpeg, jpeg_2000_size, jpeg_size
+from runtime.images.inflate import Inflating
 from runtime.images.limits import check_size, truncated
 
 # numbers of the TIFF 6.0 specification and its supplements
@@ -20,8 +20,6 @@ JPEG_2000 = frozenset({34712, 33003, 33005, 33004})
 COMPRESSIONS = frozenset({PLAIN, JPEG}) | DEFLATE | frozenset(_BYTES) | JPEG_2000
 # a predictor that is undone by imagecodecs alone
 _FLOATING_POINT = 3
-# deflate cannot beat 1032:1: a slice inflates to at most 4 MB
-_SLICE = 4 << 10
 
 
 def check_segments(page: Any, data: bytes) -> None:
@@ -101,13 +99,12 @@ def _check_coded(told: CodedSize, page: Any) -> None:
 
 def _inflated_bytes(deflated: memoryview, most: int) -> tuple[int, bool]:
     """How many bytes a segment inflates to, counted until there are more than `most`; whether its stream ended."""
-    inflater, held = zlib.decompressobj(), 0
-    # deflate cannot beat 1032:1: a slice inflates to at most 4 MB
-    for at in range(0, len(deflated), _SLICE):
-        held += len(inflater.decompress(deflated[at : at + _SLICE]))
-        if held > most or inflater.eof:
+    inflating, held = Inflating(deflated), 0
+    for piece in inflating:
+        held += len(piece)
+        if held > most:
             break
-    return held, inflater.eof
+    return held, inflating.ended
 
 
 def _segment_bytes(page: Any) -> tuple[int, Iterator[tuple[int, int]]]:
