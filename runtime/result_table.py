@@ -1,11 +1,10 @@
 """All images of a ledger as a table: for a spreadsheet, and for a person at a terminal."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from runtime.csv_text import csv_of
 from runtime.errors import one_line
 from runtime.ledger import ImageRow, State
 from runtime.result import share_in_words
@@ -24,12 +23,7 @@ def to_csv(rows: Sequence[ImageRow]) -> bytes:
     Bytes of names that are no UTF-8 are escaped as \\udcXX.
     """
     grades = list(dict.fromkeys(grade for row in rows for grade in _areas(row)))
-    lines = [_record(row, grades) for row in rows]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(_record(None, grades)), lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue().encode("utf-8", errors="backslashreplace")
+    return csv_of(list(_record(None, grades)), (_record(row, grades) for row in rows))
 
 
 def to_lines(rows: Iterable[ImageRow]) -> Iterator[str]:

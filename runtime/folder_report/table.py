@@ -1,12 +1,11 @@
 """Folders as a table: for a person at a terminal, and for a spreadsheet."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from runtime.csv_text import csv_of
 from runtime.errors import one_line
 from runtime.folder_report.folders import FolderFigures
 from runtime.folder_report.shown import ABOUT_INTERVALS, cut, shown
@@ -116,11 +115,7 @@ def to_csv(folders: Sequence[FolderFigures]) -> bytes:
     images are of) and `synthetic` (whether any of these was trained on synthetic images). Bytes of names that are no
     UTF-8 are escaped as \\udcXX.
     """
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(_record(None)), lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(_record(folder) for folder in folders)
-    return text.getvalue().encode("utf-8", errors="backslashreplace")
+    return csv_of(list(_record(None)), map(_record, folders))
 
 
 def _record(folder: FolderFigures | None) -> dict[str, object]:
