@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from runtime.errors import NeverAnImage
 from runtime.images.dicom_dataset import Dataset
-from runtime.images.limits import check_claim, check_size
+from runtime.images.limits import check_claim, check_size, require_kind
 
 _MOST_FRAMES = 1024
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
@@ -66,7 +66,7 @@ def pixel_form(dataset: Dataset, file_bytes: int) -> PixelForm:
     )
     matrix = [_whole(dataset, f"TotalPixelMatrix{side}", 0) for side in ("Rows", "Columns")]
     one = form.photometric in _GREY and form.samples == 1
-    for right, what, seen, wanted in (
+    checks = (
         (1 <= form.frames <= _MOST_FRAMES, "number of frames", f"{form.frames}", f"1 to {_MOST_FRAMES}"),
         (
             matrix[0] <= form.rows and matrix[1] <= form.columns,
@@ -86,14 +86,8 @@ def pixel_form(dataset: Dataset, file_bytes: int) -> PixelForm:
             f"{stored} of {allocated} bits, the highest {form.shift + stored - 1}",
             "8 or 16 bits allocated",
         ),
-    ):
-        if not right:
-            raise NeverAnImage(
-                f"this {what} of a DICOM file is not read",
-                seen=seen,
-                wanted=wanted,
-                next_step="export the image as plain grey, one file an image",
-            )
+    )
+    require_kind("DICOM file", checks, next_step="export the image as plain grey, one file an image")
     check_size(form.columns, form.rows)
     check_size(form.columns, form.rows * form.frames)
     # colour is turned over several times before it is grey

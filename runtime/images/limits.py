@@ -1,4 +1,6 @@
-"""How large an image may be, decided from its header before a pixel is decoded."""
+"""What is refused by a file's header, before a pixel is decoded: too large, cut, or of a kind that is not read."""
+
+from collections.abc import Iterable
 
 from runtime.errors import NeverAnImage, UnreadableImage
 
@@ -55,6 +57,22 @@ def check_claim(decoded_bytes: int, file_bytes: int) -> None:
 def most_decoded(file_bytes: int) -> int:
     """How many bytes of pixels a file of so many may become."""
     return max(MAX_SMALL, MAX_RATIO * file_bytes)
+
+
+def require_kind(file: str, checks: Iterable[tuple[bool, str, str, str]], *, next_step: str) -> None:
+    """Refuses what is no fault of the file, and is not read.
+
+    Args:
+        file: what it is called, such as `TIFF`.
+        checks: (whether it holds, of what, the value seen, the value wanted) of each.
+        next_step: what its user may do.
+
+    Raises:
+        NeverAnImage: the first that does not hold.
+    """
+    for holds, what, seen, wanted in checks:
+        if not holds:
+            raise NeverAnImage(f"this {what} of a {file} is not read", seen=seen, wanted=wanted, next_step=next_step)
 
 
 def truncated(seen: str, wanted: str) -> UnreadableImage:

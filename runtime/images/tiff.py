@@ -11,7 +11,7 @@ from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import GreyDepth
 from runtime.images.imagej import image_count, is_imagej
-from runtime.images.limits import JPEG_2000_COST, check_claim, check_size, truncated
+from runtime.images.limits import JPEG_2000_COST, check_claim, check_size, require_kind, truncated
 from runtime.images.tiff_directory import check_directory
 from runtime.images.tiff_segments import COMPRESSIONS, JPEG, JPEG_2000, PLAIN, check_segments
 from runtime.images.tiff_words import told_by
@@ -152,7 +152,7 @@ def _check_kind(page: Any) -> None:
     # what JPEG makes of colours, its decoder turns back
     ycbcr = photometric == _YCBCR and samples == 3 and page.compression == JPEG
     palette = photometric == _PALETTE and samples == 1 and page.bitspersample == 8
-    for right, what, seen, wanted in (
+    checks = (
         (page.imagedepth == 1, "volume", f"depth {page.imagedepth}", "one plane"),
         (
             grey or rgb or ycbcr or palette,
@@ -178,14 +178,8 @@ def _check_kind(page: Any) -> None:
             f"{page.predictor!r}",
             "none, horizontal of integers, or floating point",
         ),
-    ):
-        if not right:
-            raise NeverAnImage(
-                f"this {what} of a TIFF is not read",
-                seen=seen,
-                wanted=wanted,
-                next_step="save it as plain grey TIFF",
-            )
+    )
+    require_kind("TIFF", checks, next_step="save it as plain grey TIFF")
 
 
 def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> Channels:
