@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.errors import NeverAnImage, UnreadableImage
+from runtime.images.jpeg import MOST_SCANS
 
 # start of frame of any JPEG, of JPEG-LS among them (ITU-T T.81 B.2.2): bits, height, width, samples
 _SOF = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]..(.)(..)(..)(.)", re.S)
 # coded data holds no such bytes: there 0xff is followed by 0
-_SCAN, _MOST_SCANS = b"\xff\xda", 32
+_SCAN = b"\xff\xda"
 # image and tile size of JPEG 2000 (ITU-T T.800 A.5.1), at the beginning of a codestream
 _SIZ = re.compile(rb"\xff\x4f\xff\x51....(....)(....)(....)(....).{16}(..)(.)", re.S)
 
@@ -34,8 +35,8 @@ def jpeg_size(data: bytes) -> CodedSize | None:
     found = _SOF.search(data)
     if found is None:
         return None
-    if (scans := data.count(_SCAN)) > _MOST_SCANS:
-        raise NeverAnImage("this kind of JPEG is not read", seen=f"{scans} scans", wanted=f"at most {_MOST_SCANS}")
+    if (scans := data.count(_SCAN)) > MOST_SCANS:
+        raise NeverAnImage("this kind of JPEG is not read", seen=f"{scans} scans", wanted=f"at most {MOST_SCANS}")
     bits, height, width, samples = (int.from_bytes(part, "big") for part in found.groups())
     return CodedSize(width, height, samples, bits)
 
@@ -55,7 +56,7 @@ def is_whole_jpeg(data: bytes) -> bool:
 
 
 def codec(name: str) -> Callable[..., Any]:
-    """imagecodecs' function that decompresses `name`, as in `lzw_decode`: `lzw`, `jpegls`, `jpeg2k`, `ljpeg`, ....
+    """imagecodecs' function that decompresses `name`, as in `lzw_decode`: `lzw`, `jpeg8`, `jpegls`, `jpeg2k`, ....
 
     Raises:
         UnreadableImage: imagecodecs is not installed here, or was built without this codec.

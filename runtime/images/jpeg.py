@@ -21,7 +21,7 @@ _FRAMES_READ = (0xC0, 0xC1, 0xC2)
 # SOF markers are 0xC0-0xCF less Huffman tables, extensions and arithmetic conditioning
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # a scan costs a pass over all pixels however few bytes it has; progressive JPEGs have about ten
-_MOST_SCANS = 32
+MOST_SCANS = 32
 # a segment costs a microsecond however short; a thumbnail or a colour profile takes a few
 _MOST_SEGMENTS = 1 << 16
 # in entropy-coded data ff 00 is a stuffed byte and ff d0-d7 a restart; any other is the next marker
@@ -53,11 +53,11 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
             frame = _frame_size(marker, body)
         elif marker == _SOS:
             scans, coded = scans + 1, coded + size
-        if scans > _MOST_SCANS or count > _MOST_SEGMENTS:
+        if scans > MOST_SCANS or count > _MOST_SEGMENTS:
             raise NeverAnImage(
                 "this kind of JPEG is not read",
                 seen=f"{scans} scans in {count + 1} segments",
-                wanted=f"at most {_MOST_SCANS} in {_MOST_SEGMENTS}",
+                wanted=f"at most {MOST_SCANS} in {_MOST_SEGMENTS}",
             )
     if frame is None or not scans:
         raise truncated("an end marker without an image", "a frame header and a scan")
