@@ -10,8 +10,7 @@ from runtime.errors import InflamapError
 from runtime.images.depth import GreyDepth
 from runtime.images.frame import Frame, at_scale
 from runtime.images.vivascope import FolderKind, slice_number
-
-Range = tuple[float, float]
+from runtime.said_values import Range
 
 
 @dataclass(frozen=True)
