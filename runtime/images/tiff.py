@@ -50,9 +50,7 @@ def decode_tiff(data: bytes) -> Decoded:
             _check_alike(pages)
             behind = _images_behind(pages)
             check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
-            # colour is turned over several times before it is grey
-            cost = (JPEG_2000_COST if int(pages[0].compression) in JPEG_2000 else 1) * int(pages[0].samplesperpixel)
-            check_claim(cost * (sum(int(page.nbytes) for page in pages) + behind * int(pages[0].nbytes)), len(data))
+            check_claim(sum(map(_cost, pages)) + behind * _cost(pages[0]), len(data))
             for page in pages:
                 check_segments(page, data)
             planes = tuple(_planes(pages, behind, data, tiff.byteorder))
@@ -85,6 +83,12 @@ def _with_what_is_told(planes: tuple[Channels, ...], page: Any) -> Decoded:
         objections=told.objections,
         notes=told.notes,
     )
+
+
+def _cost(page: Any) -> int:
+    """The page's pixels in bytes, times what they take beyond that: colour is turned over several times to be grey."""
+    cost = JPEG_2000_COST if int(page.compression) in JPEG_2000 else 1
+    return cost * int(page.samplesperpixel) * int(page.nbytes)
 
 
 def _pages(tiff: Any) -> list[Any]:
