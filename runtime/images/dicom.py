@@ -34,8 +34,10 @@ def decode_dicom(data: bytes) -> Decoded:
     try:
         dataset = read_dataset(data)
         form = pixel_form(dataset, len(data))
-        scale, objections = scale_um(dataset, form.frames)
-        depths = depths_um(dataset, form.frames)
+        # read once: a stack has a thousand
+        each = dataset.items("PerFrameFunctionalGroupsSequence")[: form.frames]
+        scale, objections = scale_um(dataset, each)
+        depths = depths_um(dataset, each, form.frames)
         return Decoded(
             tuple(planes(dataset, form)),
             depth=_depth(form),
