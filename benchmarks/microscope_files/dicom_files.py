@@ -5,7 +5,6 @@ import warnings
 from typing import Any
 
 import imagecodecs
-import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -142,8 +141,3 @@ def item(**elements: Any) -> Dataset:
     for keyword, value in elements.items():
         setattr(found, keyword, value)
     return found
-
-
-def grey_stack(count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Frames that differ."""
-    return np.random.default_rng(3).integers(0, 256, (count, height, width), np.uint8)

@@ -11,12 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks.microscope_files.dicom_files import COMPRESSED, LOSSY, NATIVE, PATIENT, dicom, grey_stack, item
+from benchmarks.microscope_files.dicom_files import COMPRESSED, LOSSY, NATIVE, PATIENT, dicom, item
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.depth import EIGHT_BIT, GreyDepth
 from runtime.images.dicom import decode_dicom
 
 Grey = npt.NDArray[np.uint8]
+
+
+def grey_stack(count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Frames that differ."""
+    return np.random.default_rng(3).integers(0, 256, (count, height, width), np.uint8)
 
 
 def plane(data: bytes) -> npt.NDArray[Any]:
