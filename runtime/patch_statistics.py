@@ -5,6 +5,7 @@ pairs of pixels are taken within a block, so that a patch has the same figures i
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -17,8 +18,8 @@ from runtime.dense_map import Geometry
 NEAR, FINE, COARSE = 1, 3, 6
 # of the variance; with less between them, pairs tell nothing of detail
 LEAST_CONTRAST = 0.05
-# rows of a frame looked at together: a mosaic's floats would be many times its bytes
-_BAND_PX = 1024
+# looked at together: what a processor's cache holds, and of a mosaic a small part
+_BAND_PIXELS = 1 << 20
 
 Cells = npt.NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def patch_statistics(pixels: npt.NDArray[np.uint8], geometry: Geometry) -> Patch
     """
     block = math.gcd(geometry.patch_px, geometry.stride_px)
     rows, columns = ((geometry.cells(side) - 1) * geometry.stride_px + geometry.patch_px for side in pixels.shape)
-    band = max(block, _BAND_PX // block * block)
+    band = max(1, _BAND_PIXELS // (columns * block)) * block
     bands = [_blocks(pixels[top : min(top + band, rows), :columns], block) for top in range(0, rows, band)]
     mean, square, saturated, near, fine, coarse = (
         _over_patches(np.concatenate(parts), geometry, block) for parts in zip(*bands, strict=True)
@@ -74,39 +75,50 @@ def _share(part: Cells, whole: Cells, *, above: Cells | float, otherwise: float)
     return np.clip(share, 0.0, 1.0, out=share)
 
 
-def _blocks(pixels: npt.NDArray[np.uint8], block: int) -> tuple[npt.NDArray[np.float32], ...]:
-    """Means over blocks, float32 [H / block, W / block]: of the levels, their squares, those at 255, and the squared
+def _blocks(pixels: npt.NDArray[np.uint8], block: int) -> tuple[Cells, ...]:
+    """Means over blocks, float64 [H / block, W / block]: of the levels, their squares, those at 255, and the squared
     differences of pairs that are `NEAR`, `FINE` and `COARSE` apart, along rows and columns together."""
-    size = pixels.shape[1] // block, pixels.shape[0] // block
+    height, width = pixels.shape[0] // block, pixels.shape[1]
+    columns = np.arange(0, width, block)
 
-    def means(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        averaged: npt.NDArray[np.float32] = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
-        return averaged
+    # The rows of a block are added first, in bytes, and what is left is a block's part of the pixels. A float32 holds
+    # sums of up to 258 squares of 8 bits exactly.
+    def add_rows(into: npt.NDArray[np.float32], values: npt.NDArray[np.uint8], add: Callable[..., object]) -> None:
+        for row in range(block):
+            add(values[row::block], into)
 
-    def differences(apart: int) -> npt.NDArray[np.float32]:
-        inside = np.arange(max(pixels.shape)) % block < block - apart
-        share = inside[:block].mean()
-        if not share:
-            return np.zeros(size[::-1], np.float32)
-        sums = np.zeros(pixels.shape, np.float32)
-        for axis in (0, 1):
-            first, second = (pixels[:-apart], pixels[apart:]) if axis == 0 else (pixels[:, :-apart], pixels[:, apart:])
-            apart_levels = cv2.absdiff(first, second)
-            squares = cv2.multiply(apart_levels, apart_levels, dtype=cv2.CV_32F)
-            squares *= inside[: squares.shape[axis], None] if axis == 0 else inside[: squares.shape[axis]]
-            sums[: squares.shape[0], : squares.shape[1]] += squares
-        return means(sums) / np.float32(2 * share)
+    def means(values: npt.NDArray[np.uint8], add: Callable[..., object]) -> Cells:
+        sums = np.zeros((height, width), np.float32)
+        add_rows(sums, values, add)
+        return np.add.reduceat(sums, columns, axis=1, dtype=np.float64) / block**2
 
-    grey = pixels.astype(np.float32)
-    at_white = (pixels == 255).astype(np.float32)
-    pairs = (differences(apart) for apart in (NEAR, FINE, COARSE))
-    return means(grey), means(grey * grey), means(at_white), *pairs
+    def differences(apart: int) -> Cells:
+        pairs = 2 * block * (block - apart)
+        if pairs <= 0:
+            return np.zeros((height, len(columns)))
+        sums = np.zeros((height, width), np.float32)
+        across = cv2.absdiff(pixels[:, :-apart], pixels[:, apart:])
+        add_rows(sums[:, :-apart], across, cv2.accumulateSquare)
+        # of pairs that two blocks share
+        sums[:, np.arange(width) % block >= block - apart] = 0
+        down = cv2.absdiff(pixels[:-apart], pixels[apart:])
+        for row in range(block - apart):
+            cv2.accumulateSquare(down[row::block], sums)
+        return np.add.reduceat(sums, columns, axis=1, dtype=np.float64) / pairs
+
+    at_white = cv2.threshold(pixels, 254, 1, cv2.THRESH_BINARY)[1]
+    return (
+        means(pixels, cv2.accumulate),
+        means(pixels, cv2.accumulateSquare),
+        means(at_white, cv2.accumulate),
+        *(differences(apart) for apart in (NEAR, FINE, COARSE)),
+    )
 
 
-def _over_patches(blocks: npt.NDArray[np.float32], geometry: Geometry, block: int) -> Cells:
+def _over_patches(blocks: Cells, geometry: Geometry, block: int) -> Cells:
     """Means over the patches, float64 [h, w], of means over the blocks."""
     side, step = geometry.patch_px // block, geometry.stride_px // block
-    sums = cv2.integral(blocks.astype(np.float64))
+    sums = cv2.integral(blocks)
     inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     means: Cells = inside[::step, ::step] / side**2
     return means
