@@ -13,6 +13,10 @@ from runtime.dense_map import Geometry
 COLOUR_MAP = cv2.COLORMAP_VIRIDIS
 # Together more than 1: tissue is mostly dark, and a plain mixture would dim the low grades into it.
 COLOUR_SHARE, TISSUE_SHARE = 0.5, 0.7
+# rows coloured together: their dozen buffers stay in a processor's cache, and fresh memory costs more than the
+# arithmetic
+_BAND = 32
+_COLOURS = cv2.split(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLOUR_MAP))
 
 
 @dataclass(frozen=True)
@@ -54,25 +58,51 @@ def tint(picture: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32], high
         highest: the highest grade, K - 1.
         area: where the map lies.
     """
-    size = (area.right - area.left, area.bottom - area.top)
-    # where the map has more cells than the picture pixels (large mosaics), cells are averaged
-    smooth = cv2.INTER_AREA if size[0] < expected.shape[1] else cv2.INTER_LINEAR
-    valid = ~np.isnan(expected)
+    rows, columns = area.bottom - area.top, area.right - area.left
     # Weighted interpolation: a withheld cell weighs nothing, so that it neither takes colour from its
     # neighbours nor pales theirs; the edge between them is cut along the cells.
-    weight = cv2.resize(valid.astype(np.float32), size, interpolation=smooth)
-    grade = cv2.resize(np.where(valid, expected, np.float32(0)), size, interpolation=smooth)
-    scored = cv2.resize(valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
-    # a pixel is written in place where it can be: fresh memory costs more than the arithmetic
-    np.maximum(weight, 1e-6, out=weight)
-    level = cv2.convertScaleAbs(cv2.divide(grade, weight, dst=grade), alpha=255 / highest)
+    valid = ~np.isnan(expected)
+    weight, grade = (
+        _no_finer_than(values, rows, columns) for values in (valid.astype(np.float32), np.where(valid, expected, 0))
+    )
+    # along the rows as a whole, for the map has few of them; down the columns band by band
+    both = np.hstack(
+        [cv2.resize(values, (columns, len(values)), interpolation=cv2.INTER_LINEAR) for values in (weight, grade)]
+    )
+    scored = cv2.resize(valid.astype(np.uint8), (columns, len(valid)), interpolation=cv2.INTER_NEAREST_EXACT)
+    between = np.clip((np.arange(rows) + 0.5) * len(both) / rows - 0.5, 0, len(both) - 1)
+    nearest = ((np.arange(rows) + 0.5) * len(scored) / rows).astype(np.intp)
 
     height, width = picture.shape[:2]
-    seen = np.s_[max(0, -area.top) : height - area.top, max(0, -area.left) : width - area.left]
-    below = picture[max(0, area.top) : max(0, area.bottom), max(0, area.left) : max(0, area.right)]
-    colours = cv2.applyColorMap(np.ascontiguousarray(level[seen]), COLOUR_MAP)
-    blend(colours, below, colours)
-    cv2.copyTo(colours, np.ascontiguousarray(scored[seen]), below)
+    seen = np.s_[max(0, -area.left) : width - area.left]
+    for first in range(max(0, -area.top), min(rows, height - area.top), _BAND):
+        band = np.s_[first : min(first + _BAND, rows, height - area.top)]
+        blended = _rows_at(both, between[band])
+        weights, grades = blended[:, :columns], blended[:, columns:]
+        level = cv2.convertScaleAbs(cv2.divide(grades, cv2.max(weights, 1e-6)), alpha=255 / highest)
+        below = picture[area.top + band.start : area.top + band.stop, max(0, area.left) : max(0, area.right)]
+        level = np.ascontiguousarray(level[:, seen])
+        # half the time of one look-up of three channels
+        colours = cv2.merge([cv2.LUT(level, channel) for channel in _COLOURS])
+        blend(colours, below, colours)
+        cv2.copyTo(colours, np.ascontiguousarray(scored[nearest[band], seen]), below)
+
+
+def _no_finer_than(cells: npt.NDArray[np.float32], rows: int, columns: int) -> npt.NDArray[np.float32]:
+    """Cells averaged where the picture has fewer pixels than the map cells, as of a large mosaic."""
+    size = min(columns, cells.shape[1]), min(rows, cells.shape[0])
+    averaged: npt.NDArray[np.float32] = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
+    return averaged
+
+
+def _rows_at(values: npt.NDArray[np.float32], places: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Rows of `values` (float32 [h, w]) at places between them: float32 [places, w]."""
+    above = places.astype(np.intp)
+    found, below = values.take(above, axis=0), values.take(np.minimum(above + 1, len(values) - 1), axis=0)
+    below -= found
+    below *= (places - above).astype(np.float32)[:, None]
+    found += below
+    return found
 
 
 def blend(
