@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 # which extra brings what a command imports
 EXTRAS = {"train": "train", "evaluate": "train", "export": "export"}
+_OWN = Path(__file__).parent / "commands"
 _OUR_PACKAGES = frozenset({"runtime", "trainer", "export", "benchmarks"})
 
 
@@ -31,6 +34,8 @@ class CommandsByName(click.Group):
         return sorted(_entry_points().names)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name.isidentifier() and (_OWN / f"{name}.py").is_file():
+            return _own_command(name)
         found = _entry_points().select(name=name)
         if not found:
             return None
@@ -43,6 +48,12 @@ class CommandsByName(click.Group):
                 raise
             return _command_without(name, missing, extra)
         return command
+
+
+def _own_command(name: str) -> click.Command | None:
+    """A command of this package, which is found without asking every package here for its entry points."""
+    command = getattr(import_module(f"runtime.commands.{name}"), name, None)
+    return command if isinstance(command, click.Command) else None
 
 
 def _entry_points() -> "EntryPoints":

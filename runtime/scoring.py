@@ -1,5 +1,6 @@
 """One image's way: file, frames, maps, quality, score, and the files of its result."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from runtime.images import FolderKind, Frame, file_sha256, folder_kind, read_fra
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import result_files, write_result
-from runtime.overlay import encode_overlay
+from runtime.overlay import encode_overlay, prepare_lettering
 from runtime.pictures import draw
 from runtime.result import ImageRecord, MapRecord, Result, SliceRecord, Timing
 from runtime.summary import sum_up
@@ -49,6 +50,21 @@ class Examined:
 
 class ChangedMeanwhile(InflamapError):
     """The file's content changed while it was being scored, so that the score belongs to neither."""
+
+
+def fetch_writers() -> threading.Thread:
+    """Fetch what the first result is drawn and written with, in a thread of its own that may be left to itself.
+
+    The font and the library of the map's format take as long as loading a model, and need not come after it.
+    """
+
+    def fetch() -> None:
+        prepare_lettering()
+        import tifffile  # noqa: F401
+
+    thread = threading.Thread(target=fetch, name="fetching", daemon=True)
+    thread.start()
+    return thread
 
 
 def score_file(

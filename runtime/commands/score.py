@@ -18,7 +18,7 @@ from runtime.output_folder import check_output_folder
 from runtime.outputs import LEDGER_FILE
 from runtime.result import Result, summary_line
 from runtime.said_values import Range
-from runtime.scoring import score_file
+from runtime.scoring import fetch_writers, score_file
 
 
 @click.command()
@@ -41,6 +41,7 @@ def score(
     as_json: bool,
 ) -> None:
     """Score images, or all images below folders, and write score, map and overlay of each under --out."""
+    fetch_writers()
     check_output_folder(out, paths)
     acquisition = Acquisition(um_per_px, dict(um_per_px_in), grey_range, depth_um, stack_step_um)
     inputs = gather_inputs(paths)

@@ -27,6 +27,11 @@ class Style:
         return round(self.size * 1.35)
 
 
+def prepare_lettering() -> None:
+    """Unpack the font; whatever comes first would wait for it else."""
+    text_width(" ", Style(20, 400, (0, 0, 0)))
+
+
 def legible(text: str) -> str:
     """The text as it can be drawn: one line, no control characters, no lone surrogates.
 

@@ -143,7 +143,7 @@ FOREIGN: dict[str, tuple[Change, str]] = {
     ),
     "an operator of a later set": (
         lambda model: model.graph.node.append(helper.make_node("TensorScatter", ["image"], ["x"])),
-        "operator 'TensorScatter'; wanted: one that ONNX has in operator set 20",
+        "operator 'TensorScatter'; wanted: one that texture networks are exported with",
     ),
     "an operator of its own domain in a branch": (
         lambda model: model.graph.node.append(

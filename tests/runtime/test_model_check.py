@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.bundle_files import FP32_MODEL
 from runtime.errors import BundleError
-from runtime.model_check import DOMAINS, OPSETS, check_model
+from runtime.model_check import DOMAINS, OPERATORS, OPSETS, check_model
 
 unhurried = settings(deadline=None)
 SHIPPED = (DEFAULT_BUNDLE / FP32_MODEL).read_bytes()
@@ -68,6 +68,11 @@ def test_onnx_goes_by_two_names(domain: str) -> None:
             node.domain = domain
 
     check_model(changed_model(SHIPPED, rename), FP32_MODEL)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_every_operator_is_one_that_onnx_has(opset: int) -> None:
+    assert [name for name in OPERATORS if not onnx.defs.has(name, opset, "")] == []
 
 
 def test_notes_and_names_of_any_language_pass() -> None:
