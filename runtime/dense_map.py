@@ -5,7 +5,9 @@ run over each patch of it. What is left to do here is to cut frames that are too
 agree, and to hold the result's geometry.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +15,8 @@ import numpy.typing as npt
 from runtime.engines.protocol import Engine
 from runtime.errors import InflamapError
 
-# 2048 px bounds the activations of a tile to some hundred megabytes; a 1000 px frame stays whole
-DEFAULT_TILE_PX = 2048
+# bounds the activations of a tile to some 200 MB; a 1000 px frame stays whole
+DEFAULT_TILE_PX = 1536
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,40 @@ class InflammationMap:
         return highest
 
 
+class Sampled(Protocol):
+    """Pixels that are made where they are asked for, as `runtime.images.FrameOnGrid`."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    def window(self, rows: slice, columns: slice) -> npt.NDArray[np.uint8]:
+        """uint8 [rows, columns], contiguous; windows that overlap agree to the last bit."""
+        ...
+
+
+Cells = tuple[slice, slice]
+
+
+def _seen_by_nobody(_cells: Cells, _pixels: npt.NDArray[np.uint8]) -> None:
+    pass
+
+
 def dense_map(
-    pixels: npt.NDArray[np.uint8], engine: Engine, geometry: Geometry, *, tile_px: int = DEFAULT_TILE_PX
+    pixels: npt.NDArray[np.uint8] | Sampled,
+    engine: Engine,
+    geometry: Geometry,
+    *,
+    tile_px: int = DEFAULT_TILE_PX,
+    seen: Callable[[Cells, npt.NDArray[np.uint8]], object] = _seen_by_nobody,
 ) -> InflammationMap:
-    """Score every cell of a frame.
+    """Score every cell of a frame, tile by tile; of a large frame no more than a tile is sampled at once.
 
     Args:
-        pixels: uint8 [H, W] at the model's scale; a patch is a frame of exactly patch size.
+        pixels: uint8 [H, W] at the model's scale, or what samples them; a patch is a frame of exactly patch size.
         engine: the model.
         geometry: the model's geometry.
         tile_px: longest side handed to the engine at once; the map does not depend on it.
+        seen: told of each tile: its cells (rows, columns) and the pixels below them, uint8 [h, w].
 
     Raises:
         InflamapError: the frame is smaller than one patch, or the tile is.
@@ -109,24 +135,33 @@ def dense_map(
 
     probabilities: npt.NDArray[np.float32] | None = None
     unfamiliarity = np.empty((rows, columns), np.float32)
-    for top in range(0, rows, per_tile):
-        for left in range(0, columns, per_tile):
-            here = np.s_[top : min(top + per_tile, rows), left : min(left + per_tile, columns)]
-            output = engine.run(_pixels_under(pixels, here, geometry)[None, None])
-            if probabilities is None:
-                probabilities = np.empty((output.probabilities.shape[1], rows, columns), np.float32)
-            probabilities[:, here[0], here[1]] = output.probabilities[0]
-            unfamiliarity[here] = output.unfamiliarity[0]
+    for cells in _tiles(rows, columns, per_tile):
+        below = _pixels_under(pixels, cells, geometry)
+        output = engine.run(below[None, None])
+        if probabilities is None:
+            probabilities = np.empty((output.probabilities.shape[1], rows, columns), np.float32)
+        probabilities[:, cells[0], cells[1]] = output.probabilities[0]
+        unfamiliarity[cells] = output.unfamiliarity[0]
+        seen(cells, below)
     assert probabilities is not None
     return InflammationMap(probabilities, unfamiliarity, geometry)
 
 
-def _pixels_under(
-    pixels: npt.NDArray[np.uint8], cells: tuple[slice, slice], geometry: Geometry
-) -> npt.NDArray[np.uint8]:
+def _tiles(rows: int, columns: int, most: int) -> Iterator[Cells]:
+    """The cells in tiles of at most so many a side, all about alike: a narrow one costs nearly as much as a whole."""
+    down, across = (-(-cells // most) for cells in (rows, columns))
+    for i in range(down):
+        for j in range(across):
+            yield (
+                np.s_[i * rows // down : (i + 1) * rows // down],
+                np.s_[j * columns // across : (j + 1) * columns // across],
+            )
+
+
+def _pixels_under(pixels: npt.NDArray[np.uint8] | Sampled, cells: Cells, geometry: Geometry) -> npt.NDArray[np.uint8]:
     """The pixels that the given cells see, and no more, as a contiguous array."""
-    spans = [
+    down, across = (
         slice(side.start * geometry.stride_px, (side.stop - 1) * geometry.stride_px + geometry.patch_px)
         for side in cells
-    ]
-    return np.ascontiguousarray(pixels[spans[0], spans[1]])
+    )
+    return np.ascontiguousarray(pixels[down, across]) if isinstance(pixels, np.ndarray) else pixels.window(down, across)

@@ -5,8 +5,8 @@ pairs of pixels are taken within a block, so that a patch has the same figures i
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -46,6 +46,18 @@ class PatchStatistics:
     structure: Cells
     detail: Cells
 
+    @staticmethod
+    def of_tiles(tiles: Sequence[tuple[tuple[slice, slice], "PatchStatistics"]]) -> "PatchStatistics":
+        """Of a frame, from those of its tiles, each with the cells (rows, columns) that it holds; in any order."""
+        if len(tiles) == 1:
+            return tiles[0][1]
+        shape = tuple(max(cells[axis].stop for cells, _ in tiles) for axis in (0, 1))
+        whole = PatchStatistics(*(np.empty(shape) for _ in fields(PatchStatistics)))
+        for cells, part in tiles:
+            for name, values in vars(part).items():
+                getattr(whole, name)[cells] = values
+        return whole
+
 
 def patch_statistics(pixels: npt.NDArray[np.uint8], geometry: Geometry) -> PatchStatistics:
     """The figures of every patch of a frame.
@@ -58,8 +70,12 @@ def patch_statistics(pixels: npt.NDArray[np.uint8], geometry: Geometry) -> Patch
     rows, columns = ((geometry.cells(side) - 1) * geometry.stride_px + geometry.patch_px for side in pixels.shape)
     band = max(1, _BAND_PIXELS // (columns * block)) * block
     bands = [_blocks(pixels[top : min(top + band, rows), :columns], block) for top in range(0, rows, band)]
-    mean, square, saturated, near, fine, coarse = (
-        _over_patches(np.concatenate(parts), geometry, block) for parts in zip(*bands, strict=True)
+    # whole numbers until here, so that a patch comes to the very same in any tile and band
+    sums = [_over_patches(np.concatenate(parts), geometry, block) for parts in zip(*bands, strict=True)]
+    mean, square, saturated = (each / geometry.patch_px**2 for each in sums[:3])
+    blocks = (geometry.patch_px // block) ** 2
+    near, fine, coarse = (
+        each / (blocks * _pairs(block, apart)) for each, apart in zip(sums[3:], (NEAR, FINE, COARSE), strict=True)
     )
     variance = np.maximum(square - mean * mean, 0.0)
     # half the mean squared difference of a pair is the variance less their covariance
@@ -76,7 +92,7 @@ def _share(part: Cells, whole: Cells, *, above: Cells | float, otherwise: float)
 
 
 def _blocks(pixels: npt.NDArray[np.uint8], block: int) -> tuple[Cells, ...]:
-    """Means over blocks, float64 [H / block, W / block]: of the levels, their squares, those at 255, and the squared
+    """Sums over blocks, float64 [H / block, W / block]: of the levels, their squares, those at 255, and the squared
     differences of pairs that are `NEAR`, `FINE` and `COARSE` apart, along rows and columns together."""
     height, width = pixels.shape[0] // block, pixels.shape[1]
     columns = np.arange(0, width, block)
@@ -87,16 +103,15 @@ def _blocks(pixels: npt.NDArray[np.uint8], block: int) -> tuple[Cells, ...]:
         for row in range(block):
             add(values[row::block], into)
 
-    def means(values: npt.NDArray[np.uint8], add: Callable[..., object]) -> Cells:
+    def add_blocks(values: npt.NDArray[np.uint8], add: Callable[..., object]) -> Cells:
         sums = np.zeros((height, width), np.float32)
         add_rows(sums, values, add)
-        return np.add.reduceat(sums, columns, axis=1, dtype=np.float64) / block**2
+        return np.add.reduceat(sums, columns, axis=1, dtype=np.float64)
 
     def differences(apart: int) -> Cells:
-        pairs = 2 * block * (block - apart)
-        if pairs <= 0:
-            return np.zeros((height, len(columns)))
         sums = np.zeros((height, width), np.float32)
+        if apart >= block:
+            return sums[:, columns].astype(np.float64)
         across = cv2.absdiff(pixels[:, :-apart], pixels[:, apart:])
         add_rows(sums[:, :-apart], across, cv2.accumulateSquare)
         # of pairs that two blocks share
@@ -104,21 +119,25 @@ def _blocks(pixels: npt.NDArray[np.uint8], block: int) -> tuple[Cells, ...]:
         down = cv2.absdiff(pixels[:-apart], pixels[apart:])
         for row in range(block - apart):
             cv2.accumulateSquare(down[row::block], sums)
-        return np.add.reduceat(sums, columns, axis=1, dtype=np.float64) / pairs
+        return np.add.reduceat(sums, columns, axis=1, dtype=np.float64)
 
     at_white = cv2.threshold(pixels, 254, 1, cv2.THRESH_BINARY)[1]
     return (
-        means(pixels, cv2.accumulate),
-        means(pixels, cv2.accumulateSquare),
-        means(at_white, cv2.accumulate),
+        add_blocks(pixels, cv2.accumulate),
+        add_blocks(pixels, cv2.accumulateSquare),
+        add_blocks(at_white, cv2.accumulate),
         *(differences(apart) for apart in (NEAR, FINE, COARSE)),
     )
 
 
+def _pairs(block: int, apart: int) -> int:
+    """How many pairs a block holds; 1 where none fits, whose sums are zero."""
+    return max(1, 2 * block * (block - apart))
+
+
 def _over_patches(blocks: Cells, geometry: Geometry, block: int) -> Cells:
-    """Means over the patches, float64 [h, w], of means over the blocks."""
+    """Sums over the patches, float64 [h, w], of sums over the blocks."""
     side, step = geometry.patch_px // block, geometry.stride_px // block
     sums = cv2.integral(blocks)
-    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    means: Cells = inside[::step, ::step] / side**2
-    return means
+    inside: Cells = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return inside[::step, ::step]

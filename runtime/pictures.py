@@ -41,7 +41,7 @@ def draw(
         warning=SYNTHETIC_WARNING if manifest.synthetic else None,
     )
     shown = [
-        Slice(analysis.pixels, _expected(analysis), z_um) for analysis, z_um in zip(analyses, depths_um, strict=True)
+        Slice(analysis.shown, _expected(analysis), z_um) for analysis, z_um in zip(analyses, depths_um, strict=True)
     ]
     geometry, um_per_px = model.bundle.geometry, analyses[0].um_per_px
     if len(shown) > 1:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.dense_map import InflammationMap
-from runtime.patch_statistics import patch_statistics
+from runtime.patch_statistics import PatchStatistics, patch_statistics
 
 # recorded in every bundle; raise it when a check is added or changes its meaning
 QUALITY_VERSION = 2
@@ -69,7 +69,11 @@ def check_quality(pixels: npt.NDArray[np.uint8], found: InflammationMap, limits:
         found: its map.
         limits: the bundle's limits.
     """
-    seen = patch_statistics(pixels, found.geometry)
+    return judge(patch_statistics(pixels, found.geometry), found.unfamiliarity, limits)
+
+
+def judge(seen: PatchStatistics, unfamiliarity: npt.NDArray[np.float32], limits: QualityLimits) -> Quality:
+    """The same of what was measured already: `seen` of every patch, and its unfamiliarity, float32 [h, w]."""
     failures = {
         f"dark: mean grey level below {limits.dark_mean:.3g}": seen.mean < limits.dark_mean,
         f"blank: grey levels spread by less than {limits.blank_spread:.3g}": seen.spread < limits.blank_spread,
@@ -77,7 +81,7 @@ def check_quality(pixels: npt.NDArray[np.uint8], found: InflammationMap, limits:
         > limits.saturated_share,
         "blurred: no fine detail": seen.detail < limits.detail,
         "no tissue: grain without structure": seen.structure < limits.structure,
-        "unfamiliar: unlike the images the model was trained on": found.unfamiliarity > limits.unfamiliar,
+        "unfamiliar: unlike the images the model was trained on": unfamiliarity > limits.unfamiliar,
     }
     valid = ~np.any(list(failures.values()), axis=0)
     counts = {text: int(failed.sum()) for text, failed in failures.items() if failed.any()}

@@ -28,21 +28,42 @@ MACROSCOPIC = "macroscopic: a picture of the skin's surface, by its folder; such
 
 
 @dataclass(frozen=True)
-class Examined:
-    """An image file read and scored, of which nothing is written yet.
+class ReadImage:
+    """An image file that was read.
 
     Attributes:
         path: the file.
+        relative: its path below the watched folder.
         kind: what it is by its folder.
-        frames: what was read from it, of a stack each slice.
+        frames: what it holds, of a stack each slice.
+        read_ms: milliseconds of reading, decoding and hashing.
+    """
+
+    path: Path
+    relative: PurePath
+    kind: FolderKind | None
+    frames: tuple[Frame, ...]
+    read_ms: float
+
+
+@dataclass(frozen=True)
+class Examined:
+    """An image file read and scored, of which nothing is written yet; its pixels are let go.
+
+    Attributes:
+        path: the file.
+        record: what is said of it.
+        notes: what a person should know of it beside.
+        depths_um: of its frame, or of each slice, how far below the skin's surface it lies, where that is known.
         analyses: what each came to.
         read_ms: milliseconds of reading, decoding and hashing.
         infer_ms: milliseconds of rescaling, mapping and judging.
     """
 
     path: Path
-    kind: FolderKind | None
-    frames: tuple[Frame, ...]
+    record: ImageRecord
+    notes: tuple[str, ...]
+    depths_um: tuple[float | None, ...]
     analyses: tuple[Analysis, ...]
     read_ms: float
     infer_ms: float
@@ -86,16 +107,28 @@ def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquis
     Raises:
         UnreadableImage: the file cannot become a frame.
     """
+    return score_image(read_image(path, relative, acquisition), model)
+
+
+def read_image(path: Path, relative: PurePath, acquisition: Acquisition) -> ReadImage:
+    """The first part of `examine`; arguments and errors as there."""
     started = time.perf_counter()
     # the watched folder itself may be a stack's
     kind = folder_kind(path.absolute())
     frames = acquisition.tell(read_frames(path), relative, kind)
-    read = time.perf_counter()
     if kind == "macroscopic":
         frames = tuple(replace(frame, objections=(*frame.objections, MACROSCOPIC)) for frame in frames)
+    return ReadImage(path, relative, kind, frames, 1000 * (time.perf_counter() - started))
+
+
+def score_image(image: ReadImage, model: Model) -> Examined:
+    """The second part of `examine`."""
+    started = time.perf_counter()
+    frames = image.frames
     analyses = tuple(analyse(frame, model) for frame in frames)
-    inferred = time.perf_counter()
-    return Examined(path, kind, frames, analyses, 1000 * (read - started), 1000 * (inferred - read))
+    infer_ms = 1000 * (time.perf_counter() - started)
+    depths_um = tuple(frame.z_um for frame in frames)
+    return Examined(image.path, _record(image), _notes(frames), depths_um, analyses, image.read_ms, infer_ms)
 
 
 def write_examined(
@@ -115,18 +148,17 @@ def write_examined(
         InflamapError: a result cannot be written.
     """
     started = time.perf_counter()
-    first, analyses = examined.frames[0], examined.analyses
+    analyses = examined.analyses
     # a preallocated file whose tail is still zeros decodes cleanly
     now = file_sha256(examined.path, alive=alive)
-    if now not in (None, first.sha256):
+    if now not in (None, examined.record.sha256):
         raise ChangedMeanwhile(
             f"{examined.path}: the file changed while it was scored", next_step="score it again once it is complete"
         )
     files, grades = result_files(relative), model.bundle.manifest.grades
     score = sum_up(analyses, grades)
     reasons = _reasons(analyses)
-    depths = tuple(frame.z_um for frame in examined.frames)
-    overlay = encode_overlay(draw(analyses, depths, reasons, score, model, relative.name))
+    overlay = encode_overlay(draw(analyses, examined.depths_um, reasons, score, model, relative.name))
     map_file = map_record = None
     maps = [analysis.map for analysis in analyses if not analysis.withheld and analysis.map is not None]
     if maps:
@@ -141,7 +173,7 @@ def write_examined(
         )
     write_ms = 1000 * (time.perf_counter() - started)
     result = Result(
-        image=_image_record(relative, examined),
+        image=examined.record,
         model=model.record(),
         status="withheld" if score is None else "scored",
         reasons=reasons,
@@ -151,7 +183,7 @@ def write_examined(
         timing_ms=Timing(
             examined.read_ms, examined.infer_ms, write_ms, examined.read_ms + examined.infer_ms + write_ms
         ),
-        notes=_notes(examined.frames),
+        notes=examined.notes,
         slices=_slice_records(examined, grades) if len(analyses) > 1 else None,
     )
     write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())
@@ -170,12 +202,12 @@ def _shown_maps(analyses: tuple[Analysis, ...]) -> list[tuple[InflammationMap, n
     ]
 
 
-def _image_record(relative: PurePath, examined: Examined) -> ImageRecord:
-    frames = examined.frames
+def _record(image: ReadImage) -> ImageRecord:
+    frames = image.frames
     frame = frames[0]
     one = len(frames) == 1
     return ImageRecord(
-        path=relative.as_posix(),
+        path=image.relative.as_posix(),
         sha256=frame.sha256,
         width=frame.width,
         height=frame.height,
@@ -188,15 +220,15 @@ def _image_record(relative: PurePath, examined: Examined) -> ImageRecord:
         x_mm=frame.x_mm,
         y_mm=frame.y_mm,
         slices=len(frames),
-        folder=examined.kind,
+        folder=image.kind,
     )
 
 
 def _slice_records(examined: Examined, grades: tuple[str, ...]) -> tuple[SliceRecord, ...]:
     records = []
-    for number, (frame, analysis) in enumerate(zip(examined.frames, examined.analyses, strict=True)):
+    for number, (z_um, analysis) in enumerate(zip(examined.depths_um, examined.analyses, strict=True)):
         status: Literal["scored", "withheld"] = "withheld" if analysis.withheld else "scored"
-        records.append(SliceRecord(number, frame.z_um, status, analysis.reasons, sum_up([analysis], grades)))
+        records.append(SliceRecord(number, z_um, status, analysis.reasons, sum_up([analysis], grades)))
     return tuple(records)
 
 

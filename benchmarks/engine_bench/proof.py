@@ -15,7 +15,7 @@ from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapErro
 from runtime.gate import Cells, Verdict
 from runtime.gate_set import GateSet
 from runtime.golden import GoldenDifference
-from runtime.images import read_frame
+from runtime.images import read_frame, to_model_scale
 from runtime.model import Model
 
 # thousands of cells each
@@ -173,5 +173,6 @@ def _spread(paths: Sequence[Path]) -> list[Path]:
 
 def _mapped(paths: Sequence[Path], model: Model, um_per_px: float | None) -> list[npt.NDArray[np.uint8]]:
     """The frames at the model's scale, without those that nothing would be computed for."""
-    found = [analyse(read_frame(path, um_per_px=um_per_px), model) for path in paths]
-    return [analysis.pixels for analysis in found if analysis.map is not None]
+    frames = [read_frame(path, um_per_px=um_per_px) for path in paths]
+    mapped = [frame for frame in frames if analyse(frame, model).map is not None]
+    return [to_model_scale(frame, model.bundle.geometry.um_per_px) for frame in mapped]

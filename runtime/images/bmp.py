@@ -13,13 +13,17 @@ _FILE_HEADER = 14
 _BITS = (8, 24, 32)
 # 0 is plain rows, 3 and 6 plain rows with channel masks; the others are run lengths or embedded files
 _PLAIN_ROWS = (0, 3, 6)
+# levels 0 to 255 as blue, green, red and nothing
+_GREY_PALETTE = b"".join(bytes((level, level, level, 0)) for level in range(256))
 
 
 def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     """Decodes a whole, uncompressed BMP of 8 (palette), 24 or 32 bits per pixel.
 
     Returns:
-        uint8 [H, W] when the palette is grey, else [H, W, 3 or 4] in BGR(A) order, top row first.
+        uint8 [H, W] when the palette is grey, else [H, W, 3 or 4] in BGR(A) order, top row first. Where the
+        palette gives each level its own number, as VivaScopes write it, they are the file's very bytes, read-only and
+        not contiguous.
 
     Raises:
         UnreadableImage: truncated.
@@ -32,8 +36,8 @@ def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         raise truncated(f"{len(data)} bytes", f"a header of {_FILE_HEADER + header_bytes} bytes")
     if header_bytes < 40:  # OpenCV turns such colour into grey unasked
         raise NeverAnImage("OS/2 BMP is not read", seen=f"a header of {header_bytes} bytes", wanted="40 or more")
-    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
-    height = abs(height)  # negative: stored top row first
+    width, signed_height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    height = abs(signed_height)  # negative: stored top row first
     check_size(width, height)
     if bits not in _BITS:
         raise NeverAnImage("this BMP depth is not read", seen=f"{bits} bits per pixel", wanted="8, 24 or 32")
@@ -48,4 +52,8 @@ def decode_bmp(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         raise truncated(f"{len(data)} bytes", f"{whole} bytes by its header")
     if pixels_at < _FILE_HEADER + header_bytes:
         raise NeverAnImage("the BMP header puts the pixels inside itself", seen=f"offset {pixels_at}")
+    palette = data[_FILE_HEADER + header_bytes : pixels_at]
+    if bits == 8 and compression == 0 and palette == _GREY_PALETTE:
+        rows = np.frombuffer(data, np.uint8, row_bytes * height, pixels_at).reshape(height, row_bytes)[:, :width]
+        return rows if signed_height < 0 else rows[::-1]
     return decode_with_opencv(data, width, height)

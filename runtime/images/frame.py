@@ -18,7 +18,8 @@ class Frame:
     """Grey pixels of one image, at its own scale.
 
     Attributes:
-        pixels: uint8, uint16, uint32 or float32 [H, W], the grey levels as stored, without a VivaScope caption's rows.
+        pixels: uint8, uint16, uint32 or float32 [H, W], the grey levels as stored, without a VivaScope caption's rows;
+            possibly the file's own bytes, read-only and last row first in memory.
         depth: which of these levels are black and white; None where nothing tells, so that there is no score.
         sha256: hex digest of the file's bytes, all of them, read in the same instant as the pixels.
         um_per_px: lateral sampling in µm per pixel, None when nothing tells it.

@@ -19,13 +19,12 @@ def to_grey(channels: Channels) -> tuple[Grey, bool]:
         channels: [H, W] of any type, or uint8 or uint16 [H, W, 3 or 4] in BGR(A) order; alpha is ignored.
 
     Returns:
-        [H, W], contiguous, of the same type: the luminance, which for equal channels is their value exactly;
+        [H, W], of the same type: the luminance, which for equal channels is their value exactly;
         True when any channel of any pixel is further from it than rounding can bring it
         (`TOLERANCE` levels in 8 bit; none in 16, which no lossy format here has).
     """
     if channels.ndim == 2:
-        grey: Grey = np.require(channels, requirements="C")
-        return grey, False
+        return channels, False
     bgr = np.ascontiguousarray(channels[:, :, :3])
     luminance: Grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     furthest = cv2.norm(bgr, cv2.cvtColor(luminance, cv2.COLOR_GRAY2BGR), cv2.NORM_INF)

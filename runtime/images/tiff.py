@@ -19,6 +19,8 @@ from runtime.images.tiff_words import told_by
 # numbers of the TIFF 6.0 specification and its supplements
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _ALPHA = (1, 2)
+# of compressed strips, copied for decoding
+_BUFFER = 1 << 24
 _LEVELS = ("uint8", "uint16", "uint32")
 _FLOATS = ("float16", "float32", "float64")
 
@@ -120,16 +122,23 @@ def _images_behind(pages: list[Any]) -> int:
 
 
 def _planes(pages: list[Any], behind: int, data: bytes, byteorder: str) -> Iterator[Channels]:
+    def stored(page: Any, start: int) -> Channels:
+        """Plain pixels are the file's own bytes."""
+        kind = page.dtype.newbyteorder(byteorder)
+        return _stored_order(page, np.frombuffer(data, kind, page.size, start).reshape(page.shape))
+
     for page in pages:
-        yield _stored_order(page, page.asarray(maxworkers=1))
+        if page.compression == PLAIN and page.predictor == page.fillorder == 1 and page.is_contiguous:
+            yield stored(page, page.dataoffsets[0])
+        else:
+            yield _stored_order(page, page.asarray(maxworkers=1, buffersize=_BUFFER))
     page = pages[0]
-    kind, size = page.dtype.newbyteorder(byteorder), int(page.nbytes)
+    size = int(page.nbytes)
     for number in range(1, behind + 1):
         start = int(page.dataoffsets[0]) + number * size
         if start + size > len(data):
             raise truncated(f"{len(data)} bytes", f"image {number + 1} of {behind + 1} at byte {start}")
-        pixels = np.frombuffer(data, kind, size // kind.itemsize, start).reshape(page.shape)
-        yield _stored_order(page, pixels.astype(page.dtype))
+        yield stored(page, start)
 
 
 def _check_alike(pages: list[Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runtime.dense_map import Geometry, InflammationMap, dense_map
 from runtime.engines import EngineOutput
 from runtime.errors import InflamapError
-from runtime.images import read_frame, to_model_scale
+from runtime.images import EIGHT_BIT, Frame, on_grid, read_frame, to_model_scale
 from runtime.model import Model
 
 
@@ -132,3 +132,23 @@ def test_physical_geometry() -> None:
     geometry = Geometry(patch_px=128, stride_px=16, um_per_px=0.5)
     assert (geometry.origin_um, geometry.cell_um) == (32.0, 8.0)
     assert [geometry.cells(length) for length in (0, 127, 128, 143, 144, 1000)] == [0, 0, 1, 1, 2, 55]
+
+
+def test_pixels_that_are_sampled_tile_by_tile_are_told_of_and_map_as_the_whole(
+    skin: npt.NDArray[np.uint8], model: Model
+) -> None:
+    geometry = model.bundle.geometry
+    # a fractional scale, so that a tile that began its own grid would be some fraction of a pixel off
+    grid = on_grid(Frame(skin[:500, :600], EIGHT_BIT, "00", 0.37, "option"), geometry.um_per_px)
+    told: list[tuple[slice, slice]] = []
+
+    def look(cells: tuple[slice, slice], pixels: npt.NDArray[np.uint8]) -> None:
+        told.append(cells)
+        rows, columns = (np.s_[16 * side.start : 16 * (side.stop - 1) + 128] for side in cells)
+        np.testing.assert_array_equal(pixels, grid.whole()[rows, columns])
+
+    tiled = dense_map(grid, model.engine, geometry, tile_px=200, seen=look)
+    whole = dense_map(grid.whole(), model.engine, geometry)
+    assert len(told) > 4
+    assert sum(whole.grade()[cells].size for cells in told) == whole.grade().size
+    np.testing.assert_allclose(tiled.probabilities, whole.probabilities, rtol=0, atol=1e-5)

@@ -69,6 +69,20 @@ def test_a_frame_in_bands_has_the_figures_of_its_parts() -> None:
     np.testing.assert_allclose(whole.mean[100:], below.mean)
 
 
+def test_tiles_make_up_the_frame() -> None:
+    geometry = Geometry(32, 16, 0.5)
+    pixels = np.random.default_rng(1).integers(0, 256, (97, 130), np.uint8)
+    whole = patch_statistics(pixels, geometry)
+    tiles = []
+    for rows in (np.s_[0:2], np.s_[2:5]):
+        for columns in (np.s_[0:3], np.s_[3:7]):
+            below = pixels[16 * rows.start : 16 * rows.stop + 16, 16 * columns.start : 16 * columns.stop + 16]
+            tiles.append(((rows, columns), patch_statistics(below, geometry)))
+    together = PatchStatistics.of_tiles(tiles[::-1])
+    for name, values in vars(whole).items():
+        np.testing.assert_array_equal(getattr(together, name), values)
+
+
 def texture(sigma: float, *, shading: float = 0.0, noise: float = 0.0) -> float:
     """Median detail of fine texture out of focus by so much, unevenly lit, seen by a noisy camera."""
     rng = np.random.default_rng(3)

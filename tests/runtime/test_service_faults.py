@@ -72,7 +72,7 @@ def test_content_that_changes_while_it_is_scored_gets_no_wrong_score(
 
     def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition) -> Examined:
         found = scoring.examine(path, relative, model, acquisition=acquisition)
-        examined.append(found.frames[0].sha256)
+        examined.append(found.record.sha256)
         if len(examined) == 1:
             save_image(path, patch_of_skin[::-1].copy())
             if same_state:

@@ -32,6 +32,14 @@ def test_the_palette_is_applied(grey: Grey, bmp: Build) -> None:
     assert np.array_equal(decode_bmp(bmp(grey, palette=inverted)), 255 - grey)
 
 
+@pytest.mark.parametrize("top_down", [False, True])
+def test_the_pixels_of_a_vivascope_frame_are_the_files_own_bytes(grey: Grey, bmp: Build, top_down: bool) -> None:
+    data = bmp(grey, top_down=top_down)
+    decoded = decode_bmp(data)
+    assert np.shares_memory(decoded, np.frombuffer(data, np.uint8)), "no copy of a mosaic"
+    assert not decoded.flags.writeable
+
+
 def test_the_oldest_kind_of_header_is_refused() -> None:
     header = struct.pack("<IHHI", 30, 0, 0, 26) + struct.pack("<IHHHH", 12, 1, 1, 1, 24)
     with pytest.raises(UnreadableImage, match="OS/2 BMP is not read"):

@@ -157,7 +157,7 @@ def test_what_the_system_refuses_may_heal(error: Exception, save: Save, monkeypa
 def test_an_unexpected_trip_of_a_decoder_may_heal(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.images.opencv.cv2.imdecode", lambda *_: 1 / 0)
     with pytest.raises(UnreadableImage, match="ZeroDivisionError") as caught:
-        read_frame(save(BMP))
+        read_frame(save(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()))
     assert not isinstance(caught.value, NeverAnImage)
 
 

@@ -41,7 +41,6 @@ def test_a_frame_holds_the_grey_levels_of_the_file_and_the_hash_of_its_bytes(
     data = written(suffix, grey if channels == 1 else cv2.merge([grey] * channels))
     frame = read_frame(save(data))
     assert np.array_equal(frame.pixels, grey)
-    assert frame.pixels.flags.c_contiguous
     assert (frame.height, frame.width, frame.depth, frame.colour) == (61, 83, EIGHT_BIT, False)
     assert frame.sha256 == hashlib.sha256(data).hexdigest()
 
@@ -101,7 +100,6 @@ def test_the_caption_of_a_vivascope_export_is_not_part_of_the_frame(save: Save, 
     caption = np.full((45, 1000), 255, np.uint8)
     frame = read_frame(save(written(".bmp", np.vstack([tissue, caption]))), um_per_px=option)
     np.testing.assert_array_equal(frame.pixels, tissue)
-    assert frame.pixels.flags.c_contiguous
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".png", ".jpg", ".tif"])
@@ -199,7 +197,7 @@ def test_a_decoder_that_trips_is_an_unreadable_image(save: Save, grey: Grey, mon
 
     monkeypatch.setattr("runtime.images.opencv.cv2.imdecode", trip)
     with pytest.raises(UnreadableImage, match="cannot be decoded; seen: MemoryError"):
-        read_frame(save(written(".bmp", grey)))
+        read_frame(save(written(".png", grey)))
 
 
 def with_right_checksums(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InflamapError
-from runtime.images import Frame, GreyDepth, picture, to_model_scale
+from runtime.images import Frame, GreyDepth, on_grid, picture, reduced_picture, to_model_scale
 
 MODEL = 0.5
 scales = st.floats(0.15, 1.5)
@@ -79,8 +79,9 @@ def test_the_size_is_the_scaled_size_rounded_and_never_nothing(height: int, widt
 
 
 def test_at_the_models_own_scale_the_very_pixels_come_back(grey: npt.NDArray[np.uint8]) -> None:
-    assert to_model_scale(frame(grey, MODEL), MODEL) is grey
-    assert picture(frame(grey, None)) is grey
+    for same in (to_model_scale(frame(grey, MODEL), MODEL), picture(frame(grey, None))):
+        assert np.array_equal(same, grey)
+        assert np.shares_memory(same, grey), "no copy"
 
 
 @unhurried
@@ -127,6 +128,38 @@ def test_shrinking_averages_instead_of_aliasing() -> None:
     scaled = to_model_scale(frame(stripes, 0.17), MODEL)
     assert scaled.std() < 25
     assert scaled.mean() == pytest.approx(100, abs=1)
+
+
+@unhurried
+@given(
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    um_per_px=st.sampled_from([0.15, 0.35, 0.49999, 0.5, 0.50025, 0.7, 400 / 384]) | scales,
+    deep=st.booleans(),
+    ends=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_windows_agree_with_the_whole_to_the_last_bit(
+    size: tuple[int, int], um_per_px: float, deep: bool, ends: tuple[float, float, float, float]
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 65536, size, np.uint16)
+    grid = on_grid(frame(noise if deep else (noise >> 8).astype(np.uint8), um_per_px), MODEL)
+    rows, columns = (
+        np.s_[min(first, other) : max(first, other) + 1]
+        for first, other in (
+            [int(end * (length - 1)) for end in pair]
+            for pair, length in zip((ends[:2], ends[2:]), grid.shape, strict=True)
+        )
+    )
+    window = grid.window(rows, columns)
+    np.testing.assert_array_equal(window, grid.whole()[rows, columns])
+    assert window.flags.c_contiguous
+
+
+def test_a_picture_is_reduced_to_what_can_be_shown() -> None:
+    wide = np.tile(np.arange(0, 250, dtype=np.uint8), (3, 4))
+    shown, factor = reduced_picture(frame(wide, None), 100)
+    assert (shown.shape, factor) == ((1, 100), 0.1)
+    np.testing.assert_allclose(shown[0], wide[0].reshape(100, 10).mean(axis=1), atol=0.5)
+    assert reduced_picture(frame(wide, None), 1000)[1] == 1.0
 
 
 def test_an_unknown_scale_is_an_error_that_names_the_option() -> None:

@@ -60,6 +60,21 @@ def test_grey_is_read_at_its_depth(grey: Grey, byteorder: Any, options: dict[str
     assert np.array_equal(decoded, image)
 
 
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 7}])
+def test_plain_pixels_are_the_files_own_bytes(grey: Grey, options: dict[str, Any]) -> None:
+    data = encoded(grey, photometric="minisblack", **options)
+    assert np.shares_memory(decode_tiff(data), np.frombuffer(data, np.uint8)), "no copy of a mosaic"
+
+
+def test_bits_stored_the_other_way_round_are_turned(grey: Grey) -> None:
+    reverse = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], axis=1)[:, 0]
+    # tifffile writes no FillOrder (266) itself
+    data = bytearray(encoded(reverse[grey], photometric="minisblack", extratags=[(65000, "H", 1, 2, True)]))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as tiff:
+        struct.pack_into("<H", data, tiff.pages[0].tags[65000].offset, 266)
+    assert np.array_equal(decode_tiff(bytes(data)), grey)
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_rgb_comes_out_blue_first(grey: Grey, planar: Any) -> None:
     rgb = np.stack([grey, grey // 2, grey // 4], axis=-1)
