@@ -62,14 +62,18 @@ class Conclusion:
         self._next_drop = 0.0
         self._asked = b""
 
-    def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined]") -> None:
+    def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined | None]") -> None:
         """Write the result, tell the ledger, say the line.
 
         Raises:
             EngineFailed: whatever the image was, the engine does not work any more.
         """
         try:
-            self._take_over(row, *self._result_of(row, examined))
+            found = self._result_of(row, examined)
+            if found is None:
+                self._surely(partial(self._ledger.postponed, row.path, time.time()))
+            else:
+                self._take_over(row, *found)
         except ChangedMeanwhile:
             self.postpone(row)
         except EngineFailed:
@@ -124,11 +128,15 @@ class Conclusion:
                 self._surely(partial(self._ledger.dropped, path))
                 self._log.event("dropped", f"{one_line(path.as_posix())}: gone, and not listed any more", about=path)
 
-    def _result_of(self, row: ImageRow, examined: "Future[Earlier | Examined]") -> tuple[Result, Earlier | Examined]:
-        """What is in the record now, and how it came there."""
+    def _result_of(
+        self, row: ImageRow, examined: "Future[Earlier | Examined | None]"
+    ) -> tuple[Result, Earlier | Examined] | None:
+        """What is in the record now, and how it came there; None where the image was let go."""
         # whatever an image does to its decoder or the engine, it must not stop the others
         try:
             found = examined.result()
+            if found is None:
+                return None
             if isinstance(found, Earlier):
                 return found.result, found
             return write_examined(found, row.path, self._out, self._model, alive=self._alive), found

@@ -1,10 +1,16 @@
-"""What is made of one image of a watched folder: its earlier result where that still holds, else a new one."""
+"""What is made of one image of a watched folder: its earlier result where that still holds, else a new one.
+
+While one image is scored, the next is read, each in a thread of its own.
+"""
 
 import time
-from concurrent.futures import Future
-from contextlib import suppress
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from threading import Event
+from types import TracebackType
 
 from runtime.acquisition import Acquisition
 from runtime.earlier_result import earlier_result
@@ -14,10 +20,12 @@ from runtime.file_state import is_folder, is_missing
 from runtime.ledger import ImageRow
 from runtime.model import Model
 from runtime.result import Result
-from runtime.scoring import Examined, examine
+from runtime.scoring import Examined, ReadImage, read_image, score_image
 
 # the largest mosaic takes a minute or two; what takes longer is stuck, and the service manager is to know
 STUCK_S = 900.0
+# a larger file is not read before it is its turn: of mosaics no two should be in memory
+READ_AHEAD_BYTES = 32 << 20
 # between two looks at an image in hand; more is a machine that slept, or a wait for the ledger
 LONGEST_LOOK_S = 10.0
 
@@ -36,14 +44,14 @@ class InHand:
 
     Attributes:
         row: the image.
-        examined: what comes of it.
+        examined: what comes of it; None where it was let go, for a stop came before it was scored.
         seen: when the loop saw it last, seconds on a steady clock.
         lasts_s: for how long, a machine's sleep and the loop's own waits left out.
         told: whether it was said to be stuck.
     """
 
     row: ImageRow
-    examined: "Future[Earlier | Examined]"
+    examined: "Future[Earlier | Examined | None]"
     seen: float = field(default_factory=time.monotonic)
     lasts_s: float = 0.0
     told: bool = False
@@ -71,13 +79,12 @@ class Examiner:
         self._folder, self._out, self._model, self._acquisition = folder, out, model, acquisition
         self._real_folder, self._real_out = folder.resolve(), out.resolve()
 
-    def examine(self, row: ImageRow) -> Earlier | Examined:
-        """The image's earlier result, or what it comes to now.
+    def read(self, row: ImageRow) -> Earlier | ReadImage:
+        """The image's earlier result, or what it holds now.
 
         Raises:
             UnreadableImage: it cannot become a frame.
             PlaceForbids: it must not be read, or its results must not be written, where they are.
-            EngineFailed: the engine does not reproduce its golden frames any more.
         """
         path = self._folder / row.path
         self._require_its_place(path, row.path)
@@ -86,8 +93,18 @@ class Examiner:
             earlier = earlier_result(path, row.path, self._out, self._acquisition, gone=gone)
             if earlier is not None:
                 return Earlier(earlier, gone)
+        return read_image(path, row.path, self._acquisition)
+
+    def score(self, found: Earlier | ReadImage) -> Earlier | Examined:
+        """What an image comes to that was read.
+
+        Raises:
+            EngineFailed: the engine does not reproduce its golden frames any more.
+        """
+        if isinstance(found, Earlier):
+            return found
         try:
-            return examine(path, row.path, self._model, acquisition=self._acquisition)
+            return score_image(found, self._model)
         except InflamapError:
             raise
         except Exception as error:
@@ -131,3 +148,31 @@ class Examiner:
                 )
             if not path.exists():
                 raise UnreadableImage(f"{path}: a link to nothing", next_step="put its file back, or remove the link")
+
+
+class Stages:
+    """Reads and scores images, one after the other, in the order in which they are begun."""
+
+    def __init__(self, examiner: Examiner, stop: Event) -> None:
+        self._examiner, self._stop = examiner, stop
+        self._threads = ExitStack()
+
+    def __enter__(self) -> "Stages":
+        self._reading, self._scoring = (
+            self._threads.enter_context(ThreadPoolExecutor(1, name)) for name in ("reading", "scoring")
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.__exit__(kind, error, trace)
+
+    def begin(self, row: ImageRow) -> InHand:
+        """Take an image in hand."""
+        if row.file.size > READ_AHEAD_BYTES:
+            return InHand(row, self._scoring.submit(self._score, lambda: self._examiner.read(row)))
+        return InHand(row, self._scoring.submit(self._score, self._reading.submit(self._examiner.read, row).result))
+
+    def _score(self, read: Callable[[], Earlier | ReadImage]) -> Earlier | Examined | None:
+        return None if self._stop.is_set() else self._examiner.score(read())

@@ -1,16 +1,17 @@
 """The watch loop: every image that comes to rest is scored once, and what happened is said in one line.
 
 One image's way: `FolderWatch.poll` finds it at rest, the ledger notes that it arrived and hands it out when its turn
-comes, a thread of its own reads and scores it, and this loop writes the result and tells the ledger. While it writes,
-the thread is busy with the next image already. Only this loop touches the ledger and the outputs.
+comes, one thread reads it, another scores it, and this loop writes the result and tells the ledger. While it writes,
+the threads are busy with the next images already. Only this loop touches the ledger and the outputs.
 """
 
 import shlex
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +25,7 @@ from runtime.folder_scan import NotFollowed
 from runtime.folder_watch import FolderWatch, watch_folder
 from runtime.heartbeat import Heartbeat, end_hard
 from runtime.images.opening import is_being_written
-from runtime.in_hand import STUCK_S, Examiner, InHand
+from runtime.in_hand import STUCK_S, Examiner, InHand, Stages
 from runtime.ledger import Ledger
 from runtime.ledger.ledger import Arrival
 from runtime.ledger.turns import Turns
@@ -37,6 +38,8 @@ from runtime.version import __version__
 
 # a flood of files that are being written must not keep the loop from looking at the folder
 MOST_POSTPONED = 100
+# beside the one whose result is being written: one is scored, one read
+IN_HAND = 2
 # somebody who waits for `--once` should know for what
 SILENCE_S = 10.0
 OPEN = "another program has the file open for writing"
@@ -87,7 +90,7 @@ def watch(
     log: ServiceLog,
     heartbeat: Heartbeat | None = None,
 ) -> Tally:
-    """Score images as they come, until `stop` is set; the image in hand is finished.
+    """Score images as they come, until `stop` is set; the image that is being scored is finished.
 
     Args:
         folder: where the microscope saves; only read. May be gone for a while, at the start too.
@@ -123,11 +126,12 @@ def watch(
     def known(paths: Sequence[str]) -> Mapping[str, FileState]:
         return obstacles.surely(partial(ledger.known_of, paths))
 
+    examiner = Examiner(folder, out, model, settings.acquisition)
     with (
         watch_folder(folder, settings.watch, known=known, once=settings.once, warn=warn) as found,
-        ThreadPoolExecutor(1, "scoring") as thread,
+        Stages(examiner, stop) as stages,
     ):
-        service = _Service(folder, out, ledger, model, settings, found, thread, stop, log, heart, obstacles)
+        service = _Service(folder, out, ledger, model, settings, found, examiner, stages, stop, log, heart, obstacles)
         try:
             obstacles.surely(service.start)
             service.run()
@@ -151,15 +155,16 @@ class _Service:
         model: Model,
         settings: ServiceSettings,
         found: FolderWatch,
-        thread: ThreadPoolExecutor,
+        examiner: Examiner,
+        stages: Stages,
         stop: threading.Event,
         log: ServiceLog,
         heartbeat: Heartbeat,
         obstacles: Obstacles,
     ) -> None:
         self._folder, self._out, self._ledger, self._model, self._settings = folder, out, ledger, model, settings
-        self._found, self._thread, self._stop, self._log, self._heartbeat = found, thread, stop, log, heartbeat
-        self._examiner = Examiner(folder, out, model, settings.acquisition)
+        self._found, self._stages, self._stop, self._log, self._heartbeat = found, stages, stop, log, heartbeat
+        self._hands: deque[InHand] = deque()
         self._turns = Turns()
         self._obstacles = obstacles
         self._surely = self._obstacles.surely
@@ -168,7 +173,7 @@ class _Service:
             out,
             ledger,
             model,
-            examiner=self._examiner,
+            examiner=examiner,
             found=found,
             obstacles=obstacles,
             patience=settings.watch,
@@ -210,10 +215,9 @@ class _Service:
         """The loop itself."""
         self._discover()
         self._heartbeat.ready(self._status())
-        hand: InHand | None = None
         while True:
-            if hand is None and not self._stop.is_set():
-                hand = self._begin_next()
+            self._take_more()
+            hand = self._hands[0] if self._hands else None
             # a thread that does not come back from an image must not be told as life
             if hand is not None and hand.is_stuck():
                 self._tell_stuck(hand)
@@ -231,11 +235,11 @@ class _Service:
                     self._found.wait()
             # a large image takes long, and the folder is looked at meanwhile
             elif wait([hand.examined], 0 if self._found.busy else self._settings.watch.poll_s).done:
-                following = None if self._stop.is_set() else self._begin_next(beside=True)
+                self._hands.popleft()
+                self._take_more(beside=True)
                 self.ends.conclude(hand.row, hand.examined)
                 if hand.told:
                     self._surely(partial(self._ledger.note, "paused", None))
-                hand = following
             self._discover()
 
     def _discover(self) -> None:
@@ -251,7 +255,15 @@ class _Service:
             self._listings = self._found.listings
             self.ends.drop_gone()
 
-    def _begin_next(self, *, beside: bool = False) -> InHand | None:
+    def _take_more(self, *, beside: bool = False) -> None:
+        """Keep the threads busy. `beside`: whether another image's result is still to be written."""
+        while len(self._hands) < IN_HAND and not self._stop.is_set():
+            hand = self._begin_next(beside=beside or bool(self._hands))
+            if hand is None:
+                return
+            self._hands.append(hand)
+
+    def _begin_next(self, *, beside: bool) -> InHand | None:
         if self._obstacles.pauses():
             return None
         now = time.time()
@@ -270,7 +282,7 @@ class _Service:
                 else:
                     self.ends.fail(row, OPEN)
             else:
-                return InHand(row, self._thread.submit(self._examiner.examine, row))
+                return self._stages.begin(row)
         return None
 
     def _nothing_left(self) -> bool:

@@ -138,7 +138,7 @@ def test_watch_removes_overlays_and_a_lost_ledger_has_nothing_scored_again(
     def refuse(*_: object, **__: Any) -> None:
         raise AssertionError("scored again")
 
-    monkeypatch.setattr("runtime.in_hand.examine", refuse)
+    monkeypatch.setattr("runtime.in_hand.read_image", refuse)
     bench.lose_ledger()
     time.sleep(0.01)
     assert bench.once() == Tally(kept=2)

@@ -97,7 +97,7 @@ def test_touched_image_is_kept(
     bench.once()
     record = (bench.out / "v.bmp.score.json").stat()
     os.utime(bench.folder / "v.bmp", (1, 1))
-    monkeypatch.setattr("runtime.in_hand.examine", refuse_to_score)
+    monkeypatch.setattr("runtime.in_hand.read_image", refuse_to_score)
     assert bench.once() == Tally(kept=1)
     assert bench.said == []
     assert bench.states() == {"v.bmp": "scored"}
@@ -122,7 +122,7 @@ def test_lost_ledger_is_made_again_from_the_records(
     before = bench.rows()
     assert bench.states() == {"dark.bmp": "withheld", "scored.bmp": "scored"}
 
-    monkeypatch.setattr("runtime.in_hand.examine", refuse_to_score)
+    monkeypatch.setattr("runtime.in_hand.read_image", refuse_to_score)
     for model in (bench.model, other_model):
         bench.lose_ledger()
         assert bench.once(model) == Tally(kept=2)

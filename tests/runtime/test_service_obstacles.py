@@ -21,6 +21,8 @@ from runtime import scoring
 from runtime.errors import InflamapError
 from runtime.heartbeat import Heartbeat
 from runtime.ledger import Ledger, State
+from runtime.model import Model
+from runtime.scoring import Examined, ReadImage
 from runtime.service import Tally
 
 linux_only = pytest.mark.skipif(sys.platform == "win32", reason="as Linux has it")
@@ -225,14 +227,14 @@ def test_newest_image_is_scored_next_whatever_waits(
         os.utime(bench.folder / f"old {number:02}.bmp", (hour_ago + number, hour_ago + number))
     order: list[str] = []
 
-    def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
-        order.append(path.name)
+    def score(image: ReadImage, model: Model) -> Examined:
+        order.append(image.path.name)
         if len(order) == 5:
             save_image(bench.folder / "new.bmp", patch_of_skin)
         time.sleep(0.05)
-        return scoring.examine(path, *arguments, **keywords)
+        return scoring.score_image(image, model)
 
-    monkeypatch.setattr("runtime.in_hand.examine", examine)
+    monkeypatch.setattr("runtime.in_hand.score_image", score)
     with bench.running():
         wait_for(lambda: len(order) == 31)
     # those that were in hand or begun when it came to rest, and perhaps one turn of the backlog
@@ -277,12 +279,12 @@ def test_loop_gives_signs_of_life_until_an_image_is_stuck(
     save_image(bench.folder / "a.bmp", patch_of_skin)
     begun, go_on = threading.Event(), threading.Event()
 
-    def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
+    def score(image: ReadImage, model: Model) -> Examined:
         begun.set()
         assert go_on.wait(20)
-        return scoring.examine(path, *arguments, **keywords)
+        return scoring.score_image(image, model)
 
-    monkeypatch.setattr("runtime.in_hand.examine", examine)
+    monkeypatch.setattr("runtime.in_hand.score_image", score)
     heart = Heart()
     with bench.running(heartbeat=heart):
         assert begun.wait(10)
@@ -307,11 +309,11 @@ def test_where_nobody_watches_a_stuck_watch_ends_itself(
     save_image(bench.folder / "a.bmp", patch_of_skin)
     go_on = threading.Event()
 
-    def examine(path: Path, *arguments: Any, **keywords: Any) -> Any:
+    def score(image: ReadImage, model: Model) -> Examined:
         assert go_on.wait(20)
-        return scoring.examine(path, *arguments, **keywords)
+        return scoring.score_image(image, model)
 
-    monkeypatch.setattr("runtime.in_hand.examine", examine)
+    monkeypatch.setattr("runtime.in_hand.score_image", score)
     with bench.running():
         wait_for(lambda: bool(ends))
         assert "the watch ends, start it again" in bench.said[-1]
