@@ -1,8 +1,8 @@
 """One image's way: file, frames, maps, quality, score, and the files of its result."""
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
@@ -71,21 +71,6 @@ class Examined:
 
 class ChangedMeanwhile(InflamapError):
     """The file's content changed while it was being scored, so that the score belongs to neither."""
-
-
-def fetch_writers() -> threading.Thread:
-    """Fetch what the first result is drawn and written with, in a thread of its own that may be left to itself.
-
-    The font and the library of the map's format take as long as loading a model, and need not come after it.
-    """
-
-    def fetch() -> None:
-        prepare_lettering()
-        import tifffile  # noqa: F401
-
-    thread = threading.Thread(target=fetch, name="fetching", daemon=True)
-    thread.start()
-    return thread
 
 
 def score_file(
@@ -188,6 +173,72 @@ def write_examined(
     )
     write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())
     return result
+
+
+class ResultWriter:
+    """Writes results in a thread of its own, one after the other, while the next image is examined.
+
+    The thread begins by fetching what the first result is drawn and written with: the font, which OpenCV unpacks for
+    each thread anew, and the library of the map's format take as long as loading a model.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "writing")
+        self._thread.submit(_fetch_writers)
+
+    def write(self, examined: Examined, relative: PurePath, out: Path, model: Model) -> "Future[Result]":
+        """As `write_examined`, some time soon."""
+        return self._thread.submit(write_examined, examined, relative, out, model)
+
+    def __enter__(self) -> "ResultWriter":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._thread.shutdown()
+
+
+def score_files(
+    images: Iterable[tuple[Path, PurePath]],
+    out: Path,
+    model: Model,
+    writer: ResultWriter,
+    acquisition: Acquisition = NOTHING_SAID,
+) -> Iterator[Result | InflamapError]:
+    """Score image files: of each its result or what keeps it from having one, in their order.
+
+    Args:
+        images: each file, and its path as results name it.
+        out: the results' folder.
+        model: what scores them.
+        writer: writes one while the next is examined.
+        acquisition: what the user says of them.
+    """
+    before: Future[Result] | InflamapError | None = None
+    for path, relative in images:
+        begun: Future[Result] | InflamapError
+        try:
+            begun = writer.write(examine(path, relative, model, acquisition=acquisition), relative, out, model)
+        except InflamapError as error:
+            begun = error
+        if before is not None:
+            yield _outcome(before)
+        before = begun
+    if before is not None:
+        yield _outcome(before)
+
+
+def _outcome(begun: "Future[Result] | InflamapError") -> Result | InflamapError:
+    if isinstance(begun, InflamapError):
+        return begun
+    try:
+        return begun.result()
+    except InflamapError as error:
+        return error
+
+
+def _fetch_writers() -> None:
+    prepare_lettering()
+    import tifffile  # noqa: F401
 
 
 def _shown_maps(analyses: tuple[Analysis, ...]) -> list[tuple[InflammationMap, npt.NDArray[np.bool_]]]:

@@ -18,7 +18,7 @@ from runtime.output_folder import check_output_folder
 from runtime.outputs import LEDGER_FILE
 from runtime.result import Result, summary_line
 from runtime.said_values import Range
-from runtime.scoring import fetch_writers, score_file
+from runtime.scoring import ResultWriter, score_files
 
 
 @click.command()
@@ -41,14 +41,13 @@ def score(
     as_json: bool,
 ) -> None:
     """Score images, or all images below folders, and write score, map and overlay of each under --out."""
-    fetch_writers()
     check_output_folder(out, paths)
     acquisition = Acquisition(um_per_px, dict(um_per_px_in), grey_range, depth_um, stack_step_um)
     inputs = gather_inputs(paths)
     bundle = open_bundle(bundle_folder)
     results: list[Result] = []
     failed: list[dict[str, Any]] = []
-    with reporter() as report:
+    with reporter() as report, ResultWriter() as writer:
         model = Model.load(bundle, engine, threads=threads, say=report.say)
 
         def fail(path: Path, error: InflamapError) -> None:
@@ -63,21 +62,28 @@ def score(
             from runtime.ledger.binding import watched_images
 
             watched = watched_images(out)
-        for done, image in enumerate(inputs.images, 1):
+
+        for image in inputs.images:
+            if image.relative in watched:
+                retry = f"inflamap retry --out {shlex.quote(str(out))} {shlex.quote(str(image.relative))}"
+                problem = InflamapError(
+                    f"{image.path}: its result in {out} belongs to a watch",
+                    next_step=f"choose another --out, or `{retry}`",
+                )
+                fail(image.path, problem)
+        images = [image for image in inputs.images if image.relative not in watched]
+        outcomes = score_files(((image.path, image.relative) for image in images), out, model, writer, acquisition)
+        for done, (image, outcome) in enumerate(zip(images, outcomes, strict=True), 1):
             try:
-                if image.relative in watched:
-                    retry = f"inflamap retry --out {shlex.quote(str(out))} {shlex.quote(str(image.relative))}"
-                    raise InflamapError(
-                        f"{image.path}: its result in {out} belongs to a watch",
-                        next_step=f"choose another --out, or `{retry}`",
-                    )
-                results.append(score_file(image.path, image.relative, out, model, acquisition=acquisition))
+                if isinstance(outcome, InflamapError):
+                    raise outcome
+                results.append(outcome)
                 if not as_json:
-                    print_result(summary_line(results[-1]))
+                    print_result(summary_line(outcome))
             except InflamapError as error:
                 # neither a broken image nor a result that cannot be written or shown keeps the others from being done
                 fail(image.path, error)
-            report.progress("scoring", done, len(inputs.images))
+            report.progress("scoring", done, len(images))
     if as_json:
         print_result(json.dumps({"results": [result.to_json() for result in results], "failed": failed}, indent=2))
     if failed:

@@ -1,0 +1,30 @@
+"""The benchmarks as one pytest run in a process of its own."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def run_benchmarks(
+    file: Path, *, only: str = "", names: Sequence[str] = (), short: bool = False, slow_map: float = 0.0
+) -> bool:
+    """Run them; whether every one that ran passed.
+
+    Args:
+        file: for pytest-benchmark's JSON.
+        only: an expression as of pytest's -k.
+        names: exactly these instead.
+        short: a quarter of the rounds.
+        slow_map: slows the map down by this share.
+    """
+    # the tests' own settings are for the tests: other files, and a time limit that no benchmark keeps
+    command = [sys.executable, "-m", "pytest", "-q", "-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE)]
+    command += [f"--benchmark-json={file}", f"--slow-map={slow_map:g}"]
+    command += ["--short"] if short else []
+    command += ["-k", only] if only else []
+    command += [str(HERE), *(f"--exactly={name}" for name in names)]
+    # from a folder of its own, as the package is installed or beside it
+    return subprocess.run(command, check=False, cwd=HERE.parent.parent).returncode == 0
