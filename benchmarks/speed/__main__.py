@@ -7,14 +7,16 @@ tolerance, three runs of it taken together. `--accept` makes this run the baseli
 """
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.speed.guard import BASELINE, Baseline, accepted, judge, read_ratios, together
+from benchmarks.speed.guard import BASELINE, Baseline, accepted, judge
 from benchmarks.speed.machine_class import machine_class
+from benchmarks.speed.measured import measure, measured_again
 from benchmarks.speed.ratio import Ratio
-from benchmarks.speed.run import run_benchmarks
+from runtime.errors import CheckFailed
 
 # what looks slower is run again so often, and judged by all of its rounds
 REPEATS = 2
@@ -28,31 +30,33 @@ def main() -> int:
     parser.add_argument("--slow-map", type=float, default=0.0, help="slow the map by this share, to try the guard")
     parser.add_argument("--json", type=Path, help="keep pytest-benchmark's file here")
     asked = parser.parse_args()
+    try:
+        return _guarded(asked)
+    except CheckFailed as fault:
+        print(f"FAILED: {fault}")
+        return 1
+
+
+def _guarded(asked: argparse.Namespace) -> int:
+    machine, whole = machine_class(), not asked.only
     with TemporaryDirectory(prefix="inflamap-speed-") as name:
-        file = asked.json or Path(name) / "speed.json"
-        passed = run_benchmarks(file, only=asked.only, short=asked.short, slow_map=asked.slow_map)
-        if not passed:
-            print("FAILED: a benchmark's result is wrong, or its own limit is passed; see above")
-            return 1
-        found, machine = read_ratios(file), machine_class()
+        folder = Path(name)
+        found = measure(folder, only=asked.only, short=asked.short, slow_map=asked.slow_map)
+        if asked.json:
+            shutil.copy(folder / "speed.json", asked.json)
         if asked.accept:
-            earlier = Baseline.read(BASELINE) if BASELINE.exists() else None
-            accepted(found, earlier, machine).write(BASELINE)
+            accepted(found, Baseline.read(BASELINE) if BASELINE.exists() else None, machine).write(BASELINE)
             print(f"{len(found)} ratios accepted in {BASELINE}")
             return 0
         baseline = Baseline.read(BASELINE)
-        whole = not asked.only
         verdicts = judge(found, baseline, machine, whole=whole)
-        slower = {verdict.name for verdict in verdicts if verdict.slower}
-        for number in range(REPEATS if slower else 0):
-            again = Path(name) / f"again-{number}.json"
-            # by their exact names, for one may be the beginning of another's
-            if not run_benchmarks(again, names=sorted(slower), short=asked.short, slow_map=asked.slow_map):
-                print("FAILED: a benchmark passed at first, and not when it was run again; see above")
-                return 1
-            for repeated, ratio in read_ratios(again).items():
-                found[repeated] = together([found[repeated], ratio])
-        verdicts = judge(found, baseline, machine, whole=whole)
+        for _ in range(REPEATS):
+            slower = sorted(verdict.name for verdict in verdicts if verdict.slower)
+            if not slower:
+                break
+            print(f"once more, for they look slower: {', '.join(slower)}")
+            found = measured_again(found, folder, slower, short=asked.short, slow_map=asked.slow_map)
+            verdicts = judge(found, baseline, machine, whole=whole)
     print(f"this machine: {machine}; the baseline's: {baseline.machine}")
     for verdict in verdicts:
         print(_line(verdict.name, found.get(verdict.name), baseline, verdict.fault))

@@ -17,11 +17,11 @@ import onnxruntime
 import pytest
 
 from benchmarks.engine_bench.frames import paint_frames
+from benchmarks.speed.frame import synthetic_frame
 from benchmarks.speed.ratio import Against
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.bundle_files import FP32_MODEL
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
-from runtime.images import picture, read_frame
 from runtime.model import Model
 
 # of the engine, as `default_threads` on two cores, of OpenCV and of the matrix products
@@ -85,9 +85,9 @@ def frame_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 @pytest.fixture(scope="session")
-def frame(frame_files: tuple[Path, ...]) -> npt.NDArray[np.uint8]:
-    """The pixels of the first: uint8 [1000, 1000]."""
-    return picture(read_frame(frame_files[0]))
+def frame() -> npt.NDArray[np.uint8]:
+    """uint8 [1000, 1000]."""
+    return synthetic_frame()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -35,7 +35,7 @@ from runtime.retention import Keep
 from runtime.said_values import write_range
 from runtime.service import ServiceSettings
 from runtime.service import watch as watch_and_score
-from runtime.service_log import ServiceLog, log_file
+from runtime.service_log import ServiceLog
 
 ABOVE_ZERO = FiniteRange(min=0, min_open=True)
 # where an option is not called as its key
@@ -190,6 +190,8 @@ def _configured(context: click.Context, config_file: Path | None) -> Configured:
 def _log(values: WatchConfiguration, say: Callable[[str], None], stack: ExitStack) -> ServiceLog:
     write = None
     if values.log_file is not None:
+        from runtime.log_file import log_file
+
         write = stack.enter_context(log_file(values.log_file, max_mb=values.log_max_mb, files=values.log_files))
     return ServiceLog(say, write, pseudonyms_of(values.out) if values.pseudonymise else None)
 

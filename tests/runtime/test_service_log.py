@@ -8,8 +8,9 @@ import pytest
 from made_up import result_of
 
 from runtime.errors import InflamapError
+from runtime.log_file import log_file
 from runtime.pseudonyms import Pseudonyms
-from runtime.service_log import ServiceLog, log_file
+from runtime.service_log import ServiceLog
 
 PATIENT = Path("Eva Müller/v0000001.bmp")
 
@@ -138,7 +139,7 @@ def test_log_that_a_viewer_holds_open_goes_on_and_loses_no_earlier_one(
         assert [(tmp_path / f"inflamap.log.{number}").read_text() for number in (1, 2, 3)] == [
             f"earlier {number}" for number in (1, 2, 3)
         ]
-        monkeypatch.setattr("runtime.service_log.time.monotonic", lambda: 1e12)
+        monkeypatch.setattr("runtime.log_file.time.monotonic", lambda: 1e12)
         write({"number": 50})
     assert [entry["number"] for entry in lines_of(path)] == [50]
     assert (tmp_path / "inflamap.log.2").read_text() == "earlier 1"
