@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.errors import InflamapError, one_line
@@ -15,6 +16,8 @@ from runtime.watch_configuration import (
     FIELDS,
     VARIABLE_PREFIX,
     Configured,
+    Key,
+    Limits,
     WatchConfiguration,
     key_of,
     kind_of,
@@ -162,9 +165,27 @@ def _validated(name: str, raw: object, *, strict: bool) -> Any:
     # a tenth of a second, which only a start with something to check should pay
     from pydantic import ConfigDict, TypeAdapter
 
-    hint: Any = FIELDS[name].type
-    adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
+    adapter: TypeAdapter[Any] = TypeAdapter(_for_pydantic(FIELDS[name].type), config=ConfigDict(allow_inf_nan=False))
     return adapter.validate_python(raw, strict=strict)
+
+
+def _for_pydantic(hint: Any) -> Any:
+    """A setting's type, with limits and choices as pydantic reads them; a watch without a file imports none of it."""
+    from annotated_types import Ge, Gt, Le, Predicate
+
+    if get_origin(hint) in (Union, UnionType):
+        return Union[tuple(map(_for_pydantic, get_args(hint)))]  # noqa: UP007 - made of parts
+    if get_origin(hint) is not Annotated:
+        return hint
+    inner, *notes = get_args(hint)
+    kept: list[Any] = []
+    for note in notes:
+        if isinstance(note, Limits):
+            limits = ((Gt, note.above), (Ge, note.least), (Le, note.most))
+            kept += [limit(value) for limit, value in limits if value is not None]
+        elif isinstance(note, Key) and note.choices:
+            kept.append(Predicate(note.choices.__contains__))
+    return Annotated[(_for_pydantic(inner), *kept)] if kept else _for_pydantic(inner)
 
 
 class _NoPath(ValueError):

@@ -6,8 +6,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Predicate
-
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.engines.choice import AUTO
 from runtime.engines.registry import ENGINE_NAMES
@@ -36,13 +34,21 @@ class Key:
     choices: tuple[str, ...] = ()
 
 
-Positive = Annotated[float, Gt(0)]
-NotNegative = Annotated[float, Ge(0)]
+@dataclass(frozen=True)
+class Limits:
+    """What a number must keep to; None where there is no such limit."""
+
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+
+
+Positive = Annotated[float, Limits(above=0)]
+NotNegative = Annotated[float, Limits(least=0)]
 # more is a slip, and would be no number to a library
-Count = Annotated[int, Ge(1), Le(9999)]
-Settle = Annotated[float, Ge(0), Le(LONGEST_SETTLE_S)]
+Count = Annotated[int, Limits(least=1, most=9999)]
+Settle = Annotated[float, Limits(least=0, most=LONGEST_SETTLE_S)]
 _ENGINES = (AUTO, *ENGINE_NAMES)
-EngineName = Annotated[str, Predicate(_ENGINES.__contains__)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class WatchConfiguration:
         DEFAULT_BUNDLE
     )
     engine: Annotated[
-        EngineName,
+        str,
         Key("what runs the model; auto is the one that `inflamap bench --accept` chose", choices=_ENGINES),
     ] = AUTO
     um_per_px: Annotated[
@@ -131,7 +137,9 @@ class WatchConfiguration:
     ] = None
     log_file: Annotated[Path | None, Key("lines are also written here", unset="no file", example="inflamap.log")] = None
     log_max_mb: Annotated[Positive, Key("a log file of this size is closed, and a new one begun", "MB")] = 10.0
-    log_files: Annotated[Annotated[int, Ge(2), Le(9999)], Key("log files kept, the current one included")] = 5
+    log_files: Annotated[
+        Annotated[int, Limits(least=2, most=9999)], Key("log files kept, the current one included")
+    ] = 5
     pseudonymise: Annotated[bool, Key("folder and file names, which may identify patients, are replaced")] = False
 
 
@@ -165,7 +173,7 @@ def kind_of(name: str) -> Any:
 
 def wanted_of(name: str) -> str:
     """The values that a setting takes, in words."""
-    kind, limits = _parts(FIELDS[name].type)
+    kind, notes = _parts(FIELDS[name].type)
     choices = key_of(name).choices or (get_args(kind) if get_origin(kind) is Literal else ())
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
@@ -175,13 +183,13 @@ def wanted_of(name: str) -> str:
         return (RANGE if get_origin(kind) is tuple else PATTERNS) + of_unit
     if kind in (Path, bool):
         return "a path" if kind is Path else "true or false"
-    low, high = (next((x for x in limits if isinstance(x, kinds)), None) for kinds in ((Gt, Ge), Le))
-    if isinstance(low, Gt):
-        bounds = f"above {low.gt}"
-    elif isinstance(high, Le) and isinstance(low, Ge):
-        bounds = f"from {low.ge} to {high.le}"
+    limits = next((note for note in notes if isinstance(note, Limits)), Limits())
+    if limits.above is not None:
+        bounds = f"above {limits.above}"
+    elif limits.least is not None and limits.most is not None:
+        bounds = f"from {limits.least} to {limits.most}"
     else:
-        bounds = f"of at least {low.ge}" if isinstance(low, Ge) else ""
+        bounds = "" if limits.least is None else f"of at least {limits.least}"
     return f"a {'whole ' * (kind is int)}number {bounds}{of_unit}"
 
 

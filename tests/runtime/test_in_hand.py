@@ -1,0 +1,85 @@
+"""While one image is scored the next is read; large ones wait for their turn, and a stop lets go what only was read."""
+
+import threading
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+
+from runtime.errors import UnreadableImage
+from runtime.file_state import FileState
+from runtime.in_hand import READ_AHEAD_BYTES, Earlier, Stages
+from runtime.ledger import ImageRow, State
+from runtime.ledger.row import Outcome
+
+
+class Slow:
+    """An examiner whose scoring waits until it is told to go on, and which notes what it does."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.scoring, self.go_on = threading.Event(), threading.Event()
+        self.was_read = threading.Event()
+
+    def read(self, row: ImageRow) -> Any:
+        self.done.append(f"read {row.path}")
+        if row.path.name == "bad":
+            raise UnreadableImage("bad")
+        if row.path.name == "b":
+            self.was_read.set()
+        return row.path.name
+
+    def score(self, found: Any) -> Any:
+        self.scoring.set()
+        assert self.go_on.wait(10)
+        self.done.append(f"score {found}")
+        return f"examined {found}"
+
+
+def row(name: str, size: int = 1000) -> ImageRow:
+    return ImageRow(PurePath(name), State.WAITING, "", 1, False, FileState(size, 1), 1.0, 0.0, None, Outcome())
+
+
+def test_the_next_image_is_read_while_one_is_scored() -> None:
+    slow = Slow()
+    with Stages(slow, threading.Event()) as stages:  # type: ignore[arg-type]
+        first = stages.begin(row("a"))
+        assert slow.scoring.wait(10)
+        second = stages.begin(row("b"))
+        assert slow.was_read.wait(10)
+        assert slow.done == ["read a", "read b"]
+        slow.go_on.set()
+        assert (first.examined.result(10), second.examined.result(10)) == ("examined a", "examined b")
+    assert slow.done == ["read a", "read b", "score a", "score b"]
+
+
+def test_a_mosaic_is_read_when_the_one_before_is_done_with() -> None:
+    slow = Slow()
+    with Stages(slow, threading.Event()) as stages:  # type: ignore[arg-type]
+        stages.begin(row("a"))
+        assert slow.scoring.wait(10)
+        second = stages.begin(row("b", READ_AHEAD_BYTES + 1))
+        assert not slow.was_read.wait(0.1)
+        slow.go_on.set()
+        assert second.examined.result(10) == "examined b"  # type: ignore[comparison-overlap]
+    assert slow.done == ["read a", "score a", "read b", "score b"]
+
+
+def test_a_stop_lets_go_what_is_not_being_scored() -> None:
+    slow, stop = Slow(), threading.Event()
+    with Stages(slow, stop) as stages:  # type: ignore[arg-type]
+        hands = [stages.begin(row(name)) for name in "abc"]
+        assert slow.scoring.wait(10)
+        stop.set()
+        slow.go_on.set()
+        assert [hand.examined.result(10) for hand in hands] == ["examined a", None, None]  # type: ignore[comparison-overlap]
+
+
+def test_what_cannot_be_read_is_told_with_the_image() -> None:
+    slow = Slow()
+    slow.go_on.set()
+    with Stages(slow, threading.Event()) as stages:  # type: ignore[arg-type]
+        bad, good = stages.begin(row("bad")), stages.begin(row("a"))
+        with pytest.raises(UnreadableImage):
+            bad.examined.result(10)
+        assert not isinstance(good.examined.result(10), Earlier)
