@@ -130,13 +130,14 @@ def _monai(network: torch.nn.Module, frame: Frame, bundle: Bundle) -> Callable[[
         sw_batch_size=BATCH,
         overlap=1 - geometry.stride_px / geometry.patch_px,
     )
-    image = torch.from_numpy(frame)[None, None]
+    # it adds outputs up in the image's own type, which no bytes can hold
+    image = torch.from_numpy(frame)[None, None].float()
 
     def run() -> Grades:
         seen: list[torch.Tensor] = []
 
         def predictor(windows: torch.Tensor) -> torch.Tensor:
-            probabilities: torch.Tensor = network(windows)[0]
+            probabilities: torch.Tensor = network(windows.to(torch.uint8))[0]
             seen.append(probabilities)
             return probabilities
 

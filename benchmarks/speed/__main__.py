@@ -45,7 +45,8 @@ def _guarded(asked: argparse.Namespace) -> int:
         if asked.json:
             shutil.copy(folder / "speed.json", asked.json)
         if asked.accept:
-            accepted(found, Baseline.read(BASELINE) if BASELINE.exists() else None, machine).write(BASELINE)
+            earlier = Baseline.read(BASELINE) if BASELINE.exists() else None
+            accepted(found, earlier, machine, whole=whole).write(BASELINE)
             print(f"{len(found)} ratios accepted in {BASELINE}")
             return 0
         baseline = Baseline.read(BASELINE)

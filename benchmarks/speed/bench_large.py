@@ -82,8 +82,8 @@ def test_mosaic_against_single_frames(
     for _ in range(against.rounds(6)):
         before, large, after = _s(singly), _s(whole), _s(singly)
         ratios.append(large / megapixels / ((before + after) / 2 / singles))
-    found = against.record(ratios, "lower", megapixels=megapixels)
-    assert found.median <= LONGER
+    against.record(ratios, "lower", megapixels=megapixels)
+    against.promise(LONGER)
 
 
 def test_memory_of_a_mosaic(against: Against, frame: npt.NDArray[np.uint8], tmp_path: Path) -> None:

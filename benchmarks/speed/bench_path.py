@@ -1,5 +1,6 @@
 """The way from a file to its results: the whole against its bare parts, and each part of ours against a library's."""
 
+import hashlib
 import os
 import statistics
 import time
@@ -33,13 +34,13 @@ def overlay_of(path: Path, model: Model) -> npt.NDArray[np.uint8]:
     return draw((analysis,), (None,), (), sum_up([analysis], model.bundle.manifest.grades), model, path.name)
 
 
-def test_reading_against_opencv(against: Against, frame_files: tuple[Path, ...]) -> None:
-    """With the hash of its bytes and every check, against a library that decodes what there is."""
+def test_reading_against_hashing(against: Against, frame_files: tuple[Path, ...]) -> None:
+    """A frame with every check, against nothing but reading the file's bytes and hashing them."""
     path = frame_files[0]
     by_opencv = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert by_opencv is not None
     assert np.array_equal(read_frame(path).pixels, by_opencv)
-    against.slower(lambda: read_frame(path), lambda: cv2.imread(str(path), cv2.IMREAD_UNCHANGED), rounds=100)
+    against.slower(lambda: read_frame(path), lambda: hashlib.sha256(path.read_bytes()), rounds=100)
 
 
 def test_judging_against_the_map(against: Against, model: Model, frame: npt.NDArray[np.uint8]) -> None:
@@ -98,13 +99,13 @@ def test_watch_against_its_bare_parts(
             frames.append(1000 * frame_s)
             for name, seconds in now.items():
                 alone[name].append(1000 * seconds)
-    found = against.record(
+    against.record(
         ratios,
         "lower",
         frame_ms=statistics.median(frames),
         **{name: statistics.median(each) for name, each in alone.items()},
     )
-    assert found.median <= 1.10
+    against.promise(1.10)
 
 
 def parts_s(parts: dict[str, Callable[[], object]]) -> dict[str, float]:

@@ -81,6 +81,9 @@ def judge(found: Mapping[str, Ratio], baseline: Baseline, machine: str, *, whole
             verdicts.append(Verdict(name, f"the baseline calls {entry.better} better, the benchmark {ratio.better}"))
             continue
         allowed = entry.tolerance if machine == baseline.machine else ELSEWHERE
+        if ratio.limit is not None and not _reaches(ratio, ratio.limit):
+            verdicts.append(Verdict(name, f"{ratio.median:.3g}, wanted {_wanted(ratio)}", slower=True))
+            continue
         worse = ratio.median / entry.ratio - 1 if ratio.better == "lower" else entry.ratio / ratio.median - 1
         # written so that what is no number fails too
         if worse <= allowed:
@@ -96,6 +99,14 @@ def judge(found: Mapping[str, Ratio], baseline: Baseline, machine: str, *, whole
     return verdicts
 
 
+def _reaches(ratio: Ratio, limit: float) -> bool:
+    return ratio.median <= limit if ratio.better == "lower" else ratio.median >= limit
+
+
+def _wanted(ratio: Ratio) -> str:
+    return f"at {'most' if ratio.better == 'lower' else 'least'} {ratio.limit:g} on every machine"
+
+
 def read_ratios(path: Path) -> dict[str, Ratio]:
     """The ratios in a file of pytest-benchmark's, by name; those that skipped or failed are not there.
 
@@ -108,7 +119,7 @@ def read_ratios(path: Path) -> dict[str, Ratio]:
         info = benchmark["extra_info"]
         if "ratio" not in info:
             raise ValueError(f"{benchmark['name']} recorded no ratio")
-        ratios[benchmark["name"]] = Ratio(tuple(info["each"]), info["better"])
+        ratios[benchmark["name"]] = Ratio(tuple(info["each"]), info["better"], info.get("limit"))
     return ratios
 
 
@@ -117,10 +128,25 @@ def together(ratios: Sequence[Ratio]) -> Ratio:
     return replace(ratios[0], each=tuple(each for ratio in ratios for each in ratio.each))
 
 
-def accepted(found: Mapping[str, Ratio], earlier: Baseline | None, machine: str) -> Baseline:
-    """A baseline of what was found on a machine of this class; tolerances that the earlier one holds stay."""
-    kept = {} if earlier is None else {name: entry.tolerance for name, entry in earlier.entries.items()}
-    return Baseline(
-        machine,
-        {name: Entry(round(ratio.median, 4), kept.get(name, TOLERANCE), ratio.better) for name, ratio in found.items()},
-    )
+def accepted(found: Mapping[str, Ratio], earlier: Baseline | None, machine: str, *, whole: bool = True) -> Baseline:
+    """A baseline of what was found on a machine of this class; tolerances that the earlier one holds stay.
+
+    Args:
+        found: by name of the benchmark.
+        earlier: the baseline before, if any.
+        machine: the class of the machine that found it.
+        whole: whether all benchmarks were run; else those that were not keep what the earlier one holds.
+
+    Raises:
+        ValueError: only some were run, and the others are of another class of machine.
+    """
+    before = {} if earlier is None else dict(earlier.entries)
+    entries = {
+        name: Entry(round(ratio.median, 4), before[name].tolerance if name in before else TOLERANCE, ratio.better)
+        for name, ratio in found.items()
+    }
+    if whole or earlier is None:
+        return Baseline(machine, entries)
+    if earlier.machine != machine:
+        raise ValueError(f"the baseline is of {earlier.machine}, this is {machine}: accept a run of all benchmarks")
+    return Baseline(machine, before | entries)

@@ -173,8 +173,11 @@ def _put_together(
     canvas_width = max(NARROWEST, width + panel.shape[1])
     header = _header(text, canvas_width, unit)
     body = max(height, panel.shape[0])
-    canvas = np.full((header.shape[0] + body, canvas_width, 3), BACKGROUND, np.uint8)
+    canvas = np.empty((header.shape[0] + body, canvas_width, 3), np.uint8)
     canvas[: header.shape[0]] = header
+    # only what nothing else covers: to fill a picture first costs as much as to draw it
+    canvas[header.shape[0] : -height] = BACKGROUND
+    canvas[header.shape[0] :, width:] = BACKGROUND
     canvas[header.shape[0] :, canvas_width - panel.shape[1] :] = panel
     canvas[-height:, :width] = picture
     scale_bar(canvas, width, um_per_px, unit)

@@ -70,6 +70,8 @@ def tint(picture: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32], high
         [cv2.resize(values, (columns, len(values)), interpolation=cv2.INTER_LINEAR) for values in (weight, grade)]
     )
     scored = cv2.resize(valid.astype(np.uint8), (columns, len(valid)), interpolation=cv2.INTER_NEAREST_EXACT)
+    # of most rows no cell is withheld: there nothing has to be weighed
+    certain = both[:, :columns].min(axis=1) == 1
     between = np.clip((np.arange(rows) + 0.5) * len(both) / rows - 0.5, 0, len(both) - 1)
     nearest = ((np.arange(rows) + 0.5) * len(scored) / rows).astype(np.intp)
 
@@ -77,9 +79,12 @@ def tint(picture: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32], high
     seen = np.s_[max(0, -area.left) : width - area.left]
     for first in range(max(0, -area.top), min(rows, height - area.top), _BAND):
         band = np.s_[first : min(first + _BAND, rows, height - area.top)]
-        blended = _rows_at(both, between[band])
-        weights, grades = blended[:, :columns], blended[:, columns:]
-        level = cv2.convertScaleAbs(cv2.divide(grades, cv2.max(weights, 1e-6)), alpha=255 / highest)
+        if certain[int(between[band][0]) : int(between[band][-1]) + 2].all():
+            grades = _rows_at(both[:, columns:], between[band])
+        else:
+            blended = _rows_at(both, between[band])
+            grades = cv2.divide(blended[:, columns:], cv2.max(blended[:, :columns], 1e-6))
+        level = cv2.convertScaleAbs(grades, alpha=255 / highest)
         below = picture[area.top + band.start : area.top + band.stop, max(0, area.left) : max(0, area.right)]
         level = np.ascontiguousarray(level[:, seen])
         # half the time of one look-up of three channels

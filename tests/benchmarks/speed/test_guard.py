@@ -54,6 +54,15 @@ def test_slower_than_the_tolerance_fails_in_either_direction(value: float) -> No
     assert ("rate" in found) == (value / 2.0 - 1 > 0.1) or math.isclose(value, 2.2)
 
 
+def test_what_was_promised_is_held_on_every_machine() -> None:
+    rate = Ratio((1.9,), "higher", limit=1.95)
+    assert faults({"map": Ratio((2.0,), "lower", limit=2.0), "rate": rate}, "aarch64, NEON, 8 cores") == {
+        "rate": "1.9, wanted at least 1.95 on every machine"
+    }
+    (verdict,) = judge({"rate": rate}, HELD, MACHINE, whole=False)
+    assert verdict.slower, "by more rounds, before it is called so"
+
+
 def test_no_number_fails() -> None:
     assert "map" in faults({"map": ratio(math.nan), "rate": ratio(2.0, "higher")})
 
@@ -75,6 +84,13 @@ def test_accepting_keeps_tolerances_that_were_set(tmp_path: Path) -> None:
     read = Baseline.read(tmp_path / "baseline.json")
     assert read == made
     assert (read.machine, read.entries["map"], set(read.entries)) == ("other", Entry(3.0, 0.1, "lower"), {"map", "new"})
+
+
+def test_accepting_some_keeps_the_others_on_the_same_class_of_machine() -> None:
+    made = accepted({"map": ratio(3.0)}, HELD, MACHINE, whole=False)
+    assert made.entries == {"map": Entry(3.0, 0.1, "lower"), "rate": ENTRIES["rate"]}
+    with pytest.raises(ValueError, match="this is other: accept a run of all"):
+        accepted({"map": ratio(3.0)}, HELD, "other", whole=False)
 
 
 def test_a_benchmark_that_recorded_no_ratio_is_an_error(tmp_path: Path) -> None:

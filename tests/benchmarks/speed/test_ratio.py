@@ -48,6 +48,14 @@ def test_work_and_reference_take_turns(way: str, ratio: float) -> None:
     assert benchmark.extra_info["better"] == {"slower": "lower", "faster": "higher"}[way]
 
 
+def test_a_promise_is_recorded_with_the_ratio() -> None:
+    benchmark = Pedantic()
+    against = Against(benchmark, share_of_rounds=1.0)
+    against.record([1.0], "lower")
+    against.promise(1.1)
+    assert benchmark.extra_info["limit"] == 1.1
+
+
 def test_a_short_form_has_fewer_rounds_and_never_too_few() -> None:
     short = Against(Pedantic(), share_of_rounds=0.25)
     assert (short.rounds(40), short.rounds(4), short.full) == (10, 3, False)
