@@ -1,8 +1,7 @@
 """One image's way: file, frames, maps, quality, score, and the files of its result."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
@@ -18,7 +17,7 @@ from runtime.images import FolderKind, Frame, file_sha256, folder_kind, read_fra
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import result_files, write_result
-from runtime.overlay import encode_overlay, prepare_lettering
+from runtime.overlay import encode_overlay
 from runtime.pictures import draw
 from runtime.result import ImageRecord, MapRecord, Result, SliceRecord, Timing
 from runtime.summary import sum_up
@@ -173,72 +172,6 @@ def write_examined(
     )
     write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())
     return result
-
-
-class ResultWriter:
-    """Writes results in a thread of its own, one after the other, while the next image is examined.
-
-    The thread begins by fetching what the first result is drawn and written with: the font, which OpenCV unpacks for
-    each thread anew, and the library of the map's format take as long as loading a model.
-    """
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "writing")
-        self._thread.submit(_fetch_writers)
-
-    def write(self, examined: Examined, relative: PurePath, out: Path, model: Model) -> "Future[Result]":
-        """As `write_examined`, some time soon."""
-        return self._thread.submit(write_examined, examined, relative, out, model)
-
-    def __enter__(self) -> "ResultWriter":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._thread.shutdown()
-
-
-def score_files(
-    images: Iterable[tuple[Path, PurePath]],
-    out: Path,
-    model: Model,
-    writer: ResultWriter,
-    acquisition: Acquisition = NOTHING_SAID,
-) -> Iterator[Result | InflamapError]:
-    """Score image files: of each its result or what keeps it from having one, in their order.
-
-    Args:
-        images: each file, and its path as results name it.
-        out: the results' folder.
-        model: what scores them.
-        writer: writes one while the next is examined.
-        acquisition: what the user says of them.
-    """
-    before: Future[Result] | InflamapError | None = None
-    for path, relative in images:
-        begun: Future[Result] | InflamapError
-        try:
-            begun = writer.write(examine(path, relative, model, acquisition=acquisition), relative, out, model)
-        except InflamapError as error:
-            begun = error
-        if before is not None:
-            yield _outcome(before)
-        before = begun
-    if before is not None:
-        yield _outcome(before)
-
-
-def _outcome(begun: "Future[Result] | InflamapError") -> Result | InflamapError:
-    if isinstance(begun, InflamapError):
-        return begun
-    try:
-        return begun.result()
-    except InflamapError as error:
-        return error
-
-
-def _fetch_writers() -> None:
-    prepare_lettering()
-    import tifffile  # noqa: F401
 
 
 def _shown_maps(analyses: tuple[Analysis, ...]) -> list[tuple[InflammationMap, npt.NDArray[np.bool_]]]:

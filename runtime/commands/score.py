@@ -18,7 +18,7 @@ from runtime.output_folder import check_output_folder
 from runtime.outputs import LEDGER_FILE
 from runtime.result import Result, summary_line
 from runtime.said_values import Range
-from runtime.scoring import ResultWriter, score_files
+from runtime.score_files import ResultWriter, score_files
 
 
 @click.command()

@@ -1,7 +1,6 @@
 """From an image file to the files of its result."""
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
@@ -15,15 +14,11 @@ import tifffile
 
 from runtime import pictures
 from runtime.acquisition import Acquisition
-from runtime.analysis import Analysis, analyse
 from runtime.bundle import Bundle
 from runtime.dense_map import dense_map
-from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images import Frame
 from runtime.model import Model
-from runtime.outputs import CannotWrite
 from runtime.result import Result
-from runtime.scoring import ChangedMeanwhile, ResultWriter, examine, score_file, score_files, write_examined
+from runtime.scoring import ChangedMeanwhile, examine, score_file, write_examined
 from runtime.version import NOTICE, SYNTHETIC_WARNING, __version__
 
 
@@ -304,55 +299,6 @@ def test_worst_region_lies_where_the_map_is_highest(
     assert worst["mean"] == pytest.approx(np.nanmean(region), abs=1e-5)
     windows = np.lib.stride_tricks.sliding_window_view(grade, (side, side))
     assert worst["mean"] == pytest.approx(np.nanmax(np.nanmean(windows, axis=(2, 3))), abs=1e-5)
-
-
-def test_files_are_scored_in_order_each_with_its_result_or_its_fault(
-    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str]
-) -> None:
-    for name in ("a.bmp", "c.bmp", "e.bmp"):
-        save_image(tmp_path / name, skin[:150, :150])
-    (tmp_path / "b.bmp").write_bytes(b"no image")
-    out = tmp_path / "out"
-    out.mkdir()
-    # where the results of c must go lies a folder
-    (out / "c.bmp.score.json").mkdir()
-    images = [(tmp_path / f"{name}.bmp", PurePath(f"{name}.bmp")) for name in "abcde"]
-    with ResultWriter() as writer:
-        found = list(score_files(images, out, model, writer, Acquisition(0.5)))
-    assert [type(each) for each in found] == [Result, NeverAnImage, CannotWrite, UnreadableImage, Result]
-    assert isinstance(found[4], Result)
-    assert found[4].image.path == "e.bmp"
-    assert (out / "e.bmp.overlay.jpg").is_file()
-
-
-def test_one_result_is_written_while_the_next_image_is_examined(
-    tmp_path: Path,
-    skin: npt.NDArray[np.uint8],
-    model: Model,
-    save_image: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("a.bmp", "b.bmp"):
-        save_image(tmp_path / name, skin[:150, :150])
-    second_examined = threading.Event()
-    examined: list[Frame] = []
-
-    def write(*_arguments: object, **_keywords: object) -> None:
-        # in vain, were the second examined only when the first is written
-        assert second_examined.wait(10)
-
-    def analysed(frame: Frame, model: Model) -> Analysis:
-        examined.append(frame)
-        if len(examined) == 2:
-            second_examined.set()
-        return analyse(frame, model)
-
-    monkeypatch.setattr("runtime.scoring.write_result", write)
-    monkeypatch.setattr("runtime.scoring.analyse", analysed)
-    images = [(tmp_path / name, PurePath(name)) for name in ("a.bmp", "b.bmp")]
-    with ResultWriter() as writer:
-        found = list(score_files(images, tmp_path / "out", model, writer, Acquisition(0.5)))
-    assert [type(each) for each in found] == [Result, Result]
 
 
 def test_what_was_examined_holds_no_more_than_can_be_shown(
