@@ -109,9 +109,9 @@ class _InTorch(torch.nn.Module):
 
 def _openvino(model: bytes, batch: Frame, threads: int) -> Callable[[], Grades]:
     # importing it without its telemetry is the engine's business
-    from runtime.engines.openvino_cpu import _import_openvino
+    from runtime.engines.openvino_cpu import import_openvino
 
-    openvino = _import_openvino()
+    openvino = import_openvino()
     core = openvino.Core()
     options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     compiled = core.compile_model(core.read_model(model=model), "CPU", options)

@@ -1,10 +1,5 @@
 """What the benchmarks share: the shipped model, synthetic frames, and how many rounds a run makes."""
 
-import os
-
-# the references that are matrix products take as many cores as the engine; set before numpy loads its library
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import time
 from functools import wraps
 from pathlib import Path

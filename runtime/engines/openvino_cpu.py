@@ -39,7 +39,7 @@ class OpenVinoEngine:
         """
         self.name, self.precision = name, precision
         self._largest: tuple[int, ...] | None = None
-        openvino = _import_openvino()
+        openvino = import_openvino()
         self._version = openvino.get_version().partition("-")[0]
         options = {
             "INFERENCE_NUM_THREADS": threads,
@@ -104,7 +104,7 @@ class OpenVinoEngine:
         return {"openvino": self._version}
 
 
-def _import_openvino() -> ModuleType:
+def import_openvino() -> ModuleType:
     """Import OpenVINO without what it tells its maker.
 
     Raises:
