@@ -12,7 +12,7 @@ IMAGE, PROBABILITIES, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
 PLAN_VERSION = 1
 
 USUAL_PX = 1000
-# the library sets memory aside for the largest batch: at four of 2048x2048 px some 360 MB for INT8
+# the library sets memory aside for the largest batch: at four of 1536x1536 px some 200 MB for INT8
 LARGEST_BATCH = 4
 
 Shape = tuple[int, int, int, int]
