@@ -148,7 +148,7 @@ def test_newest_image_is_scored_next_while_ten_thousand_wait(
         assert ledger.counts()["waiting"] > COUNT // 2  # type: ignore[index]
     with capsys.disabled():
         print(f"\nfive images saved while {COUNT} wait: scored as number {ranks} after coming to rest")
-    # before it those in hand (one being written, one scored, one read), and now and then the one whose turn it is of the
+    # before it those in hand (one being written, one scored, one read), and now and then one whose turn it is of the
     # backlog
     assert statistics.median(ranks) <= 5
     # a busy machine may look at the folder an image or two later

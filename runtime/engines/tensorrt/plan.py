@@ -9,7 +9,7 @@ from runtime.errors import EngineMissing
 
 IMAGE, PROBABILITIES, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
 # raise it whenever other plans come of the same file, library and GPU
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 USUAL_PX = 1000
 # the library sets memory aside for the largest batch: at four of 1536x1536 px some 200 MB for INT8
