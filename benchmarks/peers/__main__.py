@@ -7,10 +7,8 @@ an engine of theirs is faster than the fastest of ours by more than the noise of
 """
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from benchmarks.peers.contenders import contenders
 from benchmarks.peers.shipped_network import shipped_network
 from benchmarks.speed.frame import synthetic_frame
+from benchmarks.speed.ratio import seconds_in_turns
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.bundle_files import FP32_MODEL
 from runtime.dense_map import dense_map
@@ -60,7 +59,7 @@ def main() -> int:
         if not apart <= EQUAL:
             faults.append(f"{contender.name} gives other grades")
         works[contender.name] = contender.map
-    seconds = timed(works, rounds)
+    seconds = seconds_in_turns(works, rounds)
     fp32 = seconds[OURS[0]]
     fastest = min((name for name in OURS if name in seconds), key=seconds.__getitem__)
     print(f"\n{SIDE}x{SIDE} px, {reference.size} cells, one thread, median of {rounds} rounds in turns")
@@ -74,17 +73,6 @@ def main() -> int:
     for fault in faults:
         print(f"FAILED: {fault}")
     return int(bool(faults))
-
-
-def timed(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, all in turns."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            taken[name].append(time.perf_counter() - started)
-    return {name: statistics.median(each) for name, each in taken.items()}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import struct
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from runtime.dense_map import dense_map
 from runtime.images import EIGHT_BIT, Frame, on_grid
 from runtime.model import Model
 from runtime.scoring import score_file
+from trainer.phantom.files import encode_bmp
 
 # of the frame's own pixels; 0.37 µm/px makes them 2220 of the model's, in four tiles
 SIDE, UM_PER_PX = 3000, 0.37
@@ -29,19 +29,6 @@ LONGER = 1.05
 def mosaic(frame: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     times = -(-side // frame.shape[0])
     return np.tile(frame, (times, times))[:side, :side]
-
-
-def save_bmp(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
-    """As the microscope saves: a grey palette, the last row first."""
-    height, width = pixels.shape
-    assert width % 4 == 0
-    begin = 14 + 40 + 1024
-    with path.open("wb") as file:
-        file.write(b"BM" + struct.pack("<IHHI", begin + pixels.size, 0, 0, begin))
-        file.write(struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, pixels.size, 0, 0, 256, 0))
-        file.write(b"".join(bytes((level, level, level, 0)) for level in range(256)))
-        for row in pixels[::-1]:
-            file.write(row.tobytes())
 
 
 def test_tiles_against_one_call(against: Against, model: Model, frame: npt.NDArray[np.uint8]) -> None:
@@ -66,7 +53,7 @@ def test_mosaic_against_single_frames(
     """Time a megapixel, from the file to all of its results."""
     side = MOSAIC if against.full else SHORT_MOSAIC
     path, out = tmp_path / "mosaic.bmp", tmp_path / "out"
-    save_bmp(path, mosaic(frame, side))
+    path.write_bytes(encode_bmp(mosaic(frame, side)))
     whole = functools.partial(score_file, path, PurePath("mosaic.bmp"), out, model, acquisition=Acquisition(0.5))
     result = whole()
     assert result.score is not None
@@ -89,7 +76,7 @@ def test_mosaic_against_single_frames(
 def test_memory_of_a_mosaic(against: Against, frame: npt.NDArray[np.uint8], tmp_path: Path) -> None:
     """Peak of a whole process, against the pixels' own bytes."""
     path = tmp_path / "mosaic.bmp"
-    save_bmp(path, mosaic(frame, MOSAIC))
+    path.write_bytes(encode_bmp(mosaic(frame, MOSAIC)))
     try:
         peak_mb = peak_memory_mb("score", str(path), "--um-per-px", "0.5", "--out", str(tmp_path / "out"))
     finally:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 
-from benchmarks.speed.ratio import Against
+from benchmarks.speed.ratio import Against, seconds_in_turns
 from benchmarks.speed.watch_bursts import watching
 from runtime.analysis import analyse
 from runtime.dense_map import dense_map
@@ -91,10 +90,10 @@ def test_watch_against_its_bare_parts(
     with watching(frame_files, tmp_path) as bursts:
         bursts.frame_s(20)
         for _ in range(against.rounds(BURSTS)):
-            before = parts_s(parts)
+            before = seconds_in_turns(parts, REPEATS)
             frame_s = bursts.frame_s(BURST)
             # before and after, for a machine's speed changes within seconds
-            now = {name: (before[name] + after) / 2 for name, after in parts_s(parts).items()}
+            now = {name: (before[name] + after) / 2 for name, after in seconds_in_turns(parts, REPEATS).items()}
             ratios.append(frame_s / sum(now.values()))
             frames.append(1000 * frame_s)
             for name, seconds in now.items():
@@ -106,17 +105,6 @@ def test_watch_against_its_bare_parts(
         **{name: statistics.median(each) for name, each in alone.items()},
     )
     against.promise(1.10)
-
-
-def parts_s(parts: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each, in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(REPEATS):
-        for name, work in parts.items():
-            started = time.perf_counter()
-            work()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(each) for name, each in seconds.items()}
 
 
 def write_durably(path: Path, data: bytes) -> None:

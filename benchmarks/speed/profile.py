@@ -8,9 +8,7 @@ prints the tables of docs/performance.md and draws the stages. Stages are timed 
 import argparse
 import hashlib
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from benchmarks.engine_bench.frames import paint_frames
 from benchmarks.speed.finer_stride import at_half_stride
 from benchmarks.speed.layers import Layer, layers_of
+from benchmarks.speed.ratio import seconds_in_turns
 from runtime.analysis import analyse
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.bundle_files import FP32_MODEL
@@ -59,6 +58,8 @@ def main() -> int:
         stages = {
             thread: milliseconds(works, asked.repeats) for thread, works in frame_stages(path, place, model).items()
         }
+        # decoding hashes the bytes as well
+        stages["reading"]["decode and check"] -= stages["reading"]["hash it"]
         layers = layers_of(model.bundle.read_file(FP32_MODEL), 992, place)
         sizes = by_size(model)
     _print_stages(stages)
@@ -114,17 +115,7 @@ def frame_stages(path: Path, place: Path, model: Model) -> dict[str, dict[str, C
 
 def milliseconds(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median of each, in turns."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            taken[name].append(1000 * (time.perf_counter() - started))
-    # decoding hashes the bytes as well
-    medians = {name: statistics.median(each) for name, each in taken.items()}
-    if "hash it" in medians:
-        medians["decode and check"] -= medians["hash it"]
-    return medians
+    return {name: 1000 * seconds for name, seconds in seconds_in_turns(works, repeats).items()}
 
 
 def by_size(model: Model) -> list[tuple[str, int, float]]:

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -87,3 +87,14 @@ class Against:
 
         self._benchmark.pedantic(work, setup=turn_of_the_reference, rounds=rounds, warmup_rounds=WARM_UP)
         return list(self._benchmark.stats.stats.data), others[-rounds:]
+
+
+def seconds_in_turns(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, all of them taking turns."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            taken[name].append(time.perf_counter() - started)
+    return {name: statistics.median(each) for name, each in taken.items()}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.speed.ratio import WARM_UP, Against
+from benchmarks.speed.ratio import WARM_UP, Against, seconds_in_turns
 
 
 class Pedantic:
@@ -67,3 +67,10 @@ def test_what_was_timed_elsewhere_is_recorded_with_what_is_beside_it() -> None:
     assert found.median == 2.0
     assert benchmark.extra_info == {"ratio": 2.0, "each": [3.0, 1.0, 2.0], "better": "lower", "peak_mb": 7.0}
     assert benchmark.stats is not None, "pytest-benchmark leaves out what never ran"
+
+
+def test_works_take_turns() -> None:
+    order: list[str] = []
+    found = seconds_in_turns({"a": lambda: order.append("a"), "b": lambda: time.sleep(0.01) or order.append("b")}, 3)
+    assert order == ["a", "b"] * 3
+    assert found["b"] >= 0.01 > found["a"]
