@@ -9,8 +9,9 @@ from typing import Any, Literal
 from benchmarks.speed.ratio import Ratio
 
 BASELINE = Path(__file__).with_name("baseline.json")
-# of a ratio that is taken on another class of machine, where another part of the work may be the slow one
-ELSEWHERE = 0.5
+# of a ratio that is taken on another class of machine, where another part of the work may be the slow one: without
+# instructions for them, INT8 kernels lose what they win by them
+ELSEWHERE = 1.0
 # until somebody sets another in the file, by what unchanged runs differ by
 TOLERANCE = 0.15
 
