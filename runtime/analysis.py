@@ -7,13 +7,10 @@ import numpy.typing as npt
 
 from runtime.bundle import Bundle
 from runtime.dense_map import Cells, InflammationMap, dense_map
-from runtime.images import Frame, FrameOnGrid, on_grid, reduced_picture
+from runtime.images import LONGEST_SHOWN, Frame, FrameOnGrid, on_grid, reduced_picture
 from runtime.model import Model
 from runtime.patch_statistics import PatchStatistics, patch_statistics
 from runtime.quality import judge
-
-# a screen's worth; a mosaic of 256 Mpx is for the map file
-LONGEST_SHOWN = 2000
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from runtime.images.depth import EIGHT_BIT, GreyDepth
 from runtime.images.frame import Frame, Grey
 from runtime.images.limits import MAX_PIXELS
 
+# a screen's worth; a mosaic of 256 Mpx is for the map file
+LONGEST_SHOWN = 2000
 # of the frame looked at together: as floats they stay in a processor's cache, and of a mosaic they are a small part
 _BAND_PIXELS = 1 << 18
 

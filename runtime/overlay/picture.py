@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from runtime.dense_map import Geometry
 from runtime.errors import InflamapError
+from runtime.images.scale import LONGEST_SHOWN
 from runtime.overlay.legend import BACKGROUND, WORDS, colour_bar, lowest_bar, scale_bar
 from runtime.overlay.lettering import Style, fit, legible, text_width, wrap, write
 from runtime.overlay.tint import mapped_area, outline, tint
 
-# a screen's worth; a mosaic of 256 Mpx is for the map file
-LONGEST_SIDE = 2000
 # narrower pictures are enlarged: a header needs this much for its words
 NARROWEST = 480
 # At 90 the speckle survives and a noisy 1000x1000 overlay takes a few ms; as level-1 PNG it takes 73.
@@ -118,7 +117,7 @@ def draw_slices(
     height, width = slices[0].grey.shape
     columns = min(len(slices), max(1, math.ceil(math.sqrt(len(slices) * height / width))))
     rows = math.ceil(len(slices) / columns)
-    factor = min(1.0, LONGEST_SIDE / max(columns * (width + GAP), rows * (height + GAP)))
+    factor = min(1.0, LONGEST_SHOWN / max(columns * (width + GAP), rows * (height + GAP)))
     tile = max(1, round(height * factor)), max(1, round(width * factor))
     down, across = tile[0] / height, tile[1] / width
     sheet = np.full((rows * (tile[0] + GAP) - GAP, columns * (tile[1] + GAP) - GAP, 3), BACKGROUND, np.uint8)
@@ -201,11 +200,11 @@ def _shown(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The frame at the size it is drawn."""
     height, width = grey.shape
     longest = max(height, width)
-    if longest > LONGEST_SIDE:
-        size = [max(1, round(side * LONGEST_SIDE / longest)) for side in (width, height)]
+    if longest > LONGEST_SHOWN:
+        size = [max(1, round(side * LONGEST_SHOWN / longest)) for side in (width, height)]
         reduced: npt.NDArray[np.uint8] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         return reduced
-    factor = min(math.ceil(NARROWEST / width), LONGEST_SIDE // longest)
+    factor = min(math.ceil(NARROWEST / width), LONGEST_SHOWN // longest)
     return grey.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else np.ascontiguousarray(grey)
 
 
