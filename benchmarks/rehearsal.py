@@ -101,8 +101,7 @@ def rehearse(
     folder.mkdir(parents=True)
     command = [*("watch", str(folder), "--out", str(out), "--settle", f"{settle_s:g}"), *options]
     show(shlex.join(["inflamap", *command]))
-    with log.open("wb") as said, _running(command, said) as process:
-        _wait_until_watching(process, out, log)
+    with started_watch(command, out, log) as process:
         watched = psutil.Process(process.pid)
         started, used = time.monotonic(), _processor_s(watched)
         microscope.start()
@@ -121,10 +120,21 @@ def rehearse(
 
 
 @contextmanager
-def _running(arguments: Sequence[str], said: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """An `inflamap` command in the background; stopped at the end, on Windows without being asked."""
-    with subprocess.Popen([sys.executable, "-m", "runtime.cli", *arguments], stderr=said) as process:
+def started_watch(arguments: Sequence[str], out: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """An `inflamap watch` in the background that has begun; stopped at the end, on Windows without being asked.
+
+    Args:
+        arguments: of `inflamap`.
+        out: its results' folder.
+        log: file for what it says.
+
+    Raises:
+        CheckFailed: it does not begin.
+    """
+    command = [sys.executable, "-m", "runtime.cli", *arguments]
+    with log.open("wb") as said, subprocess.Popen(command, stderr=said) as process:
         try:
+            _wait_until_watching(process, out, log)
             yield process
         finally:
             process.terminate()

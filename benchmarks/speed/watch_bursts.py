@@ -1,17 +1,15 @@
 """The real watch, handed frames in bursts, so that in between the parts of its work can be timed alone."""
 
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.rehearsal import PATIENCE_S, started_watch
 from runtime.errors import CheckFailed
 from runtime.ledger import Ledger, State, open_ledger
 
-PATIENCE_S = 60.0
 # of a burst: until all three threads are busy
 FIRST = 10
 
@@ -55,18 +53,6 @@ def watching(sources: Sequence[Path], place: Path) -> Iterator[Bursts]:
     """A watch on an empty folder below `place`, as a process of its own."""
     folder, out = place / "microscope", place / "results"
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "runtime.cli", "watch", str(folder), "--out", str(out)]
-    command += ["--settle", "0.2", "--min-free", "0", "--threads", "1"]
-    log = place / "watch.log"
-    with log.open("wb") as said, subprocess.Popen(command, stderr=said) as process:
-        try:
-            deadline = time.monotonic() + PATIENCE_S
-            # what the log tells when the ledger is whole
-            while b"watching " not in log.read_bytes():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise CheckFailed("the watch does not start", seen=log.read_text(errors="replace"))
-                time.sleep(0.05)
-            with open_ledger(out) as ledger:
-                yield Bursts(sources, folder, out, ledger)
-        finally:
-            process.terminate()
+    command = ["watch", str(folder), "--out", str(out), "--settle", "0.2", "--min-free", "0", "--threads", "1"]
+    with started_watch(command, out, place / "watch.log"), open_ledger(out) as ledger:
+        yield Bursts(sources, folder, out, ledger)
