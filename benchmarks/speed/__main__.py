@@ -9,17 +9,16 @@ tolerance, three runs of it taken together. `--accept` makes this run the baseli
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.speed.guard import BASELINE, Baseline, accepted, judge
 from benchmarks.speed.machine_class import machine_class
-from benchmarks.speed.measured import measure, measured_again
+from benchmarks.speed.measured import judged, measure
 from benchmarks.speed.ratio import Ratio
 from runtime.errors import CheckFailed
-
-# what looks slower is run again so often, and judged by all of its rounds
-REPEATS = 2
 
 
 def main() -> int:
@@ -41,7 +40,7 @@ def _guarded(asked: argparse.Namespace) -> int:
     machine, whole = machine_class(), not asked.only
     with TemporaryDirectory(prefix="inflamap-speed-") as name:
         folder = Path(name)
-        found = measure(folder, only=asked.only, short=asked.short, slow_map=asked.slow_map)
+        found: Mapping[str, Ratio] = measure(folder, only=asked.only, short=asked.short, slow_map=asked.slow_map)
         if asked.json:
             shutil.copy(folder / "speed.json", asked.json)
         if asked.accept:
@@ -50,14 +49,13 @@ def _guarded(asked: argparse.Namespace) -> int:
             print(f"{len(found)} ratios accepted in {BASELINE}")
             return 0
         baseline = Baseline.read(BASELINE)
-        verdicts = judge(found, baseline, machine, whole=whole)
-        for _ in range(REPEATS):
-            slower = sorted(verdict.name for verdict in verdicts if verdict.slower)
-            if not slower:
-                break
-            print(f"once more, for they look slower: {', '.join(slower)}")
-            found = measured_again(found, folder, slower, short=asked.short, slow_map=asked.slow_map)
-            verdicts = judge(found, baseline, machine, whole=whole)
+        found, verdicts = judged(
+            found,
+            partial(judge, baseline=baseline, machine=machine, whole=whole),
+            folder,
+            short=asked.short,
+            slow_map=asked.slow_map,
+        )
     print(f"this machine: {machine}; the baseline's: {baseline.machine}")
     for verdict in verdicts:
         print(_line(verdict.name, found.get(verdict.name), baseline, verdict.fault))

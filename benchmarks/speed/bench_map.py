@@ -10,6 +10,7 @@ from benchmarks.speed.finer_stride import at_half_stride
 from benchmarks.speed.macs import convolution_macs
 from benchmarks.speed.patches import in_batches, one_patch_a_call
 from benchmarks.speed.ratio import Against
+from runtime.bundle import Bundle
 from runtime.bundle_files import FP32_MODEL
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
@@ -34,14 +35,17 @@ def ceiling(model: bytes, frame: Frame, geometry: Geometry) -> float:
     return cells * patch / convolution_macs(model, *frame.shape)
 
 
+def measure_one_patch_a_call(
+    against: Against, bundle: Bundle, engine: Engine, geometry: Geometry, frame: Frame, *, rounds: int
+) -> None:
+    patches = functools.partial(one_patch_a_call, frame, engine, geometry)
+    require_equal(frame, engine, geometry, patches())
+    against.faster(lambda: dense_map(frame, engine, geometry), patches, rounds=rounds)
+    against.note(ceiling=ceiling(bundle.read_file(FP32_MODEL), frame, geometry))
+
+
 def test_map_against_one_patch_a_call(against: Against, model: Model, frame: Frame) -> None:
-    engine, geometry = model.engine, model.bundle.geometry
-    require_equal(frame, engine, geometry, one_patch_a_call(frame, engine, geometry))
-    most = ceiling(model.bundle.read_file(FP32_MODEL), frame, geometry)
-    against.faster(
-        lambda: dense_map(frame, engine, geometry), lambda: one_patch_a_call(frame, engine, geometry), rounds=12
-    )
-    against.note(ceiling=most)
+    measure_one_patch_a_call(against, model.bundle, model.engine, model.bundle.geometry, frame, rounds=12)
     against.promise(18)
 
 
@@ -55,12 +59,7 @@ def test_map_against_batches_of_64(against: Against, model: Model, frame: Frame)
 def test_map_at_half_the_stride_against_one_patch_a_call(against: Against, model: Model, frame: Frame) -> None:
     engine, geometry = at_half_stride(model.bundle, threads=1)
     assert geometry.stride_px == 8
-    require_equal(frame, engine, geometry, one_patch_a_call(frame, engine, geometry))
-    most = ceiling(model.bundle.read_file(FP32_MODEL), frame, geometry)
-    against.faster(
-        lambda: dense_map(frame, engine, geometry), lambda: one_patch_a_call(frame, engine, geometry), rounds=4
-    )
-    against.note(ceiling=most)
+    measure_one_patch_a_call(against, model.bundle, engine, geometry, frame, rounds=4)
     against.promise(60)
 
 

@@ -1,12 +1,15 @@
 """Ratios of one run of the benchmarks, or of several taken together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.speed.guard import read_ratios, together
+from benchmarks.speed.guard import Verdict, read_ratios, together
 from benchmarks.speed.ratio import Ratio
 from benchmarks.speed.run import run_benchmarks
 from runtime.errors import CheckFailed
+
+# what looks slower is run again so often, and judged by all of its rounds
+REPEATS = 2
 
 
 def measure(
@@ -29,3 +32,29 @@ def measured_again(
     """What was found, and for some of it the rounds of another run added."""
     again = measure(folder, names=names, short=short, slow_map=slow_map)
     return {name: together([ratio, again[name]]) if name in again else ratio for name, ratio in found.items()}
+
+
+def judged(
+    found: Mapping[str, Ratio],
+    verdicts_on: Callable[[Mapping[str, Ratio]], list[Verdict]],
+    folder: Path,
+    *,
+    short: bool = False,
+    slow_map: float = 0.0,
+) -> tuple[Mapping[str, Ratio], list[Verdict]]:
+    """The verdicts, after what looked slower was run again; and the ratios with those rounds added.
+
+    Args:
+        found: by name of the benchmark.
+        verdicts_on: `guard.judge` with its baseline.
+        folder, short, slow_map: as of `measure`.
+    """
+    verdicts = verdicts_on(found)
+    for _ in range(REPEATS):
+        slower = sorted(verdict.name for verdict in verdicts if verdict.slower)
+        if not slower:
+            break
+        print(f"once more, for they look slower: {', '.join(slower)}")
+        found = measured_again(found, folder, slower, short=short, slow_map=slow_map)
+        verdicts = verdicts_on(found)
+    return found, verdicts

@@ -8,12 +8,13 @@ beginning. Ends with 1 when fewer than 95 % of the slower runs are caught, or mo
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.speed.guard import BASELINE, Baseline, accepted, judge
 from benchmarks.speed.machine_class import machine_class
-from benchmarks.speed.measured import measure, measured_again
+from benchmarks.speed.measured import judged, measure, measured_again
 
 NAME = "test_map_against_the_bare_session"
 # of a baseline that a person would take: as much as the full form
@@ -39,13 +40,10 @@ def main() -> int:
             for slow in alarms:
                 run = measure(folder, names=[NAME], short=asked.short, slow_map=slow)
                 first = run[NAME].median
-                for _ in range(2):
-                    if not judge(run, taken, machine, whole=False)[0].slower:
-                        break
-                    run = measured_again(run, folder, [NAME], short=asked.short, slow_map=slow)
-                alarm = judge(run, taken, machine, whole=False)[0].slower
-                alarms[slow] += alarm
-                said = f"{'ALARM' if alarm else '  ok '} {run[NAME].median:.3f} (at first {first:.3f})"
+                verdicts_on = partial(judge, baseline=taken, machine=machine, whole=False)
+                rounds, (verdict,) = judged(run, verdicts_on, folder, short=asked.short, slow_map=slow)
+                alarms[slow] += verdict.slower
+                said = f"{'ALARM' if verdict.slower else '  ok '} {rounds[NAME].median:.3f} (at first {first:.3f})"
                 print(f"run {number + 1:2d}, map slower by {slow:.0%}: {said}", flush=True)
     caught, false = alarms[asked.slow_map], alarms[0.0]
     print(f"{caught} of {asked.runs} slower runs caught, {false} alarms in {asked.runs} unchanged runs")
