@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--per-second", type=float, default=FRAMES_PER_SECOND)
-    parser.add_argument("--settle", type=float, default=WatchSettings.settle_s)
+    parser.add_argument("--settle", type=float, default=WatchSettings().settle_s)
     parser.add_argument("--p95", type=float, default=math.inf)
     chosen = parser.parse_args()
     with ended_by_sigterm(), tempfile.TemporaryDirectory() as name, reporter() as report:

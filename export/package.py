@@ -1,10 +1,10 @@
 """A finished run as a bundle: exported, compared with the trained network, quantised, gated, written as one folder."""
 
+import dataclasses
 import hashlib
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
+from msgspec.structs import asdict, replace
 
 from export.bundle_folder import require_replaceable, write_bundle
 from export.engines import TENSORRT_ENGINES, Judged, judge_engines, require_tensorrt
@@ -212,7 +213,7 @@ def _require_all(models: Models, out: Path) -> None:
 
 def _file_metrics(models: Models, parity: Parity, patches: int) -> dict[str, dict[str, Any]]:
     found = {file.name: {"gate": file.verdict.to_json(), **file.made} for file in models.files}
-    found[FP32_MODEL] |= {"parity": asdict(parity), "parity_patches": patches}
+    found[FP32_MODEL] |= {"parity": dataclasses.asdict(parity), "parity_patches": patches}
     # why a file is not there is worth knowing where it is missed
     missed = {
         name: {"gate": file.verdict.to_json(), "chosen": file.chosen, **file.made}

@@ -5,12 +5,13 @@ passes half a grade, most patches must be withheld; of those left as they are, h
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import asdict, replace
 
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
@@ -124,7 +125,7 @@ def _expected(images: Patches, engine: Engine, geometry: Geometry) -> npt.NDArra
 
 
 def _statistics(images: Patches, geometry: Geometry) -> dict[str, npt.NDArray[np.float64]]:
-    found = [vars(patch_statistics(image, geometry)) for image in images]
+    found = [asdict(patch_statistics(image, geometry)) for image in images]
     return {name: np.array([each[name][0, 0] for each in found]) for name in found[0]}
 
 

@@ -8,11 +8,11 @@ import hashlib
 import json
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import asdict
 
 from runtime.bundle import Bundle
 from runtime.errors import InflamapError, one_line

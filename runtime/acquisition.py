@@ -3,8 +3,10 @@
 import fnmatch
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+
+import msgspec
+from msgspec.structs import replace
 
 from runtime.errors import InflamapError
 from runtime.images.depth import GreyDepth
@@ -13,8 +15,7 @@ from runtime.images.vivascope import FolderKind, slice_number
 from runtime.said_values import Range
 
 
-@dataclass(frozen=True)
-class Acquisition:
+class Acquisition(msgspec.Struct, frozen=True):
     """How images were taken; whatever is None is left to their files.
 
     Attributes:
@@ -30,7 +31,7 @@ class Acquisition:
     """
 
     um_per_px: float | None = None
-    um_per_px_in: Mapping[str, float] = field(default_factory=dict)
+    um_per_px_in: Mapping[str, float] = msgspec.field(default_factory=dict)
     grey_range: Range | None = None
     depth_um: Range | None = None
     stack_step_um: float | None = None

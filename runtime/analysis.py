@@ -1,7 +1,6 @@
 """What one frame comes to, before anything is drawn or written."""
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -13,8 +12,7 @@ from runtime.patch_statistics import PatchStatistics, patch_statistics
 from runtime.quality import judge
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(msgspec.Struct, frozen=True):
     """A frame judged, and mapped where it may be.
 
     Attributes:

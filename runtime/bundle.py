@@ -7,17 +7,15 @@ bytes, so nothing can be swapped between the check and the load.
 import hashlib
 import json
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from runtime.bundle_arrays import GatePatches, GoldenFrames
 from runtime.bundle_files import MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.errors import BundleError
-
-if TYPE_CHECKING:
-    from runtime.manifest import Manifest
+from runtime.manifest import Manifest, decode_document, decode_manifest, facts_of
 
 # several times the largest model and gate file that an export writes
 MOST_FILE_BYTES = 512 * 2**20
@@ -28,12 +26,11 @@ LEFT_OUT = "use another engine; or train longer or on more patches, so that it k
 DEFAULT_BUNDLE = Path(__file__).parent / "default_bundle"
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """A bundle opened by `open_bundle`: its manifest is valid, its files are checked as they are read."""
 
     folder: Path
-    manifest: "Manifest"
+    manifest: Manifest
     # what the manifest says of the scores and their tolerance, see `runtime.manifest.facts_of`
     facts: str
 
@@ -143,9 +140,6 @@ def open_bundle(folder: Path) -> Bundle:
         wanted="the folder that `inflamap export` wrote",
         next_step="check the path; without one the bundle that ships is taken",
     )
-    # a command that opens no bundle does not wait for the validation's library
-    from runtime.manifest import decode_document, decode_manifest, facts_of
-
     try:
         return Bundle(folder, decode_manifest(text), facts_of(decode_document(text)))
     except ValueError as error:

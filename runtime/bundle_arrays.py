@@ -1,11 +1,12 @@
 """Images that a bundle carries, with the trained network's answers to them."""
 
 import io
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import asdict
 
 from runtime.archive import read_arrays
 
@@ -15,8 +16,7 @@ MOST_GOLDEN_PIXELS = 2 * 2048**2
 MOST_FACTS_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class GoldenFrames:
+class GoldenFrames(msgspec.Struct, frozen=True):
     """Golden inputs and outputs.
 
     Attributes:
@@ -59,8 +59,7 @@ class GoldenFrames:
         return GoldenFrames(**arrays, facts=facts.tobytes().decode())
 
 
-@dataclass(frozen=True)
-class GatePatches:
+class GatePatches(msgspec.Struct, frozen=True):
     """Patches that were held out of the training, with the trained network's answers.
 
     Attributes:
@@ -77,7 +76,7 @@ class GatePatches:
 
     def to_bytes(self) -> bytes:
         """The .npz of `GATE_FILE`."""
-        return _packed(**vars(self))
+        return _packed(**asdict(self))
 
     @staticmethod
     def from_bytes(data: bytes) -> "GatePatches":

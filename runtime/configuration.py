@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+
+from msgspec import NODEFAULT
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.errors import InflamapError, one_line
@@ -238,7 +239,7 @@ def _missing_keys(found: Mapping[str, object], file: Path | None) -> list[Inflam
             next_step=f"give {arguments[name]} on the command line, or set {name} in {place}",
         )
         for name, field in FIELDS.items()
-        if field.default is MISSING and name not in found
+        if field.default is NODEFAULT and name not in found
     ]
 
 

@@ -6,9 +6,9 @@ agree, and to hold the result's geometry.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +19,7 @@ from runtime.errors import InflamapError
 DEFAULT_TILE_PX = 1536
 
 
-@dataclass(frozen=True)
-class Geometry:
+class Geometry(msgspec.Struct, frozen=True):
     """Where the cells of a map lie on the frame at the model's scale.
 
     Attributes:
@@ -48,8 +47,7 @@ class Geometry:
         return self.stride_px * self.um_per_px
 
 
-@dataclass(frozen=True)
-class InflammationMap:
+class InflammationMap(msgspec.Struct, frozen=True):
     """Scores of one frame; cell [i, j] is the patch with its top-left pixel at [i·stride, j·stride].
 
     Attributes:

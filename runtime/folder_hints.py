@@ -4,9 +4,9 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from watchdog.events import (
     EVENT_TYPE_CLOSED,
     EVENT_TYPE_CREATED,
@@ -27,8 +27,7 @@ _NEW_FOLDER_EVENTS = frozenset({EVENT_TYPE_CREATED, EVENT_TYPE_MOVED})
 MOST_HINTS = 10_000
 
 
-@dataclass(frozen=True)
-class Hints:
+class Hints(msgspec.Struct, frozen=True):
     """What changed since the last time it was asked.
 
     Attributes:

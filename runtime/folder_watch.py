@@ -9,8 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState, identity_of, is_folder
@@ -40,8 +41,7 @@ MOST_TOLD = 10_000
 Known = Callable[[Sequence[str]], Mapping[str, FileState]]
 
 
-@dataclass(frozen=True)
-class _Walk:
+class _Walk(msgspec.Struct, frozen=True):
     """A walk that goes on from poll to poll: of the whole folder, or of a part that was hinted at."""
 
     slices: Slices

@@ -6,11 +6,12 @@ at all has to stay withheld. `runtime.gate_set` is what is compared on.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import asdict
 
 from runtime.dense_map import InflammationMap
 
@@ -22,8 +23,7 @@ ACCURACY_LOSS = 0.005
 INT8_SHARE = 0.8
 
 
-@dataclass(frozen=True)
-class Cells:
+class Cells(msgspec.Struct, frozen=True):
     """What a model says of n patches, or of the cells of maps.
 
     Attributes:
@@ -50,8 +50,7 @@ class Cells:
         return Cells(self.probabilities[rows], self.unfamiliarity[rows])
 
 
-@dataclass(frozen=True)
-class GateFigures:
+class GateFigures(msgspec.Struct, frozen=True):
     """How far a model's answers are from the reference's, over n patches or cells.
 
     Attributes:
@@ -112,8 +111,7 @@ class GateFigures:
         }
 
 
-@dataclass(frozen=True)
-class Strangers:
+class Strangers(msgspec.Struct, frozen=True):
     """Patches that are no skin at all, by the reference's clear word.
 
     Attributes:
@@ -125,8 +123,7 @@ class Strangers:
     shown: int
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Whether a model keeps the grades, and what has none.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import DeployedEngine, Engine
@@ -27,8 +28,7 @@ MOST_STRANGERS = 50
 Images = Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class GateSet:
+class GateSet(msgspec.Struct, frozen=True):
     """Images with the reference's answers.
 
     Attributes:

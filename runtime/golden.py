@@ -1,7 +1,6 @@
 """How far an engine is from the golden frames."""
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from runtime.bundle_arrays import GoldenFrames
@@ -9,8 +8,7 @@ from runtime.engines.protocol import EngineOutput
 from runtime.quality import STRANGE
 
 
-@dataclass(frozen=True)
-class GoldenDifference:
+class GoldenDifference(msgspec.Struct, frozen=True):
     """The largest differences from the golden outputs; infinite where an output has another shape.
 
     Attributes:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from threading import Event
 from types import TracebackType
+
+import msgspec
 
 from runtime.acquisition import Acquisition
 from runtime.earlier_result import earlier_result
@@ -30,16 +31,14 @@ READ_AHEAD_BYTES = 32 << 20
 LONGEST_LOOK_S = 10.0
 
 
-@dataclass(frozen=True)
-class Earlier:
+class Earlier(msgspec.Struct, frozen=True):
     """An image's earlier result that still holds; `gone`: because the image itself is there no more."""
 
     result: Result
     gone: bool
 
 
-@dataclass
-class InHand:
+class InHand(msgspec.Struct):
     """An image taken from the ledger, and what the scoring thread makes of it.
 
     Attributes:
@@ -52,7 +51,7 @@ class InHand:
 
     row: ImageRow
     examined: "Future[Earlier | Examined | None]"
-    seen: float = field(default_factory=time.monotonic)
+    seen: float = msgspec.field(default_factory=time.monotonic)
     lasts_s: float = 0.0
     told: bool = False
 

@@ -1,23 +1,22 @@
 """What the user named on the command line, as images with the names their results will take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+import msgspec
 
 from runtime.errors import InflamapError
 from runtime.images import find_images, unlistable
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """An image to score, and its path as results name it."""
 
     path: Path
     relative: PurePath
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(msgspec.Struct, frozen=True):
     """All images found, and for each PATH that gave none the reason."""
 
     images: tuple[Input, ...]

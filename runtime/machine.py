@@ -2,12 +2,12 @@
 
 import os
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True)
-class Machine:
+
+class Machine(msgspec.Struct, frozen=True):
     """What the speed and rounding of an engine depend on, beside the libraries it runs on.
 
     Attributes:

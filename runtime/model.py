@@ -1,9 +1,9 @@
 """The model that scores: a bundle and the engine that runs it here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
+import msgspec
 
 from runtime.bundle import Bundle
 from runtime.engines import DeployedEngine
@@ -12,8 +12,7 @@ from runtime.engines.registry import REFERENCE_ENGINE, default_threads, model_sh
 from runtime.result import ModelRecord
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(msgspec.Struct, frozen=True):
     """A bundle and the engine that runs it here."""
 
     bundle: Bundle

@@ -12,12 +12,13 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
+
+import msgspec
 
 from runtime.errors import InflamapError
 
@@ -48,8 +49,7 @@ class CannotWrite(InflamapError):
     """The system refused to write; whether that one file or anything there is to be found out."""
 
 
-@dataclass(frozen=True)
-class ResultFiles:
+class ResultFiles(msgspec.Struct, frozen=True):
     """Where the files of one result lie, relative to the output folder."""
 
     score: Path

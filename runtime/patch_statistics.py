@@ -6,11 +6,12 @@ pairs of pixels are taken within a block, so that a patch has the same figures i
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import asdict
 
 from runtime.dense_map import Geometry
 
@@ -24,8 +25,7 @@ _BAND_PIXELS = 1 << 20
 Cells = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class PatchStatistics:
+class PatchStatistics(msgspec.Struct, frozen=True):
     """One figure a patch each, float64 [h, w].
 
     Attributes:
@@ -52,9 +52,9 @@ class PatchStatistics:
         if len(tiles) == 1:
             return tiles[0][1]
         shape = tuple(max(cells[axis].stop for cells, _ in tiles) for axis in (0, 1))
-        whole = PatchStatistics(*(np.empty(shape) for _ in fields(PatchStatistics)))
+        whole = PatchStatistics(*(np.empty(shape) for _ in PatchStatistics.__struct_fields__))
         for cells, part in tiles:
-            for name, values in vars(part).items():
+            for name, values in asdict(part).items():
                 getattr(whole, name)[cells] = values
         return whole
 

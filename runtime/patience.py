@@ -1,8 +1,9 @@
 """How patient a watch is with a folder, and what suits the disk that the folder lies on."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from runtime.disk import is_network_folder
 from runtime.errors import InflamapError
@@ -18,8 +19,7 @@ RESCAN_S = 30.0
 POLLING_RESCAN_S = 5.0
 
 
-@dataclass(frozen=True)
-class WatchSettings:
+class WatchSettings(msgspec.Struct, frozen=True):
     """How patient the watch is, in seconds.
 
     Attributes:

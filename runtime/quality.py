@@ -1,10 +1,11 @@
 """What must not be scored, and why: cell by cell, then for the frame."""
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import asdict
 
 from runtime.dense_map import InflammationMap
 from runtime.patch_statistics import PatchStatistics, patch_statistics
@@ -16,8 +17,7 @@ QUALITY_VERSION = 2
 STRANGE = 1.5
 
 
-@dataclass(frozen=True)
-class QualityLimits:
+class QualityLimits(msgspec.Struct, frozen=True):
     """Limits a cell or frame must keep to be scored; export measures them, and they travel in the bundle.
 
     Attributes:
@@ -39,15 +39,14 @@ class QualityLimits:
     valid_share: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in asdict(self).items():
             highest = 1.0 if name.endswith("_share") else math.inf
             # a NaN would let everything pass
             if not 0 <= value <= highest:
                 raise ValueError(f"{name} {value}, wanted 0 to {highest:g}")
 
 
-@dataclass(frozen=True)
-class Quality:
+class Quality(msgspec.Struct, frozen=True):
     """What the checks found.
 
     Attributes:

@@ -2,8 +2,10 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+import msgspec
+from msgspec import to_builtins
 
 from runtime.errors import one_line
 from runtime.version import NOTICE, __version__
@@ -11,8 +13,7 @@ from runtime.version import NOTICE, __version__
 SCHEMA = "inflamap.score/1"
 
 
-@dataclass(frozen=True)
-class ImageRecord:
+class ImageRecord(msgspec.Struct, frozen=True):
     """The file scored.
 
     Attributes:
@@ -46,8 +47,7 @@ class ImageRecord:
     folder: str | None = None
 
 
-@dataclass(frozen=True)
-class ModelRecord:
+class ModelRecord(msgspec.Struct, frozen=True):
     """The model and engine that scored it. `sha256` is that of the model file the engine ran."""
 
     name: str
@@ -57,8 +57,7 @@ class ModelRecord:
     synthetic: bool
 
 
-@dataclass(frozen=True)
-class WorstRegion:
+class WorstRegion(msgspec.Struct, frozen=True):
     """The square of a map with the highest mean grade.
 
     Attributes:
@@ -75,8 +74,7 @@ class WorstRegion:
     slice: int | None = None
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(msgspec.Struct, frozen=True):
     """The image's score over its valid cells, of a stack those of all slices.
 
     Attributes:
@@ -94,8 +92,7 @@ class Score:
     worst_region: WorstRegion | None = None
 
 
-@dataclass(frozen=True)
-class SliceRecord:
+class SliceRecord(msgspec.Struct, frozen=True):
     """One image of a stack.
 
     Attributes:
@@ -113,8 +110,7 @@ class SliceRecord:
     score: Score | None
 
 
-@dataclass(frozen=True)
-class MapRecord:
+class MapRecord(msgspec.Struct, frozen=True):
     """The map file. `origin_um` is the [x, y] position of cell [0, 0]'s centre on the frame; `shape` is a slice's."""
 
     file: str
@@ -124,8 +120,7 @@ class MapRecord:
     origin_um: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Milliseconds spent on one image, as far as can be known before its record is written.
 
     Attributes:
@@ -141,8 +136,7 @@ class Timing:
     total: float
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """Everything said about one image; `to_json` is the whole of score.json.
 
     `status` is `scored` or `withheld`; a withheld image has `score` None and at least one reason. A scored one may
@@ -165,16 +159,16 @@ class Result:
         """The document of score.json, keys in the contract's order."""
         return {
             "schema": SCHEMA,
-            "image": asdict(self.image),
-            "model": asdict(self.model),
+            "image": to_builtins(self.image),
+            "model": to_builtins(self.model),
             "status": self.status,
             "reasons": list(self.reasons),
             "notes": list(self.notes),
-            "score": None if self.score is None else asdict(self.score),
-            "map": None if self.map is None else asdict(self.map),
+            "score": to_builtins(self.score),
+            "map": to_builtins(self.map),
             "overlay": {"file": self.overlay},
-            "slices": None if self.slices is None else [asdict(each) for each in self.slices],
-            "timing_ms": {name: round(ms, 2) for name, ms in asdict(self.timing_ms).items()},
+            "slices": to_builtins(self.slices),
+            "timing_ms": {name: round(ms, 2) for name, ms in to_builtins(self.timing_ms).items()},
             "version": __version__,
             "notice": NOTICE,
         }
@@ -186,9 +180,6 @@ class Result:
         Raises:
             ValueError: it is not one of ours; the message says where.
         """
-        # some 20 ms, which scoring alone need not pay
-        import msgspec
-
         try:
             schema = document["schema"]
             result = msgspec.convert({**document, "overlay": document["overlay"]["file"]}, Result)

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from runtime.errors import InflamapError
 from runtime.ledger import Ledger
@@ -19,8 +20,7 @@ SWEEP_S = 600.0
 PAGE = 200
 
 
-@dataclass(frozen=True)
-class Keep:
+class Keep(msgspec.Struct, frozen=True):
     """How long overlays are kept. `days`: since their result; `gb`: all together, in 10^9 bytes. None: no limit."""
 
     days: float | None = None

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from runtime.acquisition import Acquisition
 from runtime.analysis import Analysis, analyse
@@ -26,8 +27,7 @@ NOTHING_SAID = Acquisition()
 MACROSCOPIC = "macroscopic: a picture of the skin's surface, by its folder; such are never scored"
 
 
-@dataclass(frozen=True)
-class ReadImage:
+class ReadImage(msgspec.Struct, frozen=True):
     """An image file that was read.
 
     Attributes:
@@ -45,8 +45,7 @@ class ReadImage:
     read_ms: float
 
 
-@dataclass(frozen=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True):
     """An image file read and scored, of which nothing is written yet; its pixels are let go.
 
     Attributes:

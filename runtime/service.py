@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from runtime.acquisition import Acquisition
 from runtime.conclusion import Conclusion
@@ -45,8 +46,7 @@ SILENCE_S = 10.0
 OPEN = "another program has the file open for writing"
 
 
-@dataclass(frozen=True)
-class ServiceSettings:
+class ServiceSettings(msgspec.Struct, frozen=True):
     """How the service treats images and disk.
 
     Attributes:
@@ -57,15 +57,14 @@ class ServiceSettings:
         keep: how long overlays are kept.
     """
 
-    watch: WatchSettings = field(default_factory=WatchSettings)
-    acquisition: Acquisition = field(default_factory=Acquisition)
+    watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
+    acquisition: Acquisition = msgspec.field(default_factory=Acquisition)
     min_free_gb: float = 10.0
     once: bool = False
-    keep: Keep = field(default_factory=Keep)
+    keep: Keep = msgspec.field(default_factory=Keep)
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """What a run of the watch has done.
 
     Attributes:

@@ -1,7 +1,9 @@
 """How a watch stands, as its ledger tells."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+from msgspec.structs import asdict
 
 from runtime.ledger import ImageRow, Ledger, State
 from runtime.ledger.account import ModelShare
@@ -12,8 +14,7 @@ from runtime.version import NOTICE, __version__
 RATE_WINDOW_S = 60.0
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """How a watch stands.
 
     Attributes:
@@ -81,7 +82,7 @@ class Status:
             "model": None
             if self.model is None
             else {"name": self.model, "sha256": self.model_sha256, "synthetic": self.synthetic},
-            "models": [vars(share) for share in self.models],
+            "models": [asdict(share) for share in self.models],
             "mixed_models": self.mixed_models,
             "of_another_model": self.of_another_model,
             "failed": [

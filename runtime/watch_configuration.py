@@ -1,10 +1,12 @@
 """Every setting of `inflamap watch`: its name, type, limits, default, and what a person should know of it."""
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec.structs import FieldInfo, fields
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.engines.choice import AUTO
@@ -15,8 +17,7 @@ from runtime.said_values import PATTERNS, RANGE, Range
 VARIABLE_PREFIX = "INFLAMAP_WATCH_"
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """What a person should know of a setting.
 
     Attributes:
@@ -34,8 +35,7 @@ class Key:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What a number must keep to; None where there is no such limit."""
 
     above: float | None = None
@@ -51,8 +51,7 @@ Settle = Annotated[float, Limits(least=0, most=LONGEST_SETTLE_S)]
 _ENGINES = (AUTO, *ENGINE_NAMES)
 
 
-@dataclass(frozen=True, kw_only=True)
-class WatchConfiguration:
+class WatchConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of a watch; beside each stand its limits, its meaning and its unit. GB are 10^9, MB 10^6 bytes."""
 
     folder: Annotated[Path, Key("where the microscope saves, only read")]
@@ -143,11 +142,10 @@ class WatchConfiguration:
     pseudonymise: Annotated[bool, Key("folder and file names, which may identify patients, are replaced")] = False
 
 
-FIELDS: dict[str, Field[Any]] = {field.name: field for field in fields(WatchConfiguration)}
+FIELDS: dict[str, FieldInfo] = {field.name: field for field in fields(WatchConfiguration)}
 
 
-@dataclass(frozen=True)
-class Configured:
+class Configured(msgspec.Struct, frozen=True):
     """The settings that hold, and where each comes from: `command line`, `environment VARIABLE`, the file's name or
     `default`."""
 

@@ -1,6 +1,5 @@
 """What all tests share: the shipped bundle, a model with random weights, real frames where they are."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from msgspec.structs import replace
 
 from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from runtime.bundle_arrays import GoldenFrames
@@ -48,7 +48,7 @@ def bundle_with(tmp_path: Path) -> Callable[..., Bundle]:
         files = {name: (DEFAULT_BUNDLE / name).read_bytes() for name in shipped["files"]}
         # the golden frames keep a copy of what the manifest says of the scores
         sealed = GoldenFrames.from_bytes(files[GOLDEN_FILE])
-        files[GOLDEN_FILE] = dataclasses.replace(sealed, facts=facts_of(shipped | changes)).to_bytes()
+        files[GOLDEN_FILE] = replace(sealed, facts=facts_of(shipped | changes)).to_bytes()
         files |= contents or {}
         for name, data in files.items():
             (folder / name).write_bytes(data)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from msgspec import to_builtins
+
 from benchmarks.engine_bench.footprint import Footprint
 from benchmarks.engine_bench.proof import GoldenCheck, Judgement
 from benchmarks.engine_bench.timing import FrameTiming
@@ -89,7 +91,7 @@ class EngineReport:
             "runs_on": self.runs_on,
             "passed": self.passed(budget_ms),
             "reason": self.missing or "; ".join(self.misses()) or None,
-            "golden": asdict(self.golden) if self.golden else None,
+            "golden": to_builtins(self.golden) if self.golden else None,
             "gate": self._gate(),
             "kept_budget": self.kept_budget(budget_ms),
             **timing,

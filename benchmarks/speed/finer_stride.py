@@ -1,8 +1,7 @@
 """The shipped model at half its stride: its pooling takes every window then, not every other."""
 
-from dataclasses import replace
-
 import onnx
+from msgspec.structs import replace
 
 from runtime.bundle import Bundle
 from runtime.bundle_files import FP32_MODEL

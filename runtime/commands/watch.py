@@ -83,7 +83,7 @@ NOT_SETTINGS = frozenset({"config_file", "print_config", "once"})
     "--min-free",
     "min_free_gb",
     type=FiniteRange(min=0),
-    default=ServiceSettings.min_free_gb,
+    default=ServiceSettings().min_free_gb,
     show_default=True,
     help="GB that stay free on the results' disk: scoring pauses below.",
 )

@@ -1,8 +1,9 @@
 """What one check found."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.engines.choice import AUTO
@@ -19,8 +20,7 @@ class Level(StrEnum):
     """A watch does not run, or does not do what it should."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One line.
 
     Attributes:
@@ -46,8 +46,7 @@ class Finding:
         return Finding(check, Level.FAULT, f"{error.what}{seen}{wanted}", error.next_step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be examined.
 
     Attributes:

@@ -4,9 +4,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from runtime.disk import is_network_folder
 from runtime.doctor.finding import Case, Finding, Level
@@ -19,8 +20,7 @@ LOOK_S = 5.0
 INOTIFY = Path("/proc/sys/fs/inotify")
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(msgspec.Struct, frozen=True):
     """What a look through the folder found.
 
     Attributes:

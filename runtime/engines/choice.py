@@ -2,7 +2,8 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from runtime.bundle import DEFAULT_BUNDLE, Bundle
 from runtime.engines.protocol import DeployedEngine
@@ -33,8 +34,7 @@ def open_chosen(bundle: Bundle, wanted: str, *, threads: int, say: Callable[[str
     return engine
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     """What `auto` comes to: an engine (None for the reference, not opened yet), and the reason for a person."""
 
     engine: DeployedEngine | None

@@ -5,7 +5,8 @@ A file that asks for INT8 is no proof: an engine may keep a layer in float, or d
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from runtime.errors import CheckFailed
 
@@ -15,16 +16,14 @@ _EIGHT_BIT_INTEGERS = frozenset({"uint8", "int8", "u8", "i8"})
 _MATRIX_PRODUCTS = ("MatMul", "Gemm", "FullyConnected")
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(msgspec.Struct, frozen=True):
     """One input of a kernel: its type as the engine names it, and its shape (logical, whatever the memory layout)."""
 
     dtype: str
     shape: Shape
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(msgspec.Struct, frozen=True):
     """One kernel that ran.
 
     Attributes:

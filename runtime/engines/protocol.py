@@ -1,14 +1,13 @@
 """What every engine offers: grey images in, grade probabilities and unfamiliarity out."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(frozen=True)
-class EngineOutput:
+class EngineOutput(msgspec.Struct, frozen=True):
     """The two outputs of the graph for one batch.
 
     Attributes:

@@ -3,9 +3,9 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+import msgspec
 import numpy as np
 
 from runtime.folder_report.interval import mean_interval
@@ -15,8 +15,7 @@ from runtime.outputs import read_record_file
 from runtime.result import WorstRegion
 
 
-@dataclass(frozen=True)
-class Worst:
+class Worst(msgspec.Struct, frozen=True):
     """The worst region of a folder's images.
 
     Attributes:
@@ -34,8 +33,7 @@ class Worst:
     slice: int | None
 
 
-@dataclass(frozen=True)
-class FolderFigures:
+class FolderFigures(msgspec.Struct, frozen=True):
     """What the images below one folder come to.
 
     Attributes:
@@ -68,16 +66,15 @@ class FolderFigures:
     synthetic: bool
 
 
-@dataclass
-class _Folder:
+class _Folder(msgspec.Struct):
     path: PurePath
     level: int
-    children: dict[str, "_Folder"] = field(default_factory=dict)
-    scores: list[float] = field(default_factory=list)
-    states: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+    children: dict[str, "_Folder"] = msgspec.field(default_factory=dict)
+    scores: list[float] = msgspec.field(default_factory=list)
+    states: dict[State, int] = msgspec.field(default_factory=lambda: dict.fromkeys(State, 0))
     worst: Worst | None = None
     alone: bool = False
-    models: set[tuple[str | None, str | None]] = field(default_factory=set)
+    models: set[tuple[str | None, str | None]] = msgspec.field(default_factory=set)
     synthetic: bool = False
     # over all below
     total: float = 0.0

@@ -1,8 +1,8 @@
 """What a person sees of folders: of several in a row that hold the same images one, by a name that fits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from rich.cells import cell_len, set_cell_size
 
 from runtime.errors import one_line
@@ -15,8 +15,7 @@ ABOUT_INTERVALS = (
 )
 
 
-@dataclass(frozen=True)
-class ShownFolder:
+class ShownFolder(msgspec.Struct, frozen=True):
     """A row of a table or a picture.
 
     Attributes:

@@ -6,9 +6,9 @@ with certainty is not read: a wrong depth would be worse than none.
 
 import functools
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -51,8 +51,7 @@ def read_caption(rows: npt.NDArray[np.uint8]) -> Caption:
     )
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(msgspec.Struct, frozen=True):
     """A line's characters without spaces, `?` for each that is not read, and the gap before each in cap heights."""
 
     text: str

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.jpeg import MOST_SCANS
@@ -16,8 +17,7 @@ _SCAN = b"\xff\xda"
 _SIZ = re.compile(rb"\xff\x4f\xff\x51....(....)(....)(....)(....).{16}(..)(.)", re.S)
 
 
-@dataclass(frozen=True)
-class CodedSize:
+class CodedSize(msgspec.Struct, frozen=True):
     """What a compressed image says of itself."""
 
     width: int

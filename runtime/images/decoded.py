@@ -1,7 +1,6 @@
 """What a reader makes of one file, before anything outside the file has a say."""
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -10,8 +9,7 @@ from runtime.images.depth import GreyDepth
 Channels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.uint32] | npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """The images of one file, and what the file itself tells of them.
 
     Attributes:

@@ -1,10 +1,9 @@
 """Depth of grey: which stored levels are black and white."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True)
-class GreyDepth:
+class GreyDepth(msgspec.Struct, frozen=True):
     """Stored level v means grey (v - black) · 255 / (white - black), in 8-bit levels.
 
     Attributes:

@@ -6,8 +6,10 @@ import struct
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.inflate import Inflating
@@ -71,8 +73,7 @@ class _Metered(io.BytesIO):
         return found
 
 
-@dataclass(frozen=True)
-class Dataset:
+class Dataset(msgspec.Struct, frozen=True):
     """What a file holds, as far as it was asked for.
 
     Attributes:

@@ -1,6 +1,6 @@
 """How the pixels of a DICOM data set are laid out, checked before any is decoded."""
 
-from dataclasses import dataclass
+import msgspec
 
 from runtime.errors import NeverAnImage
 from runtime.images.dicom_dataset import Dataset
@@ -11,8 +11,7 @@ _GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 
 
-@dataclass(frozen=True)
-class PixelForm:
+class PixelForm(msgspec.Struct, frozen=True):
     """How a data set's pixels are laid out, by its Image Pixel module (PS3.3 C.7.6.3).
 
     Attributes:

@@ -1,9 +1,9 @@
 """What one file holds, before any scaling: its frames, and what is known of them."""
 
-from dataclasses import dataclass, replace
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from runtime.images.depth import GreyDepth
 
@@ -13,8 +13,7 @@ _SCALES_AGREE = 0.02
 Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.uint32] | npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """Grey pixels of one image, at its own scale.
 
     Attributes:

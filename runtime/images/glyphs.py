@@ -1,8 +1,7 @@
 """Lines of text in an even strip, cut into glyphs."""
 
-from dataclasses import dataclass, field
-
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -21,8 +20,7 @@ _MOST_MARKS = 200
 _SMALL = 0.36
 
 
-@dataclass(frozen=True)
-class Glyph:
+class Glyph(msgspec.Struct, frozen=True):
     """One mark of a line.
 
     Attributes:
@@ -34,13 +32,12 @@ class Glyph:
     """
 
     char: str
-    grid: npt.NDArray[np.float32] = field(repr=False)
+    grid: npt.NDArray[np.float32]
     shape: npt.NDArray[np.float32]
     gap: float
 
 
-@dataclass
-class _Box:
+class _Box(msgspec.Struct):
     left: int
     top: int
     right: int

@@ -1,11 +1,12 @@
 """Scored patches, cut from their file at the model's scale: the one way in for training, calibration and evaluation."""
 
 import hashlib
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from runtime.errors import DataError, InflamapError
 from runtime.images.frame import Frame
@@ -16,8 +17,7 @@ from runtime.images.scale import to_model_scale
 ASSUMED_UM_PER_PX = 0.5
 
 
-@dataclass(frozen=True)
-class PatchPixels:
+class PatchPixels(msgspec.Struct, frozen=True):
     """A patch as the network will see it.
 
     Attributes:
@@ -38,8 +38,7 @@ class PatchPixels:
     colour: bool
 
 
-@dataclass(frozen=True)
-class PatchSource:
+class PatchSource(msgspec.Struct, frozen=True):
     """A file read once, for all the patches that are scored in it.
 
     Attributes:

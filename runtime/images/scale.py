@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from runtime.errors import InflamapError
 from runtime.images.depth import EIGHT_BIT, GreyDepth
@@ -20,8 +20,7 @@ LONGEST_SHOWN = 2000
 _BAND_PIXELS = 1 << 18
 
 
-@dataclass(frozen=True)
-class FrameOnGrid:
+class FrameOnGrid(msgspec.Struct, frozen=True):
     """A frame at another scale, sampled where it is asked for.
 
     All output pixels lie on one grid: output pixel x is sampled at (x + 0.5) / f - 0.5 of the frame, with f the factor
@@ -41,7 +40,7 @@ class FrameOnGrid:
     frame: Frame
     factor: float
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, int]:
         """Output rows and columns: round(H f) and round(W f), each at least 1."""
         return max(1, round(self.frame.height * self.factor)), max(1, round(self.frame.width * self.factor))
@@ -81,8 +80,7 @@ class FrameOnGrid:
         return found
 
 
-@dataclass(frozen=True)
-class _Taps:
+class _Taps(msgspec.Struct, frozen=True):
     """What each output pixel along one side is made of.
 
     Attributes:

@@ -1,8 +1,9 @@
 """A TIFF's directories: whether they are whole and true to the file."""
 
 import struct
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.limits import truncated
@@ -23,8 +24,7 @@ _SHARED_BYTES = 1 << 20
 _MOST_PAGES = 1024
 
 
-@dataclass
-class _Held:
+class _Held(msgspec.Struct):
     """What all directories hold so far: values, and bytes of them outside the directories."""
 
     values: int = 0

@@ -1,7 +1,8 @@
 """What the words in a TIFF tell of its images: scale, depth of grey, depth in the skin."""
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 # the standard's and what people write; of a length in this unit how many µm
 _UM = {
@@ -25,8 +26,7 @@ _UM = {
 }
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What one of a file's descriptions tells; the fields are `Decoded`'s of the same name.
 
     Attributes:

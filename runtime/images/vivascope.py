@@ -1,9 +1,10 @@
 """What VivaScope workstations write: frames of known size and scale, in folders of known names."""
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
+
+import msgspec
 
 # (width, height) of a frame, plain and exported with a caption of 45 rows; no file of theirs tells the scale, the
 # instrument's field of 500 µm does
@@ -21,8 +22,7 @@ _FOLDERS: dict[str, FolderKind] = {
 }
 
 
-@dataclass(frozen=True)
-class Caption:
+class Caption(msgspec.Struct, frozen=True):
     """What a caption says, each None where it cannot be read with certainty.
 
     Attributes:

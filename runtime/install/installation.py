@@ -4,8 +4,9 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+import msgspec
 
 from runtime.errors import InflamapError
 
@@ -17,8 +18,7 @@ LONGEST_NAME = 64
 PATH_SETTINGS = ("folder", "out", "bundle", "log_file")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Installation:
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
     """One watch that runs in the background.
 
     Attributes:
@@ -50,8 +50,7 @@ class Installation:
         return [*words, *self.more]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What an installation on this machine reads and writes; all paths absolute.
 
     Attributes:

@@ -5,8 +5,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from runtime.errors import CheckFailed, InflamapError
 from runtime.install.installation import Needs
@@ -27,8 +28,7 @@ def _am_root() -> bool:
     return sys.platform != "win32" and os.geteuid() == 0
 
 
-@dataclass(frozen=True)
-class System:
+class System(msgspec.Struct, frozen=True):
     """The machine that a unit is installed on; tests give one of their own.
 
     Attributes:
@@ -43,7 +43,7 @@ class System:
     run: Callable[[Sequence[str]], int] = run_command
     units: Path = UNITS
     booted: Path = BOOTED
-    root: bool = field(default_factory=_am_root)
+    root: bool = msgspec.field(default_factory=_am_root)
 
 
 def install(name: str, text: str, system: System) -> Path:

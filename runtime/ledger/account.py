@@ -4,14 +4,15 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from runtime.file_state import FileState
 from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
 
-OUTCOME = tuple(field.name for field in fields(Outcome))
+OUTCOME = Outcome.__struct_fields__
 # a row's columns, in the order of `to_row`
 ROW = "path, state, reason, attempts, redo, size, mtime_ns, arrived, due, finished, " + ", ".join(OUTCOME)
 # file names, which need not be UTF-8
@@ -25,8 +26,7 @@ class KeptOverlay(NamedTuple):
     path: Path
 
 
-@dataclass(frozen=True)
-class ModelShare:
+class ModelShare(msgspec.Struct, frozen=True):
     """How many of the results stem from one model."""
 
     model: str

@@ -2,9 +2,10 @@
 
 import json
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
+
+import msgspec
 
 from runtime.file_state import FileState
 from runtime.outputs import result_files
@@ -24,8 +25,7 @@ class State(StrEnum):
     """It could not be read, or its result could not be written, for the row's reason."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What the ledger keeps of a result. All is None for an image that never had one.
 
     Attributes:
@@ -86,8 +86,7 @@ class Outcome:
         )
 
 
-@dataclass(frozen=True)
-class ImageRow:
+class ImageRow(msgspec.Struct, frozen=True):
     """One image.
 
     Attributes:

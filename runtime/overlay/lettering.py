@@ -1,11 +1,11 @@
 """Words that fit: measuring, cutting, wrapping and writing text with OpenCV's built-in font."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -13,8 +13,7 @@ import numpy.typing as npt
 LONGEST_TEXT = 1000
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(msgspec.Struct, frozen=True):
     """How a line looks: `size` in pixels (height above the baseline), `weight` 100 to 900, `colour` BGR."""
 
     size: int

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -27,8 +27,7 @@ USE = "Research use only"
 REASON_LINES = 6
 
 
-@dataclass(frozen=True)
-class OverlayText:
+class OverlayText(msgspec.Struct, frozen=True):
     """The words on an overlay. What is too long is wrapped, then cut with `…`.
 
     Attributes:
@@ -44,8 +43,7 @@ class OverlayText:
     warning: str | None = None
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True):
     """One image of a stack, to be drawn.
 
     Attributes:

@@ -1,8 +1,7 @@
 """The map's colours over the grey picture."""
 
-from dataclasses import dataclass
-
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,8 +18,7 @@ _BAND = 32
 _COLOURS = cv2.split(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], COLOUR_MAP))
 
 
-@dataclass(frozen=True)
-class Area:
+class Area(msgspec.Struct, frozen=True):
     """The part of a picture that a map covers, in whole pixels; it may reach beyond the picture's edges.
 
     Cell [i, j] is drawn as the stride x stride square around its patch's centre.

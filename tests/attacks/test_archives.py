@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from forgery import Forgery, members, npy, packed, told_size
+from msgspec.structs import asdict
 
 from runtime.archive import MOST_BYTES
 from runtime.bundle import open_bundle
@@ -131,7 +132,7 @@ def test_forged_patches_of_the_gate(what: str, forgery: Forgery) -> None:
     forge, said = FORGED[what]
     # a few patches are as good as some hundred
     gate = GatePatches.from_bytes(forgery.read(GATE_FILE))
-    few = GatePatches(*(array[:3] for array in vars(gate).values()))
+    few = GatePatches(*(array[:3] for array in asdict(gate).values()))
     line = gate_refusal(forgery.put_listed(GATE_FILE, forge(members(few.to_bytes()))))
     assert f"{GATE_FILE}: no patches for the gate; seen: " in line
     assert said in line
@@ -233,7 +234,7 @@ PROVING_NOTHING: dict[str, tuple[Callable[[GoldenFrames], dict[str, Any]], str]]
 def test_golden_frames_that_prove_nothing(what: str, forgery: Forgery, refusal: Refusal) -> None:
     change, said = PROVING_NOTHING[what]
     golden = GoldenFrames.from_bytes(forgery.read(GOLDEN_FILE))
-    forged = GoldenFrames(**(vars(golden) | change(golden)))
+    forged = GoldenFrames(**(asdict(golden) | change(golden)))
     assert said in refusal(forgery.put_listed(GOLDEN_FILE, forged.to_bytes()))
 
 
@@ -246,7 +247,7 @@ def test_seal_that_is_no_text(forgery: Forgery, refusal: Refusal) -> None:
 ANOTHER_GATE: dict[str, tuple[Callable[[GatePatches], dict[str, Any]], str]] = {
     "more patches than answers": (lambda gate: {"medians": gate.medians[1:]}, "wanted one and the same"),
     "no patches": (
-        lambda gate: {name: array[:0] for name, array in vars(gate).items()},
+        lambda gate: {name: array[:0] for name, array in asdict(gate).items()},
         "wanted none without a value",
     ),
     "patches of another size": (lambda gate: {"patches": gate.patches[:, 1:, 1:]}, "patches for another model"),
@@ -261,8 +262,8 @@ ANOTHER_GATE: dict[str, tuple[Callable[[GatePatches], dict[str, Any]], str]] = {
 def test_gate_that_fits_no_model(what: str, forgery: Forgery) -> None:
     change, said = ANOTHER_GATE[what]
     gate = GatePatches.from_bytes(forgery.read(GATE_FILE))
-    few = GatePatches(*(array[:3] for array in vars(gate).values()))
-    forged = GatePatches(**(vars(few) | change(few)))
+    few = GatePatches(*(array[:3] for array in asdict(gate).values()))
+    forged = GatePatches(**(asdict(few) | change(few)))
     assert said in gate_refusal(forgery.put_listed(GATE_FILE, forged.to_bytes()))
 
 

@@ -1,8 +1,7 @@
 """Engines of a new bundle where it is exported: those that are here are judged, those that are not are named."""
 
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from export import engines
 from export.engines import judge_engines
@@ -94,7 +93,7 @@ def unfit(monkeypatch) -> None:
 
     def judging(self, engine) -> Verdict:
         verdict = judge(self, engine)
-        return dataclasses.replace(verdict, patches=dataclasses.replace(verdict.patches, unchanged=0.5))
+        return replace(verdict, patches=replace(verdict.patches, unchanged=0.5))
 
     monkeypatch.setattr(GateSet, "judge", judging)
 

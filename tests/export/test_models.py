@@ -1,9 +1,8 @@
 """Each file is judged once by what nothing was chosen by, and one that misses is left out."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from export.models import Models, make_models
 from export.run_files import read_run

@@ -4,12 +4,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from runtime import acceptance
 from runtime.acceptance import ACCEPTED_FILE, Acceptance, accept, accepted_here, bundle_identity
@@ -80,7 +79,7 @@ def test_another_machine_is_noticed_with_both_values(
     change: dict[str, object], said: str, bundle_with: Callable[..., Bundle]
 ) -> None:
     bundle = bundle_with()
-    found = msgspec.structs.replace(entry(bundle), machine=replace(this_machine(), **change))
+    found = replace(entry(bundle), machine=replace(this_machine(), **change))
     (difference,) = found.changes(bundle)
     assert difference.startswith(said)
 
@@ -99,7 +98,7 @@ def test_another_bundle_is_noticed(bundle_with: Callable[..., Bundle], strict_go
     found = entry(bundle)
     manifest = bundle.manifest
     others = [
-        replace(bundle, manifest=msgspec.structs.replace(manifest, files=manifest.files | {"model.fp32.onnx": "0"})),
+        replace(bundle, manifest=replace(manifest, files=manifest.files | {"model.fp32.onnx": "0"})),
         replace(bundle, facts=bundle.facts.replace("phantom-texture", "other")),
         replace(bundle, facts=json.dumps(json.loads(bundle.facts) | {"golden": strict_golden})),
     ]

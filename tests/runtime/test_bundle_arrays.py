@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from runtime import bundle_arrays
 from runtime.bundle_arrays import GatePatches, GoldenFrames
@@ -37,7 +38,7 @@ def gate_patches(draw: st.DrawFn) -> GatePatches:
 
 
 def assert_same(found: object, wanted: object) -> None:
-    for name, value in vars(wanted).items():
+    for name, value in asdict(wanted).items():
         if isinstance(value, str):
             assert getattr(found, name) == value
         else:
@@ -88,20 +89,20 @@ def test_damaged_bytes_are_a_value_error_or_whole_arrays(data: st.DataObject) ->
 
 @pytest.mark.parametrize("name", ["patches", "medians", "probabilities", "unfamiliarity"])
 def test_lengths_of_the_gate_have_to_agree(name: str) -> None:
-    shorter = GatePatches(**(vars(GATE) | {name: getattr(GATE, name)[1:]}))
+    shorter = GatePatches(**(asdict(GATE) | {name: getattr(GATE, name)[1:]}))
     with pytest.raises(ValueError, match=r"lengths \[.*2.*\], wanted one and the same"):
         GatePatches.from_bytes(shorter.to_bytes())
 
 
 @pytest.mark.parametrize("name", ["frames", "probabilities", "unfamiliarity"])
 def test_lengths_of_the_golden_frames_have_to_agree(name: str) -> None:
-    shorter = GoldenFrames(**(vars(GOLDEN) | {name: getattr(GOLDEN, name)[1:]}))
+    shorter = GoldenFrames(**(asdict(GOLDEN) | {name: getattr(GOLDEN, name)[1:]}))
     with pytest.raises(ValueError, match=r"lengths \[.*1.*\], wanted one and the same"):
         GoldenFrames.from_bytes(shorter.to_bytes())
 
 
 def test_nothing_to_compare_is_no_proof() -> None:
-    none = {name: value[:0] for name, value in vars(GATE).items()}
+    none = {name: value[:0] for name, value in asdict(GATE).items()}
     with pytest.raises(ValueError, match="wanted none without a value"):
         GatePatches.from_bytes(GatePatches(**none).to_bytes())
     no_rows = GoldenFrames(GOLDEN.frames, GOLDEN.probabilities[:, :, :0], GOLDEN.unfamiliarity[:, :0], "{}")

@@ -99,7 +99,7 @@ def test_missing_extra_names_what_to_install() -> None:
 def test_score_and_watch_load_neither_torch_nor_the_trainer() -> None:
     script = (
         "import sys, runtime.cli, runtime.commands.score, runtime.commands.watch\n"
-        "print({'torch', 'trainer', 'export', 'onnx', 'rich', 'tifffile', 'watchdog', 'msgspec'} & set(sys.modules))"
+        "print({'torch', 'trainer', 'export', 'onnx', 'rich', 'tifffile', 'watchdog'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"

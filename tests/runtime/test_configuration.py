@@ -1,6 +1,5 @@
 """The settings of a watch: which of four places holds, all faults said at once, and a file that reads back the same."""
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runtime import configuration
 from runtime.bundle import DEFAULT_BUNDLE
@@ -342,7 +342,7 @@ def test_relative_paths_are_printed_as_absolute_ones(tmp_path: Path, monkeypatch
     (tmp_path / "elsewhere").mkdir()
     file = tmp_path / "elsewhere" / "inflamap.toml"
     file.write_text(to_toml(configured), encoding="utf-8")
-    wanted = dataclasses.replace(configured.values, folder=tmp_path / "in", out=tmp_path / "~odd")
+    wanted = replace(configured.values, folder=tmp_path / "in", out=tmp_path / "~odd")
     assert configure({}, file, {}).values == wanted
 
 

@@ -1,6 +1,5 @@
 """The gate lets through what keeps the grades, and nothing else."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 from sklearn.metrics import cohen_kappa_score
 
 from runtime.gate import (
@@ -124,9 +124,9 @@ def test_accuracy_is_judged_only_where_somebody_scored_the_patches() -> None:
     ],
 )
 def test_each_limit_at_its_edge(name: str, kept: float, missed: float, said: str) -> None:
-    assert dataclasses.replace(KEPT, **{name: kept}).misses() == ()
+    assert replace(KEPT, **{name: kept}).misses() == ()
     for value in (missed, float("nan")):
-        (miss,) = dataclasses.replace(KEPT, **{name: value}).misses()
+        (miss,) = replace(KEPT, **{name: value}).misses()
         assert said in miss
 
 
@@ -141,7 +141,7 @@ def test_a_loss_of_half_a_point_is_kept_whatever_the_accuracy() -> None:
 
 
 def test_every_miss_is_named_and_says_where() -> None:
-    bad = dataclasses.replace(KEPT, unchanged=0.5, kappa=0.2)
+    bad = replace(KEPT, unchanged=0.5, kappa=0.2)
     assert Verdict(bad, bad, Strangers(40, 3), 0.5).misses() == (
         "patches: 0.5000 of the grades unchanged, wanted 0.98",
         "patches: kappa 0.2000, wanted 0.99",
@@ -166,7 +166,7 @@ def test_document_of_a_verdict() -> None:
     assert document == {
         "passed": False,
         "misses": ["frames: no cell to judge by"],
-        "patches": dataclasses.asdict(KEPT),
+        "patches": asdict(KEPT),
         "frames": None,
         "strangers": {"patches": 40, "shown": 0},
         "int8_share": 0.9123,

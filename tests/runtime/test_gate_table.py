@@ -1,8 +1,7 @@
 """The gate's table: a line for patches, one for cells, and nothing that is not known shown as if it were."""
 
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from runtime.gate import GateFigures, Strangers, Verdict
 from runtime.gate_table import HEADING, gate_table
@@ -17,7 +16,7 @@ FIGURES = GateFigures(
     withholding_changed=0.005,
 )
 STRANGERS = Strangers(50, 0)
-FAILED = dataclasses.replace(FIGURES, unchanged=0.5)
+FAILED = replace(FIGURES, unchanged=0.5)
 
 
 def row(line: str) -> list[str]:
@@ -25,7 +24,7 @@ def row(line: str) -> list[str]:
 
 
 def test_verdict_stands_in_one_line_for_patches_and_one_for_cells() -> None:
-    cells = dataclasses.replace(FIGURES, cells=90_000, accuracy_loss=None, kappa=None)
+    cells = replace(FIGURES, cells=90_000, accuracy_loss=None, kappa=None)
     heading, patches, frames, *notes = gate_table({"model.int8.onnx": Verdict(FIGURES, cells, STRANGERS, 0.97)})
     assert row(heading) == " ".join(HEADING).split()
     assert row(patches) == [
@@ -61,13 +60,13 @@ def test_miss_of_any_kind_is_said_in_the_first_line(verdict: Verdict) -> None:
 
 
 def test_gain_and_loss_of_accuracy_have_their_sign() -> None:
-    gained = dataclasses.replace(FIGURES, accuracy_loss=-0.01)
+    gained = replace(FIGURES, accuracy_loss=-0.01)
     assert "-1.00" in row(gate_table({"a": Verdict(gained, None, STRANGERS, None)})[1])
     assert "+0.25" in row(gate_table({"a": Verdict(FIGURES, None, STRANGERS, None)})[1])
 
 
 def test_columns_of_all_rows_end_at_the_same_place() -> None:
-    long = dataclasses.replace(FIGURES, cells=1_234_567)
+    long = replace(FIGURES, cells=1_234_567)
     verdicts = {
         "a": Verdict(FIGURES, long, STRANGERS, 1.0),
         "a-name-that-is-long": Verdict(long, FIGURES, STRANGERS, 0.5),

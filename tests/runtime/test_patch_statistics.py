@@ -6,6 +6,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from runtime.dense_map import Geometry
 from runtime.patch_statistics import PatchStatistics, patch_statistics
@@ -56,7 +57,7 @@ def test_every_patch_has_its_own_figures(
     for i, j in np.ndindex(cells):
         top, left = i * stride_px, j * stride_px
         wanted = by_definition(pixels[top : top + patch_px, left : left + patch_px], block)
-        seen = [getattr(found, name)[i, j] for name in PatchStatistics.__dataclass_fields__]
+        seen = [getattr(found, name)[i, j] for name in PatchStatistics.__struct_fields__]
         assert seen == pytest.approx(wanted, rel=1e-3, abs=2e-3)
 
 
@@ -79,7 +80,7 @@ def test_tiles_make_up_the_frame() -> None:
             below = pixels[16 * rows.start : 16 * rows.stop + 16, 16 * columns.start : 16 * columns.stop + 16]
             tiles.append(((rows, columns), patch_statistics(below, geometry)))
     together = PatchStatistics.of_tiles(tiles[::-1])
-    for name, values in vars(whole).items():
+    for name, values in asdict(whole).items():
         np.testing.assert_array_equal(getattr(together, name), values)
 
 

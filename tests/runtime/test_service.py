@@ -3,13 +3,13 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from msgspec.structs import replace
 from watch_bench import Bench
 
 from runtime.ledger import ImageRow, State

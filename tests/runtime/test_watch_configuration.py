@@ -1,10 +1,10 @@
 """Every setting is described, and docs/configuration.md says of each what the program does."""
 
 import re
-from dataclasses import MISSING
 from pathlib import Path
 
 import pytest
+from msgspec import NODEFAULT
 
 from runtime import configuration
 from runtime.bundle import DEFAULT_BUNDLE
@@ -19,7 +19,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encod
 def row_of(name: str) -> tuple[str, ...]:
     """What the table must say of a key."""
     key, default = key_of(name), FIELDS[name].default
-    if default is MISSING:
+    if default is NODEFAULT:
         otherwise = "required"
     else:
         otherwise = key.unset if default in (None, DEFAULT_BUNDLE) else f"`{as_toml(default)}`"

@@ -1,6 +1,5 @@
 """A forger's tools: a bundle whose files, their hashes in the manifest, and the seal on the manifest can be changed."""
 
-import dataclasses
 import hashlib
 import io
 import json
@@ -13,6 +12,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import onnx
+from msgspec.structs import replace
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.bundle_arrays import GoldenFrames
@@ -58,7 +58,7 @@ class Forgery:
     def reseal(self) -> "Forgery":
         """The golden file's copy of the manifest's facts brought up to date: the strongest forger."""
         golden = GoldenFrames.from_bytes(self.read(GOLDEN_FILE))
-        return self.put_listed(GOLDEN_FILE, dataclasses.replace(golden, facts=facts_of(self.document())).to_bytes())
+        return self.put_listed(GOLDEN_FILE, replace(golden, facts=facts_of(self.document())).to_bytes())
 
     def change_model(self, change: Callable[[onnx.ModelProto], None], name: str = FP32_MODEL) -> "Forgery":
         """One of the models changed, and listed as changed."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from runtime.engines.tensorrt.device_memory import DeviceMemory
 from runtime.engines.tensorrt.kernels import Kernels
@@ -15,8 +16,7 @@ from runtime.engines.tensorrt.probe import Gpu
 from runtime.errors import BundleError
 
 
-@dataclass(frozen=True)
-class Seams:
+class Seams(msgspec.Struct, frozen=True):
     """What an engine stands on, each found on this machine unless given.
 
     Attributes:

@@ -1,14 +1,14 @@
 """What of a batch goes to the GPU at once: all of it where the plan's profile allows, else some images, some cells."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from runtime.dense_map import Geometry
 from runtime.engines.tensorrt.plan import Profile
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """Some cells of some images, and the pixels that these cells see.
 
     Attributes:

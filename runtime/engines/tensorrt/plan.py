@@ -1,7 +1,8 @@
 """From an ONNX file to a plan: what TensorRT makes of it for one GPU. Needs no GPU."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from runtime.dense_map import DEFAULT_TILE_PX, Geometry
 from runtime.engines.tensorrt.messages import messages_of
@@ -18,8 +19,7 @@ LARGEST_BATCH = 4
 Shape = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """The shapes [N, 1, H, W] that a plan takes: from the smallest to the largest, and best at the usual one."""
 
     smallest: Shape
@@ -27,8 +27,7 @@ class Profile:
     largest: Shape
 
 
-@dataclass(frozen=True)
-class ParsedModel:
+class ParsedModel(msgspec.Struct, frozen=True):
     """A model as TensorRT reads it. The network borrows from parser and builder, which therefore live as long."""
 
     network: Any

@@ -12,9 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+
+import msgspec
+from msgspec import to_builtins
 
 from runtime.engines.tensorrt.plan import Profile
 from runtime.engines.tensorrt.probe import Gpu
@@ -28,8 +30,7 @@ MOST_PLANS = 8
 STALE_S = 3600.0
 
 
-@dataclass(frozen=True)
-class PlanKey:
+class PlanKey(msgspec.Struct, frozen=True):
     """All that a plan depends on: when one of it changes, the plan is built anew.
 
     Attributes:
@@ -55,8 +56,7 @@ class PlanKey:
         return sha256(_document(self).encode()).hexdigest() + ".plan"
 
 
-@dataclass(frozen=True)
-class KernelsKey:
+class KernelsKey(msgspec.Struct, frozen=True):
     """What compiled kernels depend on.
 
     Attributes:
@@ -174,7 +174,7 @@ class PlanCache:
 
 def _document(key: PlanKey | KernelsKey) -> str:
     """The key as JSON, the same for the same key."""
-    return json.dumps(asdict(key), sort_keys=True)
+    return json.dumps(to_builtins(key), sort_keys=True)
 
 
 def _about(kept: Path) -> Path:

@@ -1,8 +1,9 @@
 """Is there a GPU? Asked of CUDA before any TensorRT object is made, some of which crash where there is no driver."""
 
 import importlib
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from runtime.engines.tensorrt.module import INSTALL
 from runtime.errors import EngineMissing
@@ -10,8 +11,7 @@ from runtime.errors import EngineMissing
 ELSE = "or choose another --engine"
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(msgspec.Struct, frozen=True):
     """The GPU that this process's CUDA calls go to.
 
     Attributes:

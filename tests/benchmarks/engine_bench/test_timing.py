@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -87,7 +88,7 @@ def test_engines_take_turns_and_share_what_does_not_depend_on_them(
     def slow_examine(path: Path, relative: PurePath, model: Model, **options: Any) -> Any:
         examined = examine(path, relative, model, **options)
         calls.append((model.engine.name, path.name, Path()))
-        return dataclasses.replace(examined, infer_ms=1000 * spend(examining, model.engine.name))
+        return msgspec.structs.replace(examined, infer_ms=1000 * spend(examining, model.engine.name))
 
     def slow_write(examined: Any, relative: Any, out: Path, model: Model) -> Any:
         calls[-1] = (*calls[-1][:2], out / relative)
@@ -203,7 +204,7 @@ def test_score_that_differs_another_time_is_noticed(images: Path, tmp_path: Path
             output = model.engine.run(images)
             if self.runs <= 3 + WARM_UP_FRAMES:
                 return output
-            return dataclasses.replace(output, probabilities=output.probabilities[:, ::-1].copy())
+            return msgspec.structs.replace(output, probabilities=output.probabilities[:, ::-1].copy())
 
     (found,) = timed(images, tmp_path / "out", Model(model.bundle, Tiring()))
     assert not found.repeatable

@@ -3,12 +3,11 @@
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from runtime.acceptance import ACCEPTED_FILE, Acceptance, accept, bundle_identity
 from runtime.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
@@ -39,7 +38,7 @@ def accepted(bundle: Bundle, *, of: str = "", **changes: Any) -> None:
         version="0.1.0",
         accepted=datetime(2026, 11, 24, 12, tzinfo=UTC),
     )
-    accept(bundle, msgspec.structs.replace(entry, **changes), pytest.fail)
+    accept(bundle, replace(entry, **changes), pytest.fail)
 
 
 def auto(bundle: Bundle, threads: int = 1) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """A study in a ledger, with a record for each image."""
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_up import fail, finish, result_of, take
+from msgspec.structs import replace
 
 from runtime.ledger import ImageRow, open_ledger
 from runtime.outputs import result_files
@@ -35,7 +35,7 @@ def study(tmp_path: Path) -> Study:
                 result = result_of(path, score=score, areas=GRADES)
                 assert result.score is not None
                 worst = WorstRegion(min(4.0, score + 0.5), 100.0, 200.0, 96.0)
-                result = dataclasses.replace(result, score=dataclasses.replace(result.score, worst_region=worst))
+                result = replace(result, score=replace(result.score, worst_region=worst))
                 ledger.finished(take(ledger, name), result, time.time())
                 if records:
                     file = tmp_path / result_files(path).score

@@ -1,6 +1,5 @@
 """What the images below a folder come to."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runtime.file_state import FileState
 from runtime.folder_report.folders import FolderFigures, fold, highest_grade
@@ -77,8 +77,8 @@ def test_macroscopic_pictures_are_not_counted(study: Study, tmp_path: Path) -> N
 
 def test_models_are_told_folder_by_folder(study: Study, tmp_path: Path) -> None:
     rows = study([("P1/a.bmp", 1.0), ("P1/b.bmp", 2.0), ("P2/a.bmp", 3.0), ("P3/a.bmp", None)])
-    other = dataclasses.replace(rows[2].outcome, model_sha256="0" * 64, synthetic=False)
-    rows[2] = dataclasses.replace(rows[2], outcome=other)
+    other = replace(rows[2].outcome, model_sha256="0" * 64, synthetic=False)
+    rows[2] = replace(rows[2], outcome=other)
     found = by_path(fold(rows, tmp_path, 4.0))
     assert {path: (each.models, each.synthetic) for path, each in found.items()} == {
         ".": (2, True),

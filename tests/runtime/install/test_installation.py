@@ -3,10 +3,10 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runtime.errors import InflamapError
 from runtime.install.installation import Installation, check_name, needs_of

@@ -2,11 +2,11 @@
 
 import gc
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from runtime.errors import CheckFailed, EngineMissing
 

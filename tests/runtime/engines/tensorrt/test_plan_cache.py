@@ -6,12 +6,12 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_tensorrt import model_file
+from msgspec.structs import replace
 
 from runtime.engines.tensorrt.plan import Profile
 from runtime.engines.tensorrt.plan_cache import (

@@ -1,7 +1,6 @@
 """A plan on a (fake) GPU gives the very map of the whole batch, in whatever pieces it has to run."""
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from fake_tensorrt import FakeTensorRT, model_file, true_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
