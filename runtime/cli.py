@@ -4,6 +4,7 @@ Each package declares its commands as entry points (`inflamap.commands`); one is
 that `inflamap score` never touches torch and `inflamap --version` touches nothing.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.errors import InflamapError
+from runtime.garbage import uncollected
 from runtime.version import NOTICE, __version__
 
 if TYPE_CHECKING:
@@ -52,7 +54,10 @@ class CommandsByName(click.Group):
 
 def _own_command(name: str) -> click.Command | None:
     """A command of this package, which is found without asking every package here for its entry points."""
-    command = getattr(import_module(f"runtime.commands.{name}"), name, None)
+    # numpy would start a thread a core, for products that are too small to share: a tenth of a start
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with uncollected():
+        command = getattr(import_module(f"runtime.commands.{name}"), name, None)
     return command if isinstance(command, click.Command) else None
 
 

@@ -9,6 +9,7 @@ from runtime.bundle import Bundle
 from runtime.engines import DeployedEngine
 from runtime.engines.choice import open_chosen
 from runtime.engines.registry import REFERENCE_ENGINE, default_threads, model_sha256
+from runtime.garbage import uncollected
 from runtime.result import ModelRecord
 
 
@@ -32,7 +33,9 @@ class Model(msgspec.Struct, frozen=True):
         """
         threads = threads or default_threads()
         cv2.setNumThreads(threads)
-        return Model(bundle, open_chosen(bundle, engine, threads=threads, say=say))
+        # the engine's library is imported with it
+        with uncollected():
+            return Model(bundle, open_chosen(bundle, engine, threads=threads, say=say))
 
     @property
     def sha256(self) -> str:

@@ -105,6 +105,19 @@ def test_score_and_watch_load_neither_torch_nor_the_trainer() -> None:
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.parametrize(("said", "wanted"), [(None, "1"), ("3", "3")])
+def test_numpy_starts_no_threads_of_its_own_unless_told(said: str | None, wanted: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment |= {} if said is None else {"OPENBLAS_NUM_THREADS": said}
+    script = (
+        "import os, sys\nfrom runtime.cli import inflamap\nassert 'numpy' not in sys.modules\n"
+        "inflamap.get_command(None, 'score')\nassert 'numpy' in sys.modules\nprint(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == wanted
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers no SIGTERM to a process")
 def test_command_that_is_asked_to_end_leaves_no_temporary_folder(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
