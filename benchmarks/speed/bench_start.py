@@ -16,6 +16,8 @@ from runtime.bundle_files import FP32_MODEL
 from runtime.outputs import SCORE
 
 IMPORTS = "import numpy, cv2, onnxruntime"
+# as the installed script does; `-m runtime.cli` first imports how to run modules
+COMMAND = "from runtime.cli import main; main()"
 SESSION = f"onnxruntime.InferenceSession({str(DEFAULT_BUNDLE / FP32_MODEL)!r}, providers=['CPUExecutionProvider'])"
 
 
@@ -70,7 +72,7 @@ def test_first_result_against_imports_and_session(
     """From the start of `inflamap score` to its line, which comes when the frame's results are on the disk, against the
     same from the start of a process that loads libraries and model and does nothing with them."""
     out = tmp_path / "out"
-    own = ["-m", "runtime.cli", "score", str(frame_files[0]), "--out", str(out), "--engine", "onnxruntime-fp32"]
+    own = ["-c", COMMAND, "score", str(frame_files[0]), "--out", str(out), "--engine", "onnxruntime-fp32"]
     floor = ["-c", f"{IMPORTS}; session = {SESSION}; print('ready', flush=True)"]
     for arguments in (own, floor):
         run(arguments, compiled)
