@@ -183,9 +183,6 @@ def _units(folder: _Folder) -> tuple[str, list[float], list[int]]:
 
 def _worst_of(row: ImageRow, out: Path) -> Worst | None:
     """The worst region by the image's record; None where that is missing, damaged, of another content or older."""
-    # as in `runtime.result`
-    import msgspec
-
     record = read_record_file(out / row.outcome.score_file) if row.outcome.score_file else None
     try:
         if record is None or record["image"]["sha256"] != row.outcome.sha256:
