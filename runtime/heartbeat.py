@@ -20,10 +20,16 @@ class Heartbeat:
         environ: `NOTIFY_SOCKET` names the socket to tell, `WATCHDOG_USEC` the time within which it wants a sign of
             life, `WATCHDOG_PID` of which process.
         clock: seconds on a steady clock.
+        alive: told at every beat, as often as one comes.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.monotonic,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._clock, self._alive = clock, alive
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         watched = _microseconds(environ) if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) else 0
         self._every_s = min(QUIET_S, watched / 1e6 / BEATS_A_WATCHDOG) if watched else QUIET_S
@@ -40,6 +46,7 @@ class Heartbeat:
 
         Not to be called by a timer: a loop that is stuck must fall silent.
         """
+        self._alive()
         if self._clock() < self._next:
             return
         self._send("WATCHDOG=1" if self.watched else "", status())

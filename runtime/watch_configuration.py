@@ -134,6 +134,10 @@ class WatchConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     keep_overlays_gb: Annotated[
         Positive | None, Key("the oldest overlays beyond this are deleted", "GB", unset="no limit", example=100.0)
     ] = None
+    viewer: Annotated[
+        str | None,
+        Key("where the operator's page is served", "HOST:PORT", unset="no page", example="127.0.0.1:8765"),
+    ] = None
     log_file: Annotated[Path | None, Key("lines are also written here", unset="no file", example="inflamap.log")] = None
     log_max_mb: Annotated[Positive, Key("a log file of this size is closed, and a new one begun", "MB")] = 10.0
     log_files: Annotated[
@@ -181,6 +185,8 @@ def wanted_of(name: str) -> str:
         return (RANGE if get_origin(kind) is tuple else PATTERNS) + of_unit
     if kind in (Path, bool):
         return "a path" if kind is Path else "true or false"
+    if kind is str:
+        return f"a text{of_unit}"
     limits = next((note for note in notes if isinstance(note, Limits)), Limits())
     if limits.above is not None:
         bounds = f"above {limits.above}"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -36,6 +36,9 @@ from runtime.said_values import write_range
 from runtime.service import ServiceSettings
 from runtime.service import watch as watch_and_score
 from runtime.service_log import ServiceLog
+
+if TYPE_CHECKING:
+    from runtime.viewer.address import Address
 
 ABOVE_ZERO = FiniteRange(min=0, min_open=True)
 # where an option is not called as its key
@@ -96,6 +99,7 @@ NOT_SETTINGS = frozenset({"config_file", "print_config", "once"})
 )
 @click.option("--keep-overlays-days", type=ABOVE_ZERO, help="Remove older overlays; records and maps stay.")
 @click.option("--keep-overlays-gb", type=ABOVE_ZERO, help="Remove the oldest overlays beyond this size.")
+@click.option("--viewer", metavar="HOST:PORT", help="Serve the operator's page here, as in 127.0.0.1:8765.")
 @click.option("--log-file", type=click.Path(path_type=Path), help="Also write lines of JSON here, rotated.")
 @click.option("--log-max-mb", type=ABOVE_ZERO, help="Size at which a new log is begun. Default: 10.")
 @click.option("--log-files", type=click.IntRange(min=2, max=9999), help="Logs kept. Default: 5.")
@@ -112,6 +116,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         return
     values = configured.values
     check_output_folder(values.out, [values.folder])
+    address = _page_address(values.viewer)
     if values.log_file is not None:
         check_output_folder(values.log_file.parent, [values.folder], option="--log-file")
     bundle = open_bundle(values.bundle)
@@ -155,7 +160,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
             engine=model.engine.name,
             synthetic=bundle.manifest.synthetic,
         )
-        heartbeat = Heartbeat()
+        heartbeat = Heartbeat(alive=_page(address, values, report.say, log, stack))
         tally = watch_and_score(values.folder, values.out, ledger, model, settings, stop, log=log, heartbeat=heartbeat)
         heartbeat.stopping()
         counts = _counts(ledger)
@@ -194,6 +199,41 @@ def _log(values: WatchConfiguration, say: Callable[[str], None], stack: ExitStac
 
         write = stack.enter_context(log_file(values.log_file, max_mb=values.log_max_mb, files=values.log_files))
     return ServiceLog(say, write, pseudonyms_of(values.out) if values.pseudonymise else None)
+
+
+def _page_address(viewer: str | None) -> "Address | None":
+    """Where the operator's page is wanted, before anything is begun."""
+    if viewer is None:
+        return None
+    from runtime.viewer.address import parse_address
+    from runtime.viewer.process import require_viewer
+
+    require_viewer()
+    return parse_address(viewer)
+
+
+def _page(
+    address: "Address | None",
+    values: WatchConfiguration,
+    say: Callable[[str], None],
+    log: ServiceLog,
+    stack: ExitStack,
+) -> Callable[[], None]:
+    """Have the operator's page served where it is wanted; returns what to call while the loop gets on."""
+    if address is None:
+        return lambda: None
+    from runtime.viewer.process import ViewerProcess, new_token
+    from runtime.viewer.setup import Setup
+
+    setup = Setup(
+        folder=values.folder.absolute(),
+        out=values.out.absolute(),
+        address=address,
+        token=None if address.is_loopback else new_token(),
+        min_free_gb=values.min_free_gb,
+        pseudonymise=values.pseudonymise,
+    )
+    return stack.enter_context(ViewerProcess(setup, say, log)).tell_alive
 
 
 def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:

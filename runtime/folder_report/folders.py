@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 import msgspec
@@ -81,19 +81,25 @@ class _Folder(msgspec.Struct):
     count: int = 0
 
 
-def fold(rows: Sequence[ImageRow], out: Path, highest: float) -> list[FolderFigures]:
+WorstOf = Callable[[ImageRow, Path], Worst | None]
+
+
+def fold(
+    rows: Sequence[ImageRow], out: Path, highest: float, *, worst_of: WorstOf | None = None
+) -> list[FolderFigures]:
     """Figures of the watched folder and of every folder below, each before those in it, in the order of their names.
 
     Args:
         rows: all images of a ledger.
         out: the results' folder, whose records tell the worst regions.
         highest: the highest grade.
+        worst_of: `worst_region`, or what remembers its answers.
     """
     root = _Folder(PurePath(), 0)
     for row in rows:
         # the folder alone tells; its pictures are no images of the study
         if folder_kind(row.path) != "macroscopic":
-            _put(root, row, out)
+            _put(root, row, out, worst_of or worst_region)
     _sum_up(root)
     return [_figures(folder, highest) for folder in _walk(root)]
 
@@ -104,14 +110,14 @@ def highest_grade(rows: Sequence[ImageRow]) -> float:
     return float(max(known, default=5) - 1)
 
 
-def _put(root: _Folder, row: ImageRow, out: Path) -> None:
+def _put(root: _Folder, row: ImageRow, out: Path, worst_of: WorstOf) -> None:
     folder = root
     for name in row.path.parts[:-1]:
         folder = folder.children.setdefault(name, _Folder(folder.path / name, folder.level + 1))
     folder.states[row.state] += 1
     if row.state is State.SCORED and row.outcome.score is not None:
         folder.scores.append(row.outcome.score)
-        folder.worst = _worse(folder.worst, _worst_of(row, out))
+        folder.worst = _worse(folder.worst, worst_of(row, out))
         folder.models.add((row.outcome.model, row.outcome.model_sha256))
         folder.synthetic |= bool(row.outcome.synthetic)
 
@@ -181,8 +187,9 @@ def _units(folder: _Folder) -> tuple[str, list[float], list[int]]:
     return "folders", [total for total, _ in pairs], [count for _, count in pairs]
 
 
-def _worst_of(row: ImageRow, out: Path) -> Worst | None:
-    """The worst region by the image's record; None where that is missing, damaged, of another content or older."""
+def worst_region(row: ImageRow, out: Path) -> Worst | None:
+    """The worst region of an image by its record in the results' folder; None where that is missing, damaged, of
+    another content or older."""
     record = read_record_file(out / row.outcome.score_file) if row.outcome.score_file else None
     try:
         if record is None or record["image"]["sha256"] != row.outcome.sha256:

@@ -121,6 +121,26 @@ class Account:
         )
         yield from map(to_row, found)
 
+    def done_since(self, then: float, most: int) -> list[ImageRow]:
+        """Images that were done, or failed, at that time (Unix seconds) or later, the newest first."""
+        found = self._database.execute(
+            f"SELECT {ROW} FROM images WHERE finished >= ? ORDER BY finished DESC, path DESC LIMIT ?", (then, most)
+        )
+        return [to_row(row) for row in found.fetchall()]
+
+    def newest(self, most: int) -> list[ImageRow]:
+        """Images that were ever done or failed, the newest first; those that wait to be scored anew among them."""
+        found = self._database.execute(
+            f"SELECT {ROW} FROM images WHERE finished IS NOT NULL OR state = 'failed'"
+            " ORDER BY COALESCE(finished, arrived) DESC, path DESC LIMIT ?",
+            (most,),
+        )
+        return [to_row(row) for row in found.fetchall()]
+
+    def changes(self) -> int:
+        """Another number than before where somebody else changed the ledger."""
+        return int(self._database.execute("PRAGMA data_version").fetchone()[0])
+
     def noted(self, name: str) -> Any:
         """What `note` kept; None when there is nothing."""
         found = self._database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()

@@ -94,7 +94,7 @@ def test_every_key_can_be_set_in_the_file_and_in_the_environment(places: Given, 
         **{"rescan_s": "5", "min_free_gb": "0", "priority": "normal", "keep_overlays_days": "1e2"},
         **{"keep_overlays_gb": "2.5", "log_file": str(places["out"]), "log_max_mb": "1", "log_files": "2"},
         **{"um_per_px_in": "HRT3*=1.04;Site 2=0.5", "grey_range": "0:1", "depth_um": "10:80", "stack_step_um": "5"},
-        "pseudonymise": "true",
+        **{"viewer": "127.0.0.1:8765", "pseudonymise": "true"},
     }
     assert texts.keys() == FIELDS.keys()
     in_environment = configure({}, None, {f"INFLAMAP_WATCH_{key.upper()}": text for key, text in texts.items()})
@@ -284,6 +284,7 @@ CONFIGURATIONS = st.builds(
     priority=st.sampled_from(["low", "normal"]),
     keep_overlays_days=st.none() | POSITIVE,
     keep_overlays_gb=st.none() | POSITIVE,
+    viewer=st.none() | st.just("127.0.0.1:8765"),
     log_file=st.none() | PATHS,
     log_max_mb=POSITIVE,
     log_files=st.integers(2, 99),
@@ -323,7 +324,7 @@ def test_each_line_commented_out_can_be_taken_as_it_is(places: Given, tmp_path: 
     unset = [key for key in FIELDS if f"\n# {key} = " in text]
     assert unset == [
         *("bundle", "um_per_px", "um_per_px_in", "grey_range", "depth_um", "stack_step_um", "threads", "settle_s"),
-        *("rescan_s", "keep_overlays_days", "keep_overlays_gb", "log_file"),
+        *("rescan_s", "keep_overlays_days", "keep_overlays_gb", "viewer", "log_file"),
     ]
     for key in unset:
         text = text.replace(f"\n# {key} = ", f"\n{key} = ")

@@ -1,0 +1,130 @@
+"""Keeps up with the ledger while the watch writes it; in one thread, for SQLite's connections are of one."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path, PurePath
+
+from runtime.errors import InflamapError, one_line
+from runtime.folder_report import FolderFigures, Worst, fold, highest_grade, worst_region
+from runtime.ledger import ImageRow, Ledger, open_ledger
+from runtime.outputs import LEDGER_FILE
+from runtime.pseudonyms import pseudonyms_of
+from runtime.status import Status, status_of
+from runtime.viewer.session import MOST, Session, id_of
+from runtime.viewer.setup import Setup
+
+# what a retry or a removed overlay changes shows by reading all again, which of thousands takes some 50 ms
+ALL_AGAIN_S = 2.0
+STATUS_S = 1.0
+# a result's time is set shortly before it is committed
+_OVERLAP_S = 5.0
+
+
+class LedgerReader:
+    """Reads the ledger of one results' folder again and again.
+
+    Args:
+        setup: which, and how names are shown.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, setup: Setup, clock: Callable[[], float] = time.time) -> None:
+        self._out, self._clock = setup.out, clock
+        self._pseudonyms = pseudonyms_of(setup.out) if setup.pseudonymise else None
+        self.session = Session(self.name, self._said)
+        self.status: Status | None = None
+        """None where the ledger cannot be read."""
+        self._opened = ExitStack()
+        self._ledger: Ledger | None = None
+        self._file: tuple[int, int] | None = None
+        self._changes: int | None = None
+        self._all_at = self._status_at = float("-inf")
+        self._stale = True
+        self._worst: dict[tuple[PurePath, str | None], Worst | None] = {}
+
+    def look(self) -> bool:
+        """Read what changed; whether that is anything that a page shows."""
+        try:
+            return self._look(self._open())
+        except (InflamapError, sqlite3.Error, OSError):
+            # set aside, being made anew, or on a share that is gone: the watch tells why, it is read when it is back
+            self.close()
+            was, self.status = self.status, None
+            return was is not None
+
+    def retry(self, row: ImageRow) -> None:
+        """Have an image scored anew.
+
+        Raises:
+            InflamapError: the ledger cannot be written.
+        """
+        try:
+            self._open().retry([row.path], self._clock())
+        except sqlite3.Error as error:
+            raise InflamapError("the ledger cannot be written", seen=error, next_step="try again") from error
+        self._changes = None
+        self._all_at = float("-inf")
+
+    def folders(self) -> list[FolderFigures]:
+        """Figures of the watched folder and all below it, see `fold`; what records told is remembered."""
+        try:
+            rows = list(self._open().rows())
+        except (InflamapError, sqlite3.Error, OSError):
+            return []
+        return fold(rows, self._out, highest_grade(rows), worst_of=self._remembered)
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._ledger, self._changes = None, None
+        self._opened.close()
+
+    def name(self, path: PurePath) -> str:
+        """What a path is called on the page."""
+        return one_line(path.as_posix()) if self._pseudonyms is None else self._pseudonyms.of(path)
+
+    def _said(self, text: str, path: PurePath) -> str:
+        return text if self._pseudonyms is None else self._pseudonyms.within(text, path)
+
+    def id_of(self, path: PurePath) -> str | None:
+        """The id of an image that the session still holds."""
+        key = id_of(path)
+        return key if self.session.row(key) is not None else None
+
+    def _look(self, ledger: Ledger) -> bool:
+        now = self._clock()
+        changes = ledger.changes()
+        changed = changes != self._changes
+        self._changes = changes
+        self._stale |= changed
+        shown = False
+        if self._stale and not 0 <= now - self._all_at < ALL_AGAIN_S:
+            # before the rows, so that what comes in between is read the next time
+            self._stale, self._all_at = False, now
+            shown = self.session.take(ledger.newest(MOST), all_of_them=True)
+        elif changed:
+            shown = self.session.take(ledger.done_since(now - ALL_AGAIN_S - _OVERLAP_S, MOST))
+        if changed or not 0 <= now - self._status_at < STATUS_S:
+            self._status_at = now
+            # the watch is this process's parent: while it is not gone, it runs
+            self.status = status_of(ledger, running=True, now=now)
+        return shown
+
+    def _open(self) -> Ledger:
+        found = (self._out / LEDGER_FILE).stat()
+        file = found.st_dev, found.st_ino
+        if self._ledger is not None and file != self._file:
+            self.close()
+        if self._ledger is None:
+            self._file = file
+            self._ledger = self._opened.enter_context(open_ledger(self._out))
+            self._all_at = float("-inf")
+            self._stale = True
+        return self._ledger
+
+    def _remembered(self, row: ImageRow, out: Path) -> Worst | None:
+        key = row.path, row.outcome.sha256
+        if key not in self._worst:
+            self._worst[key] = worst_region(row, out)
+        return self._worst[key]

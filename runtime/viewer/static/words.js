@@ -1,0 +1,29 @@
+// Numbers and states as a person reads them.
+
+export const MARKS = { scored: "●", withheld: "◐", failed: "✕", waiting: "…" };
+
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+/** Unix seconds as a time, with its day where that is not today. */
+export function time(at) {
+  const when = new Date(1000 * at);
+  return (when.toDateString() === new Date().toDateString() ? clock : day).format(when);
+}
+
+export function seconds(value) {
+  if (value < 90) return `${Math.round(value)} s`;
+  return value < 5400 ? `${Math.round(value / 60)} min` : `${(value / 3600).toFixed(1)} h`;
+}
+
+export const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+export const um = (value) => `${value.toLocaleString([], { maximumFractionDigits: 0 })} µm`;
+export const base = (name) => name.slice(name.lastIndexOf("/") + 1);
+
+/** A new element with text; whatever a file is called, it is never read as HTML. */
+export function element(tag, text = "", attributes = {}) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}

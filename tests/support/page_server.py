@@ -1,0 +1,98 @@
+"""The page's server as a process of its own, as a watch starts it, and plain requests to it."""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from runtime.viewer.address import Address, parse_address
+from runtime.viewer.setup import Began, Setup, to_line
+
+LOOPBACK = Address("127.0.0.1", 0)
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body's document."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Served:
+    """A page that is served."""
+
+    address: Address
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    def ask(
+        self, path: str, *, method: str = "GET", body: bytes | None = None, host: str | None = None, **headers: str
+    ) -> Answer:
+        """One request, as the page would make it unless told otherwise; `_` stands for `-` in names of headers."""
+        said = {"Host": self.address.authority if host is None else host}
+        if method == "POST":
+            said["Origin"] = f"http://{self.address.authority}"
+        said |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=20)
+        try:
+            connection.request(method, path, body, {name: value for name, value in said.items() if value})
+            answer = connection.getresponse()
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+
+@contextmanager
+def served(
+    folder: Path,
+    out: Path,
+    *,
+    address: Address = LOOPBACK,
+    token: str | None = None,
+    min_free_gb: float = 0.0,
+    pseudonymise: bool = False,
+    beats: bool = True,
+) -> Iterator[Served]:
+    """Serve the page of a results' folder. `beats`: whether the watch's loop is seen alive."""
+    setup = Setup(folder, out, address, token, min_free_gb, pseudonymise)
+    command = [sys.executable, "-P", "-m", "runtime.viewer"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(to_line(setup))
+        process.stdin.flush()
+        began = msgspec.json.decode(process.stdout.readline(), type=Began)
+        assert began.url, began.fault
+        end = threading.Event()
+
+        def beat() -> None:
+            assert process.stdin is not None
+            while not end.wait(0.5):
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+
+        beating = threading.Thread(target=beat if beats else end.wait)
+        beating.start()
+        try:
+            listening = parse_address(began.url.removeprefix("http://").rstrip("/"))
+            yield Served(listening, began.url, process)
+        finally:
+            end.set()
+            beating.join()
+            process.stdin.close()
+            process.wait(15)
