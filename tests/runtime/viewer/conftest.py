@@ -1,0 +1,24 @@
+"""A browser for tests of the page; they skip with the reason where there is none."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from runtime.viewer.address import Address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium."""
+    support = pytest.importorskip("browser", reason="needs playwright")
+    if support.CHROMIUM is None:
+        pytest.skip("needs a Chromium: apt-get install chromium")
+    with support.chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def loopback() -> Address:
+    """Any free port of this machine."""
+    return Address("127.0.0.1", 0)
