@@ -1,10 +1,12 @@
 """The page's process: `python -m runtime.viewer`, with its `Setup` on standard input. Started by the watch alone."""
 
 import os
+import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import uvicorn
@@ -18,12 +20,23 @@ from runtime.viewer.setup import Began, from_line
 # browsers open up to six connections a page
 MOST_CONNECTIONS = 256
 MOST_HEAD_BYTES = 16 << 10
-# beside the watch, whose priority it inherits: a page may wait, an image should not
-NICER = 5
+# the lowest there is: a page may wait, an image should not
+NICER = 19
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def main() -> None:
     """Serve until standard input ends, which it does when the watch does, however that ends."""
+    # Ctrl-C and a service manager speak to both processes at once; the watch ends its image first, and then this
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     setup = from_line(sys.stdin.buffer.readline())
     if hasattr(os, "nice"):
         os.nice(NICER)
@@ -46,7 +59,7 @@ def main() -> None:
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
 
     def mind() -> None:
         while sys.stdin.buffer.readline():
@@ -54,9 +67,10 @@ def main() -> None:
         server.should_exit = True
 
     threading.Thread(target=mind, name="watch", daemon=True).start()
-    _say(Began(url=f"http://{address.authority}/"))
-    with suppress(KeyboardInterrupt):
-        server.run([listening])
+    # of all addresses of this machine, the one that others know it by
+    shown = Address(socket.gethostname(), address.port) if address.is_everywhere else address
+    _say(Began(url=f"http://{shown.authority}/"))
+    server.run([listening])
 
 
 def _listen(address: Address) -> socket.socket:

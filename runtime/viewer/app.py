@@ -1,6 +1,9 @@
 """What the page's server answers."""
 
 import asyncio
+import os
+import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -28,7 +31,8 @@ from runtime.viewer.setup import Setup
 # pages that are told of changes at once; each costs a connection
 MOST_PAGES = 32
 # between two words to one page, so that a burst is one redrawing
-PAUSE_S = 0.2
+PAUSE_S = 0.4
+BUSY_PAUSE_S = 10.0
 # a word now and then tells a page that it is still connected
 SILENCE_S = 10.0
 BODY_S = 5.0
@@ -48,6 +52,7 @@ def make_app(setup: Setup, address: Address, page: KeepingUp) -> Guard:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         looking = asyncio.create_task(page.keep_up())
+        looking.add_done_callback(_end_where_it_failed)
         try:
             yield
         finally:
@@ -138,9 +143,16 @@ class _Answers:
                 known = session.version
                 told = {"version": known, "entries": entries, "health": page.health, "grades": self._grades()}
                 yield b"event: update\ndata: " + msgspec.json.encode(told) + b"\n\n"
-                await asyncio.sleep(PAUSE_S)
+                await self._pause()
         finally:
             self._pages -= 1
+
+    async def _pause(self) -> None:
+        """Until a page is told again: soon, but while a backlog is worked off."""
+        until = time.monotonic() + BUSY_PAUSE_S
+        await asyncio.sleep(PAUSE_S)
+        while self._page.is_busy and not self._page.ending and time.monotonic() < until:
+            await asyncio.sleep(PAUSE_S)
 
     async def folders(self, _request: Request) -> Response:
         """One entry a folder."""
@@ -237,6 +249,14 @@ class _Answers:
         except InflamapError as error:
             # its words may hold a path of this machine
             raise HTTPException(404, "the image cannot be read now") from error
+
+
+def _end_where_it_failed(looking: "asyncio.Task[None]") -> None:
+    """A page that looks alive and tells nothing new is worse than none; the watch says so and starts it again."""
+    error = None if looking.cancelled() else looking.exception()
+    if error is not None:
+        traceback.print_exception(error)
+        os._exit(1)
 
 
 async def _require_no_body(request: Request) -> None:

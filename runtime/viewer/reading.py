@@ -16,7 +16,7 @@ from runtime.viewer.session import MOST, Session, id_of
 from runtime.viewer.setup import Setup
 
 # what a retry or a removed overlay changes shows by reading all again, which of thousands takes some 50 ms
-ALL_AGAIN_S = 2.0
+ALL_AGAIN_S = 5.0
 STATUS_S = 1.0
 # a result's time is set shortly before it is committed
 _OVERLAP_S = 5.0

@@ -81,3 +81,11 @@ def test_manager_that_does_not_read_does_not_hold_up_the_watch(manager: tuple[Ma
     for _ in range(5000):
         clock.now += 100.0
         heart.beat(lambda: "x" * 1000)
+
+
+def test_whoever_else_wants_to_know_is_told_at_every_beat() -> None:
+    told: list[int] = []
+    heart = Heartbeat({}, Clock(), alive=lambda: told.append(1))
+    for _ in range(3):
+        heart.beat(lambda: "fine")
+    assert len(told) == 3

@@ -2,17 +2,22 @@
 
 import { colourOf } from "./colours.js";
 import { filter, isFollowing, onChoice, open } from "./now.js";
-import { entries, highest, listen, those } from "./store.js";
-import { MARKS, base, element, score, time } from "./words.js";
+import { entries, entryOf, highest, listen, pace, those } from "./store.js";
+import { MARKS, atMostEvery, base, element, score, time } from "./words.js";
 
 const SHOT = 96;
+const QUIET_MS = 200;
+const QUIETEST_MS = 1000;
 const strip = document.getElementById("strip");
 const reel = document.getElementById("reel");
 const shots = new Map(); // id -> element in sight
 let list = [];
 let current = null;
+let quiet = 0;
 
 function refresh() {
+  // nobody looks: what came is drawn when somebody does
+  if (document.hidden) return;
   list = those(filter());
   reel.style.width = `${SHOT * list.length}px`;
   count();
@@ -54,6 +59,8 @@ function draw() {
       shots.delete(id);
     }
   }
+  clearTimeout(quiet);
+  quiet = setTimeout(fetchPictures, QUIET_MS);
 }
 
 function make(entry) {
@@ -63,20 +70,25 @@ function make(entry) {
   });
   shot.dataset.version = entry.version;
   shot.dataset.id = entry.id;
-  if (entry.overlay && entry.state !== "failed") {
-    const image = element("img", "", { alt: "", loading: "lazy", src: `/api/images/${entry.id}/thumbnail?version=${entry.version}` });
-    image.addEventListener("error", () => image.replaceWith(element("i", MARKS[entry.state])));
-    shot.append(image);
-  } else {
-    shot.append(element("i", MARKS[entry.state]));
-  }
+  shot.append(element("i", MARKS[entry.state]));
   const line = element("span");
   line.append(element("span", MARKS[entry.state]), element("span", entry.score === null ? entry.state : score(entry.score)));
-  line.lastChild.style.width = line.firstChild.style.width = "auto";
   if (entry.score !== null) line.style.boxShadow = `inset 0 -3px ${colourOf(entry.score, highest())}`;
   shot.append(line);
   shot.addEventListener("click", () => open(entry.id));
   return shot;
+}
+
+/** Pictures of those that stay in sight: in a burst they are gone before anybody could look at them. */
+function fetchPictures() {
+  if (document.hidden || pace() > QUIETEST_MS) return;
+  for (const [id, shot] of shots) {
+    const entry = entryOf(id);
+    if (shot.dataset.asked || !entry?.overlay || entry.state === "failed") continue;
+    shot.dataset.asked = "yes";
+    const image = element("img", "", { alt: "", src: `/api/images/${id}/thumbnail?version=${entry.version}` });
+    image.decode().then(() => shot.firstChild.replaceWith(image), () => {});
+  }
 }
 
 function bringIntoSight() {
@@ -103,4 +115,6 @@ onChoice((id) => {
   bringIntoSight();
   draw();
 });
-listen(refresh);
+const refreshSoon = atMostEvery(pace, refresh);
+listen((changed) => { if (changed.length || !list.length) refreshSoon(); });
+document.addEventListener("visibilitychange", refreshSoon);

@@ -2,8 +2,8 @@
 
 import { COLOURS } from "./colours.js";
 import * as stage from "./stage.js";
-import { entryOf, highest, listen, newest, session, those } from "./store.js";
-import { element, score, time, um } from "./words.js";
+import { entryOf, highest, listen, newest, pace, session, those } from "./store.js";
+import { atMostEvery, element, score, time, um } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 let following = true;
@@ -11,7 +11,7 @@ let current = null; // the id chosen
 let slice = 0;
 let loading = false;
 let again = false;
-let loaded = null; // {id, version, slice} on the stage
+let asked = ""; // id, version and slice of what is on the stage, or on its way there
 let record = null;
 const chosen = new Set();
 
@@ -63,11 +63,12 @@ async function load() {
   if (loading) return;
   loading = true;
   const entry = entryOf(current);
+  asked = entry ? keyOf(entry) : "";
   try {
     if (entry) await present(entry, slice);
-  } catch (error) {
+  } catch {
     // the connection; the next word of the server brings it again
-    loaded = null;
+    asked = "";
   }
   loading = false;
   if (again) load();
@@ -84,7 +85,6 @@ async function present(entry, number) {
   at("nothing").hidden = stageHolds();
   at("nothing").textContent = stageHolds() ? "" : `${entry.name}: no picture`;
   say(entry, record);
-  loaded = { id: entry.id, version: entry.version, slice: number };
   document.documentElement.dataset.shown = entry.id;
 }
 
@@ -112,6 +112,8 @@ function picture(address) {
   image.src = address;
   return image.decode().then(() => image);
 }
+
+const keyOf = (entry) => `${entry.id} ${entry.version} ${slice}`;
 
 /** A grade by its name, which may be nothing but its number. */
 function gradeName(grade) {
@@ -184,11 +186,17 @@ function legend() {
   at("legend").setAttribute("aria-label", `Colours of the grades, from 0, dark, to ${highest()}, bright`);
 }
 
+const showNewest = atMostEvery(pace, () => {
+  const last = lastToShow();
+  if (following && last && last.id !== current && !document.hidden) choose(last.id);
+});
+document.addEventListener("visibilitychange", showNewest);
+
 listen(() => {
   const last = lastToShow();
   const entry = entryOf(current);
-  if (following && last && last.id !== current) choose(last.id);
-  else if (entry && (!loaded || loaded.id !== entry.id || loaded.version !== entry.version)) load();
+  if (following && last && last.id !== current) showNewest();
+  else if (entry && asked !== keyOf(entry)) load();
   else if (!entry && last) choose(last.id);
 });
 

@@ -34,6 +34,12 @@ export const entryOf = (id) => byId.get(id);
 export const newest = () => order[order.length - 1];
 export const highest = () => Math.max(1, session.grades.length - 1);
 
+/**
+ * How long to wait between two drawings, in ms. While a backlog is being worked off, drawing each of its results would
+ * take from the scoring what it needs.
+ */
+export const pace = () => ((session.health?.counts.waiting ?? 0) < 20 ? 800 : 10000);
+
 /** The entries of one state, or `all`. */
 export const those = (state) => (state === "all" ? order : order.filter((entry) => entry.state === state));
 

@@ -20,6 +20,23 @@ export const score = (value) => (value === null || value === undefined ? "–" :
 export const um = (value) => `${value.toLocaleString([], { maximumFractionDigits: 0 })} µm`;
 export const base = (name) => name.slice(name.lastIndexOf("/") + 1);
 
+/** Do something at once, and again only after so many milliseconds, which `ms` tells each time. */
+export function atMostEvery(ms, work) {
+  let last = -Infinity;
+  let timer = 0;
+  let due = Infinity;
+  return () => {
+    const next = Math.max(performance.now(), last + ms());
+    if (timer && due <= next) return;
+    clearTimeout(timer);
+    due = next;
+    timer = setTimeout(() => {
+      [timer, last] = [0, performance.now()];
+      work();
+    }, due - performance.now());
+  };
+}
+
 /** A new element with text; whatever a file is called, it is never read as HTML. */
 export function element(tag, text = "", attributes = {}) {
   const made = document.createElement(tag);

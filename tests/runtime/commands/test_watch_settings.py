@@ -240,3 +240,29 @@ def test_folder_that_is_removed_and_made_anew_is_watched_again(
             assert process.poll() is None
         finally:
             process.kill()
+
+
+def test_a_viewer_that_is_no_address_is_said_before_anything_is_begun(tmp_path: Path, folder: Path) -> None:
+    done = run(str(folder), "--out", str(tmp_path / "out"), "--viewer", "8765")
+    assert done.returncode == 2
+    assert "--viewer is no address; seen: 8765; wanted: HOST:PORT" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_page_is_served_by_the_key_of_the_file_and_others_than_this_machine_need_its_token(
+    tmp_path: Path, folder: Path
+) -> None:
+    (tmp_path / "inflamap.toml").write_text('[watch]\nviewer = "0.0.0.0:0"\nmin_free_gb = 0\n')
+    command = [sys.executable, "-m", "runtime.cli", "watch", str(folder), "--out", str(tmp_path / "out")]
+    with (
+        (tmp_path / "said").open("w+") as said,
+        subprocess.Popen([*command, "--config", str(tmp_path / "inflamap.toml")], stderr=said) as watch,
+    ):
+        try:
+            assert soon(lambda: "page: " in (tmp_path / "said").read_text(), 30)
+            text = (tmp_path / "said").read_text()
+            url = next(line for line in text.splitlines() if line.startswith("page: ")).removeprefix("page: ")
+            assert url.startswith(f"http://{socket.gethostname()}:")
+            assert len(url.partition("/?token=")[2]) >= 32
+        finally:
+            watch.terminate()

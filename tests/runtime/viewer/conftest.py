@@ -11,7 +11,7 @@ from runtime.viewer.address import Address
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium."""
-    support = pytest.importorskip("browser", reason="needs playwright")
+    support = pytest.importorskip("benchmarks.browser", reason="needs playwright")
     if support.CHROMIUM is None:
         pytest.skip("needs a Chromium: apt-get install chromium")
     with support.chromium() as found:

@@ -1,7 +1,9 @@
 """What the server answers, asked over HTTP, from a process of its own."""
 
 import json
+import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -178,6 +180,15 @@ def test_page_ends_with_the_watch(scored: Bench) -> None:
         process = page.process
     assert process.returncode == 0
     events.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers no signals to a process")
+def test_a_signal_to_all_leaves_the_page_until_the_watch_ends(page: Served) -> None:
+    entries(page)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        page.process.send_signal(number)
+    time.sleep(0.5)
+    assert page.ask("/healthz").status == 200
 
 
 def test_pseudonyms_stand_everywhere(scored: Bench) -> None:
