@@ -139,8 +139,9 @@ class _Answers:
                     yield b"event: reload\ndata: {}\n\n"
                     known = session.version
                     continue
-                entries = session.entries(known)
-                known = session.version
+                # the version first: what is taken meanwhile is told the next time
+                version = session.version
+                entries, known = session.entries(known), version
                 told = {"version": known, "entries": entries, "health": page.health, "grades": self._grades()}
                 yield b"event: update\ndata: " + msgspec.json.encode(told) + b"\n\n"
                 await self._pause()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from itertools import count, islice
+from itertools import islice
 from pathlib import PurePath
 
 import msgspec
@@ -67,7 +67,6 @@ class Session:
         self._name, self._said, self._most = name, said, most
         self._rows: dict[str, ImageRow] = {}
         self._entries: dict[str, Entry] = {}
-        self._versions = count(1)
         self.version = 0
         """Of the newest change."""
         self.grades: list[str] = []
@@ -83,26 +82,31 @@ class Session:
             all_of_them: no other image is known any more.
         """
         seen: set[str] = set()
-        before = self.version
+        # told at the end: a page that asks in the midst asks for this version again
+        version, changed, oldest = self.version + 1, False, float("-inf")
         for row in islice(rows, self._most):
             key = id_of(row.path)
             seen.add(key)
             if self._rows.get(key) != row:
-                self.version = next(self._versions)
+                changed = True
                 self._rows[key] = row
-                self._entries[key] = self._entry(key, row)
+                self._entries[key] = self._entry(key, row, version)
+            oldest = self._entries[key].at
         newest = max(self._rows.values(), key=lambda row: row.finished or 0.0, default=None)
         if newest is not None and newest.outcome.area_fraction:
             self.grades = list(json.loads(newest.outcome.area_fraction))
-        gone = [key for key in self._entries if key not in seen] if all_of_them else []
-        if not all_of_them and (more := len(self._entries) - self._most) > 0:
-            # the oldest make room without a word: every page lets go of its own
-            for entry in sorted(self._entries.values(), key=lambda entry: entry.at)[:more]:
-                del self._entries[entry.id], self._rows[entry.id]
-        for key in gone:
-            self.version = self.dropped = next(self._versions)
+        missing = [entry for key, entry in self._entries.items() if key not in seen] if all_of_them else []
+        # the oldest make room without a word: every page lets go of its own
+        full = len(seen) == self._most
+        gone = [entry for entry in missing if not full or entry.at > oldest]
+        room = sorted(self._entries.values(), key=lambda entry: entry.at)[: max(0, len(self._entries) - self._most)]
+        for key in {entry.id for entry in (*missing, *room)}:
             del self._entries[key], self._rows[key]
-        return self.version != before
+        if gone:
+            self.dropped = version
+        if changed or gone:
+            self.version = version
+        return changed or bool(gone)
 
     def entries(self, since: int = 0) -> list[Entry]:
         """Those that changed after a version, the oldest first."""
@@ -114,7 +118,7 @@ class Session:
         """The image behind an id; None where there is none."""
         return self._rows.get(key)
 
-    def _entry(self, key: str, row: ImageRow) -> Entry:
+    def _entry(self, key: str, row: ImageRow, version: int) -> Entry:
         outcome, done = row.outcome, row.state in (State.SCORED, State.WITHHELD)
         return Entry(
             id=key,
@@ -130,7 +134,7 @@ class Session:
             engine=outcome.engine,
             model=outcome.model_sha256,
             synthetic=outcome.synthetic,
-            version=self.version,
+            version=version,
         )
 
 

@@ -1,5 +1,6 @@
 """What changed since when, by ids that are no paths."""
 
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 import pytest
@@ -59,6 +60,38 @@ def test_the_oldest_make_room() -> None:
     for number in range(10):
         found.take([row(f"v{number}", number)])
     assert [entry.name for entry in found.entries()] == ["v7", "v8", "v9"]
+
+
+def test_a_full_session_lets_the_oldest_go_without_having_every_page_ask_anew() -> None:
+    found = session(3)
+    for number in range(3, 8):
+        newest = [row(f"v{at}", at) for at in range(number, number - 3, -1)]
+        found.take(newest, all_of_them=True)
+        assert [entry.name for entry in found.entries()] == [each.path.name for each in reversed(newest)]
+    assert found.dropped == 0
+    found.take([row("v7", 7), row("v5", 5), row("v4", 4)], all_of_them=True)
+    assert found.dropped == found.version
+
+
+def test_a_page_that_asks_in_the_midst_misses_nothing() -> None:
+    found = session()
+    known: dict[str, int] = {}
+    version = 0
+
+    def ask() -> None:
+        nonlocal version
+        now = found.version
+        known.update({entry.name: entry.version for entry in found.entries(version)})
+        version = now
+
+    def rows() -> Iterator[ImageRow]:
+        for number in range(5):
+            yield row(f"v{number}", number)
+            ask()
+
+    found.take(rows())
+    ask()
+    assert known == {entry.name: entry.version for entry in found.entries()}
 
 
 def test_ids_are_no_paths() -> None:
