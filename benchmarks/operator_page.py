@@ -89,9 +89,9 @@ def main() -> int:
         place = Path(name)
         frames = paint_frames(place / "frames", report.progress).paths
         parts: dict[str, Callable[[], dict[str, Any]]] = {
-            "latency": lambda: latency(place / "latency", frames, browser, 12 if short else 100, report),
-            "load": lambda: load(place / "load", frames, browser, (3, 100) if short else (6, 400), report),
-            "session": lambda: session(place / "session", frames, browser, (400, 60) if short else (2000, 500)),
+            "latency": lambda: latency(place / "latency", frames, browser, 10 if short else 100, report),
+            "load": lambda: load(place / "load", frames, browser, (3, 60) if short else (6, 400), report),
+            "session": lambda: session(place / "session", frames, browser, (400, 30) if short else (2000, 500)),
         }
         found = {name: part() for name, part in parts.items() if chosen.only in (None, name)}
     print(json.dumps(found, indent=2))

@@ -10,7 +10,7 @@ from runtime.ledger import State
 from runtime.status import Status
 
 # the loop says a word each second, but for a result that is being written and a disk that hangs
-STUCK_S = 30.0
+STUCK_S = 20.0
 
 
 class Health(msgspec.Struct, frozen=True):
