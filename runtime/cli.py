@@ -54,11 +54,26 @@ class CommandsByName(click.Group):
 
 def _own_command(name: str) -> click.Command | None:
     """A command of this package, which is found without asking every package here for its entry points."""
-    # numpy would start a thread a core, for products that are too small to share: a tenth of a start
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with uncollected():
+    with _one_thread_for_numpy(), uncollected():
         command = getattr(import_module(f"runtime.commands.{name}"), name, None)
     return command if isinstance(command, click.Command) else None
+
+
+@contextmanager
+def _one_thread_for_numpy() -> Iterator[None]:
+    """numpy, imported within, starts no thread a core for products that are too small to share: a tenth of a start.
+
+    What is in the environment holds, and stays as it was for the processes that a command starts.
+    """
+    name = "OPENBLAS_NUM_THREADS"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _entry_points() -> "EntryPoints":

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -142,22 +141,19 @@ def write_examined(
     files, grades = result_files(relative), model.bundle.manifest.grades
     score = sum_up(analyses, grades)
     reasons = _reasons(analyses)
-    picture = draw(analyses, examined.depths_um, reasons, score, model, relative.name)
+    overlay = encode_overlay(draw(analyses, examined.depths_um, reasons, score, model, relative.name))
     map_file = map_record = None
     maps = [analysis.map for analysis in analyses if not analysis.withheld and analysis.map is not None]
-    # OpenCV encodes without Python, which meanwhile makes the map's file
-    with ThreadPoolExecutor(1, "encoding") as encoding:
-        overlay = encoding.submit(encode_overlay, picture)
-        if maps:
-            geometry = maps[0].geometry
-            map_file = encode_map(_shown_maps(analyses), relative.name)
-            map_record = MapRecord(
-                files.map.name,
-                geometry.patch_px,
-                geometry.stride_px,
-                maps[0].shape,
-                (geometry.origin_um, geometry.origin_um),
-            )
+    if maps:
+        geometry = maps[0].geometry
+        map_file = encode_map(_shown_maps(analyses), relative.name)
+        map_record = MapRecord(
+            files.map.name,
+            geometry.patch_px,
+            geometry.stride_px,
+            maps[0].shape,
+            (geometry.origin_um, geometry.origin_um),
+        )
     write_ms = 1000 * (time.perf_counter() - started)
     result = Result(
         image=examined.record,
@@ -173,7 +169,7 @@ def write_examined(
         notes=examined.notes,
         slices=_slice_records(examined, grades) if len(analyses) > 1 else None,
     )
-    write_result(out, relative, overlay=overlay.result(), map_file=map_file, record=result.to_json())
+    write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())
     return result
 
 

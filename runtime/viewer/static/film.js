@@ -2,7 +2,7 @@
 
 import { colourOf } from "./colours.js";
 import { filter, isFollowing, onChoice, open } from "./now.js";
-import { entries, entryOf, highest, listen, pace, those } from "./store.js";
+import { entries, entryOf, highest, listen, pace, session, those } from "./store.js";
 import { MARKS, atMostEvery, base, element, score, time } from "./words.js";
 
 const SHOT = 96;
@@ -86,7 +86,7 @@ function fetchPictures() {
     const entry = entryOf(id);
     if (shot.dataset.asked || !entry?.overlay || entry.state === "failed") continue;
     shot.dataset.asked = "yes";
-    const image = element("img", "", { alt: "", src: `/api/images/${id}/thumbnail?version=${entry.version}` });
+    const image = element("img", "", { alt: "", src: `/api/images/${id}/thumbnail?version=${entry.version}&run=${session.run}` });
     image.decode().then(() => shot.firstChild.replaceWith(image), () => {});
   }
 }

@@ -90,8 +90,8 @@ async function present(entry, number) {
 
 async function present_result(entry, number) {
   const address = `/api/images/${entry.id}`;
-  // versions keep an earlier picture of the same image from being taken for this one
-  const ask = `?slice=${number}&version=${entry.version}`;
+  // versions, which begin anew with each server, keep an earlier picture of the same image from being taken for this one
+  const ask = `?slice=${number}&version=${entry.version}&run=${session.run}`;
   const [found, image, map] = await Promise.all([
     fetch(address).then((answer) => (answer.ok ? answer.json() : null)),
     picture(`${address}/frame${ask}`).catch(() => null),
