@@ -35,9 +35,7 @@ from benchmarks.rehearsal import started_watch
 from runtime.cli import ended_by_sigterm
 from runtime.console import Reporter, reporter
 from runtime.errors import CheckFailed, InflamapError
-from runtime.file_state import FileState
-from runtime.ledger import ImageRow, Ledger, State, open_ledger
-from runtime.ledger.row import Outcome
+from runtime.ledger import ImageRow, Ledger, open_ledger
 from runtime.outputs import MAP, OVERLAY, SCORE
 from runtime.result import Result
 from runtime.viewer.reading import ALL_AGAIN_S
@@ -259,9 +257,7 @@ def add_results(ledger: Ledger, out: Path, like: ImageRow, result: Result, numbe
         (out / name.parent).mkdir(exist_ok=True)
         for suffix in (SCORE, OVERLAY, MAP):
             os.link(out / f"{like.path}{suffix}", out / f"{name}{suffix}")
-        row = ImageRow(name, State.WAITING, "", 0, False, FileState(-1, 0), time.time(), 0.0, None, Outcome())
         ledger.restore([(name, result, time.time())])
-        ledger.finished(row, result, time.time(), gone=True)
 
 
 def memory(page: Any) -> dict[str, float]:

@@ -18,7 +18,7 @@ from runtime.images import FolderKind, Frame, file_sha256, folder_kind, read_fra
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import result_files, write_result
-from runtime.overlay import encode_overlay
+from runtime.overlay import encode_jpeg
 from runtime.pictures import draw
 from runtime.result import ImageRecord, MapRecord, Result, SliceRecord, Timing
 from runtime.summary import sum_up
@@ -141,7 +141,7 @@ def write_examined(
     files, grades = result_files(relative), model.bundle.manifest.grades
     score = sum_up(analyses, grades)
     reasons = _reasons(analyses)
-    overlay = encode_overlay(draw(analyses, examined.depths_um, reasons, score, model, relative.name))
+    overlay = encode_jpeg(draw(analyses, examined.depths_um, reasons, score, model, relative.name))
     map_file = map_record = None
     maps = [analysis.map for analysis in analyses if not analysis.withheld and analysis.map is not None]
     if maps:

@@ -18,7 +18,7 @@ from runtime.analysis import analyse
 from runtime.dense_map import dense_map
 from runtime.images import read_frame
 from runtime.model import Model
-from runtime.overlay import encode_overlay
+from runtime.overlay import encode_jpeg
 from runtime.overlay.picture import JPEG_QUALITY
 from runtime.patch_statistics import patch_statistics
 from runtime.pictures import draw
@@ -57,7 +57,7 @@ def test_drawing_against_encoding(against: Against, model: Model, frame_files: t
     assert picture.shape[0] > 1000
     assert picture.std(axis=2).max() > 20, "there is colour in it"
     against.slower(
-        lambda: draw((analysis,), (None,), (), score, model, "frame.bmp"), lambda: encode_overlay(picture), rounds=60
+        lambda: draw((analysis,), (None,), (), score, model, "frame.bmp"), lambda: encode_jpeg(picture), rounds=60
     )
 
 

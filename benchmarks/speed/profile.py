@@ -30,7 +30,7 @@ from runtime.images.reader import frames_of
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import write_result
-from runtime.overlay import encode_overlay
+from runtime.overlay import encode_jpeg
 from runtime.patch_statistics import patch_statistics
 from runtime.pictures import draw
 from runtime.quality import judge
@@ -85,7 +85,7 @@ def frame_stages(path: Path, place: Path, model: Model) -> dict[str, dict[str, C
     assert analysis.valid is not None
     score = sum_up([analysis], manifest.grades)
     picture = draw((analysis,), (None,), (), score, model, path.name)
-    overlay, maps = encode_overlay(picture), [(analysis.map, analysis.valid)]
+    overlay, maps = encode_jpeg(picture), [(analysis.map, analysis.valid)]
     map_file = encode_map(maps, path.name)
     relative = PurePath(path.name)
     record = write_examined(examine(path, relative, model), relative, place / "results", model).to_json()
@@ -104,7 +104,7 @@ def frame_stages(path: Path, place: Path, model: Model) -> dict[str, dict[str, C
             "hash the file again": lambda: file_sha256(path),
             "sum up": lambda: sum_up([analysis], manifest.grades),
             "draw": lambda: draw((analysis,), (None,), (), score, model, path.name),
-            "encode the JPEG": lambda: encode_overlay(picture),
+            "encode the JPEG": lambda: encode_jpeg(picture),
             "encode the map": lambda: encode_map(maps, path.name),
             "three durable files": lambda: write_result(
                 place / "results", relative, overlay=overlay, map_file=map_file, record=record

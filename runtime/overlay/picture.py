@@ -181,15 +181,15 @@ def _put_together(
     return canvas
 
 
-def encode_overlay(image: npt.NDArray[np.uint8]) -> bytes:
-    """The overlay (uint8 [H, W, 3], BGR) as a JPEG file.
+def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
+    """A picture (uint8 [H, W, 3], BGR, or [H, W], grey) as a JPEG file.
 
     Raises:
         InflamapError: the image cannot be encoded.
     """
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
-        raise InflamapError("overlay cannot be encoded as JPEG", seen=image.shape)
+        raise InflamapError("a picture cannot be encoded as JPEG", seen=image.shape)
     encoded: bytes = data.tobytes()
     return encoded
 

@@ -1,7 +1,6 @@
 """How the watch stands, as the page and whoever supervises it are told."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -46,11 +45,6 @@ class Health(msgspec.Struct, frozen=True):
     synthetic: bool | None
     mixed_models: bool
     folder: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """For the page."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        return found
 
 
 def health_of(status: Status | None, out: Path, *, loop_age_s: float, min_free_gb: float) -> Health:

@@ -1,5 +1,6 @@
 """What the page shows of an image: its frame and its overlay as pictures, its map as numbers."""
 
+import io
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from runtime.errors import InflamapError
 from runtime.images import LONGEST_SHOWN, read_frames, reduced_picture
 from runtime.ledger import ImageRow
 from runtime.outputs import read_record
+from runtime.overlay import encode_jpeg
 
 # a newest frame is asked for by every page that is open
 MOST_BYTES = 64 << 20
 THUMBNAIL_PX = 120
-JPEG_QUALITY = 90
 # a score as a whole number; the last one stands for a cell without
 STEPS_A_GRADE = 1000
 NO_SCORE = 0xFFFF
@@ -79,7 +80,7 @@ class Pictures:
         frames = read_frames(self._folder / row.path)
         if number >= len(frames):
             raise NotThere("no such slice")
-        return _jpeg(reduced_picture(frames[number], LONGEST_SHOWN)[0])
+        return encode_jpeg(reduced_picture(frames[number], LONGEST_SHOWN)[0])
 
     def _thumbnail(self, row: ImageRow) -> bytes:
         data = np.frombuffer(self.overlay(row), np.uint8)
@@ -89,12 +90,10 @@ class Pictures:
         factor = THUMBNAIL_PX / max(picture.shape[:2])
         if factor < 1:
             picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        return _jpeg(picture)
+        return encode_jpeg(picture)
 
     def _map(self, row: ImageRow, number: int) -> bytes:
         # some 20 ms, which only whoever looks at a map waits for
-        import io
-
         import tifffile
 
         try:
@@ -126,11 +125,3 @@ class Pictures:
         while sum(map(len, self._made.values())) > MOST_BYTES:
             self._made.popitem(last=False)
         return made
-
-
-def _jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise NotThere("it cannot be encoded", seen=picture.shape)
-    encoded: bytes = data.tobytes()
-    return encoded

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.dense_map import Geometry
-from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices, encode_overlay
+from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices, encode_jpeg
 from runtime.overlay.legend import colour_bar, round_length
 from runtime.overlay.lettering import Style, fit, legible, text_width, wrap
 
@@ -278,7 +278,7 @@ def test_a_line_is_cut_only_when_it_must_be() -> None:
 def test_an_encoded_overlay_is_a_jpeg_close_to_what_was_drawn() -> None:
     ramp = np.linspace(20, 200, 600, dtype=np.uint8)[:, None].repeat(520, axis=1)
     overlay = draw_overlay(ramp, 0.5, GRADES, uniform_map(ramp, 1.5), GEOMETRY, TEXT)
-    data = encode_overlay(overlay)
+    data = encode_jpeg(overlay)
     assert data[:3] == b"\xff\xd8\xff"
     back = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert back.shape == overlay.shape

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from runtime.viewer.address import Address
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -16,9 +14,3 @@ def browser() -> Iterator[Any]:
         pytest.skip("needs a Chromium: apt-get install chromium")
     with support.chromium() as found:
         yield found
-
-
-@pytest.fixture
-def loopback() -> Address:
-    """Any free port of this machine."""
-    return Address("127.0.0.1", 0)
