@@ -18,6 +18,9 @@ from runtime.viewer.setup import Setup
 # what a retry or a removed overlay changes shows by reading all again, which of thousands takes some 50 ms
 ALL_AGAIN_S = 5.0
 STATUS_S = 1.0
+# So many times as long as it took to count all images, they are not counted again: of 100,000 it takes 0.15 s, and each
+# new result would be a reason.
+REST = 10.0
 # a result's time is set shortly before it is committed
 _OVERLAP_S = 5.0
 
@@ -41,7 +44,8 @@ class LedgerReader:
         self._file: tuple[int, int] | None = None
         self._changes: int | None = None
         self._all_at = self._status_at = float("-inf")
-        self._stale = True
+        self._stale = self._status_stale = True
+        self._status_rest_s = 0.0
         self._worst: dict[tuple[PurePath, str | None], Worst | None] = {}
 
     def look(self) -> bool:
@@ -105,10 +109,14 @@ class LedgerReader:
             shown = self.session.take(ledger.newest(MOST), all_of_them=True)
         elif changed:
             shown = self.session.take(ledger.done_since(now - ALL_AGAIN_S - _OVERLAP_S, MOST))
-        if changed or not 0 <= now - self._status_at < STATUS_S:
-            self._status_at = now
+        self._status_stale |= changed
+        rest_s = self._status_rest_s if self._status_stale else max(STATUS_S, self._status_rest_s)
+        if self.status is None or not 0 <= now - self._status_at < rest_s:
+            began = time.perf_counter()
             # the watch is this process's parent: while it is not gone, it runs
             self.status = status_of(ledger, running=True, now=now)
+            self._status_at, self._status_stale = now, False
+            self._status_rest_s = REST * (time.perf_counter() - began)
         return shown
 
     def _open(self) -> Ledger:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from watch_bench import Bench
 
 from runtime.ledger import State, open_ledger
 from runtime.outputs import LEDGER_FILE, remove_overlay
+from runtime.viewer import reading
 from runtime.viewer.address import Address
 from runtime.viewer.reading import ALL_AGAIN_S, LedgerReader
 from runtime.viewer.setup import Setup
@@ -131,3 +133,28 @@ def test_with_pseudonyms_no_name_is_shown(scored: Bench, clock: Clock) -> None:
         reader.look()
         assert len(names(reader)) == 2
         assert all(re.fullmatch(r"([0-9a-f]{10}/)?[0-9a-f]{10}\.bmp", name) for name in names(reader))
+
+
+def test_counting_many_images_is_no_part_of_every_look(
+    scored: Bench, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[float] = []
+    status_of = reading.status_of
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        counted.append(clock())
+        time.sleep(0.2)
+        return status_of(*arguments, **options)
+
+    monkeypatch.setattr(reading, "status_of", slow)
+    with reader_of(scored, clock) as reader:
+        for number in range(3):
+            with open_ledger(scored.out) as ledger:
+                ledger.note("paused", str(number))
+            reader.look()
+        assert len(counted) == 1
+        # and what changed meanwhile is told in the end
+        clock.ahead_s += 10.0
+        reader.look()
+        assert reader.status is not None
+        assert reader.status.paused == "2"
