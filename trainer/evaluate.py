@@ -17,7 +17,7 @@ from runtime.errors import DataError
 from trainer.dataset import Progress, ScoredPatches
 from trainer.experts import Experts, compare_experts
 from trainer.figures import Figure, Resampling, agreement, confusion, recall
-from trainer.network import MapNetwork, TextureNetwork
+from trainer.network import TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
 
 # the phantom's true severities, which no other part of the trainer reads
@@ -25,18 +25,21 @@ TRUTH_FILE = "truth.csv"
 
 
 class TorchEngine:
-    """A run's network behind the engines' protocol, so that it goes the one path that every model goes."""
+    """A run's network behind the engines' protocol, so that it goes the one path that every model goes.
+
+    A run has no out-of-distribution detector, which `export` fits: to it, every patch is familiar.
+    """
 
     name, precision = "torch-fp32", "fp32"
 
     def __init__(self, network: TextureNetwork, stride_px: int) -> None:
-        self._network = MapNetwork(network, stride_px).eval()
+        self._network, self._stride_px = network.eval(), stride_px
 
     def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
         """See `Engine.run`."""
         with torch.inference_mode():
-            probabilities, unfamiliarity = self._network(torch.from_numpy(images))
-        return EngineOutput(probabilities.numpy(), unfamiliarity.numpy())
+            probabilities = self._network.cell_probabilities(torch.from_numpy(images).float(), self._stride_px).numpy()
+        return EngineOutput(probabilities, np.zeros((len(images), *probabilities.shape[2:]), np.float32))
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,35 @@ from runtime.console import reporter
 @click.option("--calibration", type=click.Path(path_type=Path), help="The run's data set, if it was moved.")
 @click.option("--stride", type=int, default=DEFAULT_STRIDE_PX, show_default=True, help="Pixels between map cells.")
 @click.option("--tensorrt", is_flag=True, help="Also build TensorRT's plans here and judge its engines; needs a GPU.")
-def export(run: Path, out: Path, name: str | None, calibration: Path | None, stride: int, tensorrt: bool) -> None:
+@click.option(
+    "--refuse",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Images that the model must withhold, whatever else it learned. Default: those given to `train --refuse`.",
+)
+def export(
+    run: Path,
+    out: Path,
+    name: str | None,
+    calibration: Path | None,
+    stride: int,
+    tensorrt: bool,
+    refuse: Path | None,
+) -> None:
     """Turn a finished RUN into a bundle for the microscope PC, and prove that it keeps the run's grades.
 
     Writes the model in FP32, in FP16 and in INT8 for TensorRT, and in INT8 for processors. A quantised model that does
     not keep the grades is not written, and the exit code is 1.
     """
     with reporter() as report:
-        export_bundle(run, out, name=name, data=calibration, stride_px=stride, tensorrt=tensorrt, say=report.say)
+        export_bundle(
+            run,
+            out,
+            name=name,
+            data=calibration,
+            stride_px=stride,
+            tensorrt=tensorrt,
+            refuse=refuse,
+            say=report.say,
+        )
         report.say(f"bundle in {out}; next, on the microscope's PC: inflamap bench {out} --accept")
