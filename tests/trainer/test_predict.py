@@ -106,8 +106,11 @@ def test_probabilities_too_small_for_float32_weigh_as_the_smallest(tiny):
             self.calls += 1
             return EngineOutput(probabilities, np.zeros((1, 1, 1), np.float32))
 
-    [found] = predict_with_engine([np.zeros((32, 48), np.uint8)], Certain(), Geometry(32, 8, tiny.um_per_px))
-    np.testing.assert_allclose(found, [0.5, 0.5, 0.0], atol=1e-6)
+    images = [np.zeros((32, 48), np.uint8), np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.uint8)]
+    found = predict_with_engine(images, Certain(), Geometry(32, 8, tiny.um_per_px))
+    np.testing.assert_allclose(found[0], [0.5, 0.5, 0.0], atol=1e-6)
+    # a patch alone is not touched
+    np.testing.assert_array_equal(found[1:], np.float32([(1, 0, 0), (0, 1, 1e-42)]))
 
 
 def test_a_network_that_overflows_its_softmax_is_read_alike_at_every_stride(network, part, tiny):
