@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from runtime.bundle import abbreviate
-from runtime.dense_map import Geometry, dense_map
+from runtime.dense_map import Geometry
 from runtime.engines import Engine, EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import Progress, ScoredPatches
@@ -19,6 +19,7 @@ from trainer.experts import Experts, compare_experts
 from trainer.figures import Figure, Resampling, agreement, confusion, recall
 from trainer.network import TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
+from trainer.predict import predict_with_engine
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
@@ -54,7 +55,7 @@ class Evaluation:
         ordered: whether neighbouring grades are nearer to each other than distant ones; where they are not, distances
             and weighted kappas mean nothing.
         data: the N scored patches.
-        probabilities: float32 [N, K], the model's for each patch: of its exact size, or the mean over a larger image.
+        probabilities: float32 [N, K], the model's for each image, see `trainer.predict.predict_with_engine`.
         experts: the raters among themselves and the model with each; None where there is but one.
         oracle: `accuracy`, `mad`, `mad_normalised`, `qwk` to expect of a grader who knows the true severity and the
             raters' noise; None but on the phantom.
@@ -196,7 +197,7 @@ def evaluate_network(
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
-    """`evaluate` a run's own network, at the stride of its convolutions."""
+    """`evaluate` a run's own network."""
     config = network.config
     engine = TorchEngine(network, config.total_stride)
     return evaluate(
@@ -220,10 +221,10 @@ def evaluate(
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
-    """Score every patch by the one dense map and compare with the raters.
+    """Score every image by its patches, each through the dense map, and compare with the raters.
 
-    The experts scored the whole image: where it is larger than a patch, its probabilities are their mean over the map's
-    cells, from which `score` makes a frame's score too.
+    The experts scored the whole image: where it is larger than a patch, the logits of patches from all over it are
+    averaged, at the same positions for a run and its bundles.
 
     Args:
         data: patches the model never saw.
@@ -234,12 +235,10 @@ def evaluate(
         severity: float64 [N], the true severity of each patch where a phantom drew it, else None.
         progress: told (label, done, total).
     """
-    rows = []
-    for done, pixels in enumerate(data.pixels):
-        cells = dense_map(pixels, engine, geometry).probabilities
-        rows.append(cells.mean(axis=(1, 2), dtype=np.float64).astype(np.float32))
-        progress("scoring patches", done + 1, len(data))
-    probabilities, truth = np.stack(rows), data.median_grades()
+    probabilities = predict_with_engine(
+        data.pixels, engine, geometry, lambda done: progress("scoring patches", done, len(data))
+    )
+    truth = data.median_grades()
     draws = Resampling.of([patch.subject for patch in data.patches])
     return Evaluation(
         figures=agreement(probabilities, truth, draws),

@@ -94,7 +94,15 @@ def fit(
     network = TextureNetwork(config)
     network.load_state_dict(state["best"])
     network.eval()
-    set_temperature(network, val)
+    calibration = set_temperature(network, val)
+    say(calibration.summary)
+    if calibration.warning:
+        say(f"warning: {calibration.warning}")
     save_network(network, run)
-    finish_run(run, {**document, "history": state["history"], "temperature": float(network.temperature)})
+    found = {
+        "history": state["history"],
+        "temperature": calibration.temperature,
+        "calibration": calibration.to_json(),
+    }
+    finish_run(run, {**document, **found})
     return network

@@ -7,7 +7,6 @@ each stride the very score of the patch below it.
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -198,15 +197,21 @@ class TextureNetwork(nn.Module):
         return stride_px
 
     def forward(self, grey: Tensor) -> Tensor:
-        """Logits of whole images, see `image_logits`.
+        """Return the logits of patches.
 
         Args:
-            grey: float [N, 1, H, W], grey levels 0 to 255, of a patch's size or larger.
+            grey: float [N, 1, patch_px, patch_px], grey levels 0 to 255.
 
         Returns:
             float [N, K].
+
+        Raises:
+            ValueError: the images are larger than a patch; `trainer.predict` combines the patches of such.
         """
-        return image_logits(self.cell_logits(grey))
+        cells = self.cell_logits(grey)
+        if cells.shape[2:] != (1, 1):
+            raise ValueError(f"images of {tuple(grey.shape[2:])} px: wanted patches of {self.config.patch_px} px")
+        return cells[:, :, 0, 0]
 
     def cell_logits(self, grey: Tensor) -> Tensor:
         """Logits of every patch: float [N, 1, H, W] of grey levels 0 to 255 to float [N, K, h, w]."""
@@ -224,22 +229,6 @@ class TextureNetwork(nn.Module):
 def _window_mean(features: Tensor, window: int, step: int) -> Tensor:
     """Average over square windows, along one side after the other: the cost falls from the square to twice the side."""
     return F.avg_pool2d(F.avg_pool2d(features, (window, 1), (step, 1)), (1, window), (1, step))
-
-
-def image_logits(cells: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
-    """One answer for an image that was scored as a whole: the mean probability over its patches.
-
-    Args:
-        cells: logits float [N, K, h, w].
-        temperature: of the softmax.
-
-    Returns:
-        float [N, K]: the patch's own logits where there is but one, else the logarithm of the mean probability.
-    """
-    cells = cells.flatten(2) / temperature
-    if cells.shape[2] == 1:
-        return cells[:, :, 0]
-    return torch.logsumexp(torch.log_softmax(cells, dim=1), dim=2) - math.log(cells.shape[2])
 
 
 def save_network(network: TextureNetwork, folder: Path) -> None:

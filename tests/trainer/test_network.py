@@ -15,7 +15,6 @@ from trainer.network import (
     NETWORK_VERSION,
     NetworkConfig,
     TextureNetwork,
-    image_logits,
     load_network,
     save_network,
 )
@@ -157,18 +156,12 @@ def test_cell_probabilities_are_those_at_the_fitted_temperature(network):
     assert 0.4 < probabilities.amax(1).max() < 1
 
 
-def test_a_larger_images_answer_is_the_mean_probability_over_its_patches(network):
-    image = frames(40, 37).float()
+def test_its_logits_are_those_of_patches_alone(network):
+    patches = frames(32, 32, 2).float()
     with torch.inference_mode():
-        cells, whole = torch.softmax(network.cell_logits(image), 1), torch.softmax(network(image), 1)
-    assert cells.shape[2:] == (3, 2)
-    assert cells.std((2, 3)).max() > 0.005
-    torch.testing.assert_close(whole, cells.mean((2, 3)))
-
-
-def test_a_patchs_logits_are_its_own_cells_at_any_temperature():
-    cells = torch.randn((4, 5, 1, 1), generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(image_logits(cells, 0.5), 2 * cells[:, :, 0, 0])
+        torch.testing.assert_close(network(patches), network.cell_logits(patches)[:, :, 0, 0])
+    with pytest.raises(ValueError, match=r"images of \(32, 36\) px: wanted patches of 32 px"):
+        network(frames(32, 36).float())
 
 
 # files
