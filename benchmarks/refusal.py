@@ -1,11 +1,12 @@
 """Measure what the shipped model refuses, on skin that it never saw and on images that are not skin.
 
-    python -m benchmarks.refusal [--frames N] [--work DIR] [--cornea DIR]
+    python -m benchmarks.refusal [--frames N] [--work DIR] [--cornea DIR] [--strange DIR]
 
 Draws N phantom frames of a seed that nothing was trained or chosen with, and holds against them white and filtered
-noise, the photographs that scikit-image brings with it (grey, whole and in parts), and, where a folder is given, real
-corneal frames. Then makes the phantom frames worse step by step (blur, too little and too much light) and brings them
-to other scales. Ends with 1 where a figure misses what is wanted of it. All skin here is synthetic.
+noise, the photographs that scikit-image brings with it (grey, whole and in parts), and, where folders are given, real
+corneal frames and any other images, in grey. Then makes the phantom frames worse step by step (blur, too little and too
+much light) and brings them to other scales. Ends with 1 where a figure misses what is wanted of it. All skin here is
+synthetic.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.strange_images import strange_images
+from benchmarks.strange_images import images_in, strange_images
 from export.familiarity import auroc
 from export.quality_limits import MOST_ERROR, blurred, brighter
 from runtime.analysis import Analysis, analyse
@@ -50,16 +51,17 @@ def main() -> int:
     parser.add_argument("--work", type=Path, help="where the frames are kept; a temporary folder by default")
     cornea = os.environ.get("INFLAMAP_REAL_FRAMES")
     parser.add_argument("--cornea", type=Path, default=cornea and Path(cornea), help="folder of real corneal frames")
+    parser.add_argument("--strange", type=Path, help="folder of other images, none of which shows skin")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         skin = _unseen_skin(chosen.work or Path(folder), chosen.frames)
-        missed = refusals(Model.load(open_bundle(DEFAULT_BUNDLE)), skin, chosen.cornea)
+        missed = refusals(Model.load(open_bundle(DEFAULT_BUNDLE)), skin, chosen.cornea, chosen.strange)
     for line in missed:
         print(f"missed: {line}", file=sys.stderr)
     return 1 if missed else 0
 
 
-def refusals(model: Model, skin: Sequence[Image], cornea: Path | None) -> list[str]:
+def refusals(model: Model, skin: Sequence[Image], cornea: Path | None = None, others: Path | None = None) -> list[str]:
     """Prints the figures; what missed."""
     missed = []
     whole = [_analysed(image, model) for image in skin]
@@ -68,13 +70,12 @@ def refusals(model: Model, skin: Sequence[Image], cornea: Path | None) -> list[s
     print(f"unseen phantom skin, {len(skin)} frames: {withheld:.3f} withheld, {cells:.4f} of the cells left out")
     if withheld > MOST_WITHHELD:
         missed.append(f"good skin withheld: {withheld:.3f}, wanted at most {MOST_WITHHELD}")
-    familiar = _unfamiliarity(whole)
-    strange = {
-        name: [_frame(image, model) for image in images]
-        for name, images in strange_images(model.bundle.geometry.patch_px).items()
-    }
+    familiar, least_px = _unfamiliarity(whole), model.bundle.geometry.patch_px
+    strange = {name: [_frame(image, model) for image in images] for name, images in strange_images(least_px).items()}
     if cornea is not None:
         strange["real corneal frames"] = [read_frame(path, um_per_px=CORNEA_UM_PER_PX) for path in find_images(cornea)]
+    if others is not None:
+        strange[f"images in {others.name}"] = [_frame(image, model) for image in images_in(others, least_px)]
     for name, frames in strange.items():
         found = [analyse(frame, model) for frame in frames]
         scored = sum(not each.withheld for each in found)

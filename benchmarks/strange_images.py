@@ -24,7 +24,7 @@ def strange_images(least_px: int) -> Mapping[str, Sequence[Image]]:
     Args:
         least_px: images with a shorter side are left out, for they hold no patch.
     """
-    photographs = [image for image in _photographs() if min(image.shape) >= least_px]
+    photographs = _photographs(least_px)
     return {
         "white noise": _white_noise(),
         "filtered noise, sigma 0.5 to 6 px": _filtered_noise(),
@@ -53,13 +53,21 @@ def _grey(mean: float, spread: float, texture: npt.NDArray[np.float64]) -> Image
     return np.clip(np.rint(mean + spread * texture), 0, 255).astype(np.uint8)
 
 
-def _photographs() -> list[Image]:
-    """Return every image that scikit-image brings with it, in grey."""
+def images_in(folder: Path, least_px: int) -> list[Image]:
+    """Return every image below a folder, in grey, but those with a shorter side.
+
+    Raises:
+        UnreadableImage: a file is damaged.
+    """
+    found = [picture(frame) for path in find_images(folder) for frame in read_frames(path)]
+    return [image for image in found if min(image.shape) >= least_px]
+
+
+def _photographs(least_px: int) -> list[Image]:
+    """Return every image that scikit-image brings with it."""
     import skimage
 
-    return [
-        picture(frame) for path in find_images(Path(skimage.__file__).parent / "data") for frame in read_frames(path)
-    ]
+    return images_in(Path(skimage.__file__).parent / "data", least_px)
 
 
 def _parts(image: Image) -> list[Image]:
