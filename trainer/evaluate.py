@@ -16,7 +16,8 @@ from runtime.engines import Engine, EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import Progress, ScoredPatches
 from trainer.experts import Experts, compare_experts
-from trainer.figures import Figure, Resampling, agreement, confusion, recall
+from trainer.figures import agreement, confusion, recall
+from trainer.intervals import Figure, Jackknife, figure_document, jackknife_figure, least_error, positive_scale
 from trainer.network import MapNetwork, TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
 
@@ -44,7 +45,7 @@ class Evaluation:
     """Agreement with the experts.
 
     Attributes:
-        figures: `accuracy`, `mad`, `mad_normalised`, `qwk`, `ece`.
+        figures: `accuracy`, `mad`, `mad_normalised`, `qwk`, `ece`; None where the patches leave one undefined.
         recall: by name of each grade the share of its patches that the model gave it; None without patches.
         confusion: int64 [K, K], row the raters' median grade, column the model's.
         grades: names of the K grades.
@@ -58,7 +59,7 @@ class Evaluation:
         accuracy_of_oracle: the model's accuracy as a share of the oracle's; None but on the phantom.
     """
 
-    figures: dict[str, Figure]
+    figures: dict[str, Figure | None]
     recall: dict[str, Figure | None]
     confusion: npt.NDArray[np.int64]
     grades: tuple[str, ...]
@@ -88,7 +89,7 @@ class Evaluation:
         """The document of `evaluate --json`, without NaN."""
         experts = self.experts
         return {
-            **{name: figure.to_json() for name, figure in self.figures.items()},
+            **{name: figure_document(figure) for name, figure in self.figures.items()},
             "patches": self.patches,
             "subjects": self.subjects,
             "synthetic": self.synthetic,
@@ -237,18 +238,18 @@ def evaluate(
         rows.append(cells.mean(axis=(1, 2), dtype=np.float64).astype(np.float32))
         progress("scoring patches", done + 1, len(data))
     probabilities, truth = np.stack(rows), data.median_grades()
-    draws = Resampling.of([patch.subject for patch in data.patches])
+    jackknife = Jackknife.of([patch.subject for patch in data.patches])
     return Evaluation(
-        figures=agreement(probabilities, truth, draws),
-        recall=dict(zip(grades, recall(probabilities, truth, draws), strict=True)),
+        figures=agreement(probabilities, truth, jackknife),
+        recall=dict(zip(grades, recall(probabilities, truth, jackknife), strict=True)),
         confusion=confusion(probabilities, truth),
         grades=grades,
         ordered=ordered,
         data=data,
         probabilities=probabilities,
-        experts=compare_experts(data.patches, probabilities.argmax(1), draws),
+        experts=compare_experts(data.patches, probabilities.argmax(1), jackknife, len(grades)),
         oracle=None if severity is None else oracle_agreement(severity),
-        accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, draws),
+        accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, jackknife),
     )
 
 
@@ -256,9 +257,18 @@ def _share_of_oracle(
     probabilities: npt.NDArray[np.float32],
     truth: npt.NDArray[np.int64],
     severity: npt.NDArray[np.float64],
-    draws: Resampling,
-) -> Figure:
-    """Model and oracle on the same draws, so that the share does not vary with how hard the drawn patches are."""
+    jackknife: Jackknife,
+) -> Figure | None:
+    """Return the model's accuracy as a share of the oracle's, both over the same patches.
+
+    How hard the patches are does not widen the interval.
+    """
     right = probabilities.argmax(1) == truth
-    model, oracle = draws.totals(np.column_stack([right, grade_distribution(severity).max(-1)])).T
-    return Figure.of(model / oracle)
+    model, oracle = jackknife.totals(np.column_stack([right, grade_distribution(severity).max(-1)])).T
+    with np.errstate(invalid="ignore"):
+        shares = model / oracle
+    sizes = jackknife.sizes()
+    # the largest possible share: every patch right
+    highest = len(truth) / float(oracle[0])
+    least = least_error(1 - float(model[0]) / len(truth), sizes) * highest
+    return jackknife_figure(shares, sizes, positive_scale(highest), least=least)

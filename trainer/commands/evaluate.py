@@ -19,7 +19,7 @@ from trainer.dataset import ScoredPatches, read_scored_patches
 from trainer.evaluate import Evaluation, TorchEngine, read_severity, unseen
 from trainer.evaluate import evaluate as evaluate_model
 from trainer.experts import RATERS_COMPARED
-from trainer.figures import Figure
+from trainer.intervals import Figure
 from trainer.report import write_report
 from trainer.run import REPORT_FILE, load_run
 from trainer.split import seen_in_training

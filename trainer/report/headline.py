@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from trainer.evaluate import Evaluation
-from trainer.figures import Figure
+from trainer.intervals import Figure
 
 
 @dataclass(frozen=True)

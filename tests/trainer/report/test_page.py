@@ -11,7 +11,7 @@ import pytest
 
 from runtime.version import NOTICE
 from trainer.evaluate import evaluate_network
-from trainer.figures import Figure
+from trainer.intervals import Figure
 from trainer.report.facts import read_facts
 from trainer.report.page import report_page
 
