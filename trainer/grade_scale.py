@@ -1,0 +1,88 @@
+"""The scale of grades that a person gives on the command line, or a run remembers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from runtime.errors import DataError
+
+MOST_GRADES = 100
+_RANGE = re.compile(r"(\d+)-(\d+)")
+_WHOLE_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class GradeScale:
+    """Names of the K grades, lowest first, with which scores and sub-folders are compared."""
+
+    names: tuple[str, ...]
+
+    @staticmethod
+    def parse(text: str) -> "GradeScale":
+        """Return the scale of `1-5`, or of names in their order as in `none,mild,severe`.
+
+        Raises:
+            ValueError: fewer than two grades, more than `MOST_GRADES`, or one twice.
+        """
+        found = _RANGE.fullmatch(text.strip())
+        if found:
+            lowest, highest = int(found[1]), int(found[2])
+            names = [str(grade) for grade in range(lowest, min(highest, lowest + MOST_GRADES) + 1)]
+        else:
+            names = [name.strip() for name in text.split(",")]
+        if not 2 <= len(names) <= MOST_GRADES or not all(names) or len({*names}) < len(names):
+            raise ValueError(
+                f"a range as 1-5, or 2 to {MOST_GRADES} different names in their order as none,mild,severe"
+            )
+        return GradeScale(tuple(names))
+
+    def index(self, text: str) -> int:
+        """Return the grade of a score as it stands in a table; `3.0` is `3`.
+
+        Raises:
+            ValueError: it is no grade of the scale.
+        """
+        if text in self.names:
+            return self.names.index(text)
+        try:
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        if number.is_integer() and str(int(number)) in self.names:
+            return self.names.index(str(int(number)))
+        raise ValueError(f"a grade of {self}")
+
+    def __str__(self) -> str:
+        numbers = all(map(_WHOLE_NUMBER.fullmatch, self.names))
+        if numbers and self.names == tuple(str(int(self.names[0]) + step) for step in range(len(self.names))):
+            return f"{self.names[0]}-{self.names[-1]}"
+        return ",".join(self.names)
+
+
+def in_natural_order(names: Sequence[str]) -> list[str]:
+    """Return names in order, numbers in them by their value: `2` before `10`."""
+    return sorted(names, key=lambda name: [_part(part) for part in re.split(r"(\d+)", name)])
+
+
+def require_known_order(grades: Sequence[str]) -> None:
+    """Refuse names of grades whose order is that of the alphabet.
+
+    Raises:
+        DataError: the names hold no numbers that rise.
+    """
+    numbers = [found and int(found[0]) for found in map(_WHOLE_NUMBER.search, grades)]
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(grades) or any(lower >= higher for lower, higher in pairwise(known)):
+        raise DataError(
+            "the order of the grades is unknown",
+            seen=f"{', '.join(grades)}, which is the alphabet's",
+            wanted="grades from the lowest to the highest, for --loss ordinal",
+            next_step=f"give the order as --grades {','.join(grades)}, number the folders as '0 {grades[0]}', or give "
+            "--loss cross-entropy where there is none",
+        )
+
+
+def _part(text: str) -> tuple[int, int, str]:
+    """Return a key by which numbers come before words."""
+    return (0, int(text), "") if text.isdecimal() else (1, 0, text)
