@@ -20,6 +20,7 @@ from trainer.figures import agreement, confusion, recall
 from trainer.intervals import Figure, Jackknife, figure_document, jackknife_figure, least_error, positive_scale
 from trainer.network import MapNetwork, TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
+from trainer.split import person
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
@@ -54,6 +55,8 @@ class Evaluation:
         data: the N scored patches.
         probabilities: float32 [N, K], the model's for each patch: of its exact size, or the mean over a larger image.
         experts: the raters among themselves and the model with each; None where there is but one.
+        shared_subjects: how many of the subjects also have patches that the model was trained or chosen by; None where
+            the patches name no subject.
         oracle: `accuracy`, `mad`, `mad_normalised`, `qwk` to expect of a grader who knows the true severity and the
             raters' noise; None but on the phantom.
         accuracy_of_oracle: the model's accuracy as a share of the oracle's; None but on the phantom.
@@ -67,6 +70,7 @@ class Evaluation:
     data: ScoredPatches
     probabilities: npt.NDArray[np.float32]
     experts: Experts | None
+    shared_subjects: int | None
     oracle: dict[str, float] | None
     accuracy_of_oracle: Figure | None
 
@@ -85,6 +89,30 @@ class Evaluation:
         """Whether the phantom drew the patches."""
         return self.data.synthetic
 
+    def optimism(self) -> str | None:
+        """Return why the figures are, or may be, better than those of new subjects; None where they are not."""
+        if self.shared_subjects is None:
+            return (
+                "the data names no subjects: where patches of one person stand on both sides of the split, these "
+                "figures are optimistic"
+            )
+        if not self.shared_subjects:
+            return None
+        return (
+            f"optimistic: {self.shared_subjects} of the {self.subjects} subjects also have patches that the model was "
+            "trained or chosen by; for a person it never saw less is to be expected (`train --split subject` measures "
+            "that)"
+        )
+
+    def verdict(self) -> str | None:
+        """Return how the model compares with an expert, for the subjects it was held against; None where unknown."""
+        found = None if self.experts is None else self.experts.verdict()
+        if found is None or self.shared_subjects == 0:
+            return found
+        if self.shared_subjects is None:
+            return f"if no person stands on both sides of the split, which the data does not say, {found}"
+        return f"on subjects that it was also trained or chosen by, and so optimistically, {found}"
+
     def to_json(self) -> dict[str, Any]:
         """The document of `evaluate --json`, without NaN."""
         experts = self.experts
@@ -95,7 +123,12 @@ class Evaluation:
             "synthetic": self.synthetic,
             "ordered": self.ordered,
             "oracle": self._oracle_document(),
-            "experts": None if experts is None else experts.to_json(),
+            "split": {
+                "shared_subjects": self.shared_subjects,
+                "optimistic": None if self.shared_subjects is None else self.shared_subjects > 0,
+                "note": self.optimism(),
+            },
+            "experts": None if experts is None else {**experts.to_json(), "verdict": self.verdict()},
             "raters": {} if experts is None else {name: rater.to_json() for name, rater in experts.raters.items()},
             "per_grade": {
                 name: {
@@ -191,6 +224,7 @@ def evaluate_network(
     network: TextureNetwork,
     data: ScoredPatches,
     *,
+    trained_subjects: frozenset[str] = frozenset(),
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
@@ -203,6 +237,7 @@ def evaluate_network(
         config.geometry,
         config.grades,
         ordered=config.ordered,
+        trained_subjects=trained_subjects,
         severity=severity,
         progress=progress,
     )
@@ -215,6 +250,7 @@ def evaluate(
     grades: tuple[str, ...],
     *,
     ordered: bool = True,
+    trained_subjects: frozenset[str] = frozenset(),
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
@@ -229,6 +265,7 @@ def evaluate(
         geometry: the model's geometry.
         grades: the model's grades, of which the data set's are the first.
         ordered: see `Evaluation`.
+        trained_subjects: those with patches that the model was trained or chosen by, as `person` spells them.
         severity: float64 [N], the true severity of each patch where a phantom drew it, else None.
         progress: told (label, done, total).
     """
@@ -248,9 +285,16 @@ def evaluate(
         data=data,
         probabilities=probabilities,
         experts=compare_experts(data.patches, probabilities.argmax(1), jackknife, len(grades)),
+        shared_subjects=_shared_subjects(data, trained_subjects),
         oracle=None if severity is None else oracle_agreement(severity),
         accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, jackknife),
     )
+
+
+def _shared_subjects(data: ScoredPatches, trained: frozenset[str]) -> int | None:
+    """Return how many subjects of the data the model was trained on, None where the data names none."""
+    named = {patch.subject for patch in data.patches if patch.has_subject}
+    return sum(person(subject) in trained for subject in named) if named else None
 
 
 def _share_of_oracle(

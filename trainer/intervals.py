@@ -207,8 +207,13 @@ def _ends(value: float, half: float, bias: float, scale: Scale) -> tuple[float, 
 
 
 def _freedom(sizes: Floats, *, of_spreads: bool) -> float:
-    """Return the degrees of freedom of a standard error from units of these sizes, 1 at least."""
-    return max(1.0, _effective(sizes) - (2 if of_spreads else 1))
+    """Return the degrees of freedom of a standard error from units of these sizes, 1 at least.
+
+    Units of unequal size are worth fewer. For means the weights between their number and their effective number are
+    those by which the intervals cover best (docs/intervals.md).
+    """
+    effective = _effective(sizes)
+    return max(1.0, effective - 2 if of_spreads else (np.count_nonzero(sizes) + 2 * effective) / 3 - 1)
 
 
 def _effective(sizes: Floats) -> float:

@@ -26,7 +26,7 @@ from trainer.evaluate import (
     unseen,
 )
 from trainer.phantom import oracle_agreement, write_phantom
-from trainer.split import seen_in_training
+from trainer.split_record import seen_in_training
 
 GRADES = ("0", "1", "2", "3", "4")
 
@@ -65,7 +65,7 @@ def said_by_brightness(
 
 
 def test_a_trained_network_agrees_on_patches_it_never_saw(trained):
-    held_out = unseen(trained.data, seen_in_training(trained.run), trained.folder)
+    held_out = unseen(trained.data, seen_in_training(trained.run).sha256, trained.folder)
     found = evaluate_network(trained.network, held_out, severity=None, progress=lambda *_step: None)
     assert found.patches == trained.parts.count("test") == 50
     assert found.figures["accuracy"].value > 0.9

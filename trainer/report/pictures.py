@@ -77,7 +77,7 @@ def _worst_patch(
         source=_embedded(pixels),
         pixelated=max(pixels.shape) < FEWEST_SMOOTH_PX,
         path=patch.path,
-        subject=None if patch.subject == patch.path else patch.subject,
+        subject=patch.subject if patch.has_subject else None,
         corner=patch.corner,
         width_px=pixels.shape[1],
         height_px=pixels.shape[0],
