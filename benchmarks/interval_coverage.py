@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ class Patches:
         return Patches(starts, self.probabilities[rows], self.scores[rows])
 
 
-def draw_population(population: Population, rng: np.random.Generator, subjects: int = POPULATION) -> Patches:
+def draw_population(population: Population, rng: np.random.Generator, subjects: int) -> Patches:
     """Draw subjects that differ in severity, in number of patches, and in how well the model does on them."""
     log_mean = np.log(population.patches) - population.unequal**2 / 2
     counts = np.maximum(3, np.round(np.exp(rng.normal(log_mean, population.unequal, subjects)))).astype(np.int64)
@@ -157,9 +157,23 @@ class Coverage:
     bootstrap: float | None
 
 
-def measure(population: Patches, subjects: int, trials: int, rng: np.random.Generator) -> dict[str, Coverage]:
-    """Draw `trials` studies of `subjects` subjects each from the population, and return the coverage by figure."""
-    true = {name: figure.value for name, figure in figures_of(population).items() if figure is not None}
+def values_of(population: Patches) -> dict[str, float]:
+    """Return the population's figures, which the intervals are to hold."""
+    return {name: figure.value for name, figure in figures_of(population).items() if figure is not None}
+
+
+def measure(
+    population: Patches, true: Mapping[str, float], subjects: int, trials: int, rng: np.random.Generator
+) -> dict[str, Coverage]:
+    """Draw studies from a population, and return the coverage by figure.
+
+    Args:
+        population: from which subjects are drawn.
+        true: its figures.
+        subjects: of each study.
+        trials: number of studies.
+        rng: draws the studies.
+    """
     held: dict[str, list[bool]] = defaultdict(list)
     widths: dict[str, list[float]] = defaultdict(list)
     bootstrapped: dict[str, list[bool]] = defaultdict(list)
@@ -225,9 +239,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started, lines = time.monotonic(), [f"{chosen.trials} studies a cell."]
     for name, population in POPULATIONS.items():
         rng = np.random.default_rng(len(name))
-        whole = draw_population(population, rng)
-        true = {key: figure.value for key, figure in figures_of(whole).items() if figure is not None}
-        found = {subjects: measure(whole, subjects, chosen.trials, rng) for subjects in STUDIES}
+        whole = draw_population(population, rng, POPULATION)
+        true = values_of(whole)
+        found = {subjects: measure(whole, true, subjects, chosen.trials, rng) for subjects in STUDIES}
         said = ", ".join(f"{key} {true[key]:.3f}" for key in BOOTSTRAPPED)
         lines += ["", f"**{name.capitalize()}**: {population.what}. The population's {said}.", "", *table(found)]
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -100,15 +100,17 @@ class Evaluation:
             return None
         return (
             f"optimistic: {self.shared_subjects} of the {self.subjects} subjects also have patches that the model was "
-            "trained or chosen by; for a person it never saw less is to be expected (`train --split subject` measures "
+            "trained or chosen by; for a person it never saw less is to be expected (train --split subject measures "
             "that)"
         )
 
     def verdict(self) -> str | None:
         """Return how the model compares with an expert, for the subjects it was held against; None where unknown."""
         found = None if self.experts is None else self.experts.verdict()
-        if found is None or self.shared_subjects == 0:
+        if found is None:
             return found
+        if self.shared_subjects == 0:
+            return found if self.subjects > 1 else f"for one subject alone, {found}"
         if self.shared_subjects is None:
             return f"if no person stands on both sides of the split, which the data does not say, {found}"
         return f"on subjects that it was also trained or chosen by, and so optimistically, {found}"

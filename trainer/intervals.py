@@ -213,9 +213,9 @@ def _freedom(sizes: Floats, *, of_spreads: bool) -> float:
     those by which the intervals cover best (docs/intervals.md).
     """
     effective = _effective(sizes)
-    return max(1.0, effective - 2 if of_spreads else (np.count_nonzero(sizes) + 2 * effective) / 3 - 1)
+    return max(1.0, effective - 2 if of_spreads else (int(np.count_nonzero(sizes)) + 2 * effective) / 3 - 1)
 
 
 def _effective(sizes: Floats) -> float:
     """Return the number of units of equal size that would weigh as much (Kish 1965)."""
-    return float(sizes.sum() ** 2 / np.square(sizes).sum())
+    return float(sizes.sum()) ** 2 / float(np.square(sizes).sum())

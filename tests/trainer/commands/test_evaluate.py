@@ -249,3 +249,14 @@ def test_an_undefined_kappa_is_null_and_a_dash(inflamap, trained, tmp_path, save
     code, out, _err = inflamap("evaluate", trained.run, tmp_path)
     assert code == 0
     assert lines_of(out)["qwk"][0] == "-"
+
+
+def test_a_bundle_brings_the_scale_of_its_training(inflamap, bundle_with, save_image, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        save_image(tmp_path / f"{number}.png", rng.integers(0, 256, (140, 140), np.uint8))
+    (tmp_path / "scores.csv").write_text("path,score\n0.png,0\n1.png,1\n")
+    bundle = bundle_with(training={"um_per_px": 0.75})
+    code, _out, err = inflamap("evaluate", bundle.folder, tmp_path)
+    assert code == 0
+    assert "2 of 2 patches tell no µm/px: 0.75 assumed" in err

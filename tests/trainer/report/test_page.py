@@ -197,6 +197,13 @@ def test_figures_of_subjects_that_were_trained_on_are_called_optimistic_before_t
     assert "ptimistic" not in read_page(apart).text
 
 
+def test_one_subject_is_no_headline_of_how_good_the_model_is(make_patches, evaluated, facts_of):
+    data = make_patches(SCORES * 20, subjects=["ann"] * 160)
+    written = report_page(facts_of(data), evaluated(data, SAID * 20), "held-out", data=DATA)
+    assert b'class="verdict"' not in written
+    assert b"For one subject alone, " in written
+
+
 def test_the_weaknesses_of_the_split_stand_above_all_figures(data, make_page):
     warning = "the validation part holds 1 of 4 subjects, wanted 3: epoch"
     page = make_page(data, SAID, data={"warnings": [warning]})
