@@ -53,11 +53,16 @@ class GradeScale:
             return self.names.index(str(int(number)))
         raise ValueError(f"a grade of {self}")
 
+    @property
+    def lowest(self) -> int | None:
+        """The lowest grade of consecutive whole numbers; None for other names."""
+        if not _WHOLE_NUMBER.fullmatch(self.names[0]):
+            return None
+        lowest = int(self.names[0])
+        return lowest if self.names == tuple(str(lowest + step) for step in range(len(self.names))) else None
+
     def __str__(self) -> str:
-        numbers = all(map(_WHOLE_NUMBER.fullmatch, self.names))
-        if numbers and self.names == tuple(str(int(self.names[0]) + step) for step in range(len(self.names))):
-            return f"{self.names[0]}-{self.names[-1]}"
-        return ",".join(self.names)
+        return ",".join(self.names) if self.lowest is None else f"{self.names[0]}-{self.names[-1]}"
 
 
 def in_natural_order(names: Sequence[str]) -> list[str]:

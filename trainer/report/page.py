@@ -13,6 +13,7 @@ from runtime.version import NOTICE
 from trainer.evaluate import Evaluation, SubjectAgreement, by_subject
 from trainer.experts import PAIR_PATCHES, RATERS_COMPARED
 from trainer.figures import ReliabilityBin, reliability
+from trainer.grade_scale import GradeScale
 from trainer.report.charts import accuracy_chart, loss_chart, reliability_chart, subjects_chart
 from trainer.report.confusion import confusion_table
 from trainer.report.facts import RunFacts
@@ -72,6 +73,7 @@ def _context(
         "verdict": evaluation.verdict(),
         "intervals": how_intervals_came(len(subjects)),
         "kept": why_kept(facts),
+        "lowest_grade": GradeScale(evaluation.grades).lowest or 0,
         "origin": origin(facts, evaluation, part, data),
         "tiles": headline(evaluation),
         "raters": raters[:RATERS_COMPARED],

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.evaluate import Evaluation
+from trainer.grade_scale import GradeScale
 
 MOST_PICTURES = 12
 # a dozen of these stay below 2 MB even where they are noise
@@ -31,7 +32,8 @@ class WorstPatch:
         more_scores: number of the other raters.
         median: the raters' grade.
         said: (grade, probability) of the model's likeliest grades, its own grade first.
-        expected: the model's expected grade, where grades are ordered: an index into them.
+        expected: the model's expected grade, where grades are ordered: on their own scale where they are consecutive
+            numbers, else an index into them.
         raters_share: the probability the model gave to the raters' grade.
     """
 
@@ -61,8 +63,11 @@ def worst_patches(evaluation: Evaluation) -> tuple[WorstPatch, ...]:
     distance = np.abs(expected - truth) if evaluation.ordered else probabilities.max(1)
     wrong = np.flatnonzero(probabilities.argmax(1) != truth)
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MOST_PICTURES]
+    lowest = GradeScale(evaluation.grades).lowest or 0
     return tuple(
-        _worst_patch(evaluation, int(row), probabilities[row], float(expected[row]) if evaluation.ordered else None)
+        _worst_patch(
+            evaluation, int(row), probabilities[row], lowest + float(expected[row]) if evaluation.ordered else None
+        )
         for row in worst
     )
 

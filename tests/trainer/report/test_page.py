@@ -216,6 +216,14 @@ def test_an_undefined_kappa_is_a_dash(make_patches, make_page):
     assert "Accuracy 100.0 % 95 % interval" in page.text
 
 
+def test_the_expected_grade_is_on_the_scale_of_the_grades(make_patches, make_page):
+    data = dataclasses.replace(make_patches(SCORES, subjects=SUBJECTS), grades=("1", "2", "3", "4", "5"))
+    worst = make_page(data, SAID).sections[SECTIONS[5]]
+    # 0.75 for grade 2, and a sixteenth for each of the four others
+    assert "Raters: 5. Model: 2, 75 % sure." in worst
+    assert "expected grade 2.31 on a scale of 1 to 5" in worst
+
+
 def test_the_kept_epoch_is_told_with_its_reason(data, make_page):
     def told(*losses):
         history = [
