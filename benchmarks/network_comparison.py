@@ -29,7 +29,8 @@ from benchmarks.rivals.tcnn3 import TCNN3
 from runtime.console import Reporter, reporter
 from runtime.outputs import write_atomically
 from trainer.dataset import read_scored_patches
-from trainer.figures import Resampling, agreement
+from trainer.figures import agreement
+from trainer.intervals import Jackknife
 from trainer.network import NetworkConfig, TextureNetwork
 from trainer.optimise import FitSettings, optimise
 from trainer.parts import Part
@@ -149,7 +150,7 @@ def _train(name: str, train: Part, val: Part, work: Path, report: Reporter) -> N
 
 def _compare(train: Part, val: Part, test: Part, subjects: list[str], work: Path) -> dict[str, dict[str, Any]]:
     """Figures of every candidate, and of the forest, on validation and held-out part; their costs side by side."""
-    draws = Resampling.of(subjects)
+    jackknife = Jackknife.of(subjects)
     found: dict[str, dict[str, Any]] = {}
     frame = np.random.default_rng(0).integers(0, 256, (FRAME_PX, FRAME_PX), np.uint8)
     works = {}
@@ -160,7 +161,7 @@ def _compare(train: Part, val: Part, test: Part, subjects: list[str], work: Path
         on_val, on_test = (torch.softmax(predict(network, part, SHIPPED.patch_px), 1).numpy() for part in (val, test))
         macs = frame_macs(network)
         # T-CNN-3 is held to its convolutions alone, which favours it twenty-fold
-        found[name] = _entry(candidate.what, on_val, on_test, val, test, draws) | {
+        found[name] = _entry(candidate.what, on_val, on_test, val, test, jackknife) | {
             "parameters": parameters(network),
             "macs": macs.body if name == "t-cnn-3" else macs.total,
             "epochs": len(trained["history"]),
@@ -175,7 +176,7 @@ def _compare(train: Part, val: Part, test: Part, subjects: list[str], work: Path
         forest.probabilities(_patches(test)),
         val,
         test,
-        draws,
+        jackknife,
     ) | {"parameters": None, "macs": None}
     works["lbp-glcm"] = features_work(_patches(test)[:TIMED_PATCHES])
     for name, milliseconds in frame_ms(works, repeats=5).items():
@@ -189,9 +190,11 @@ def _entry(
     on_test: npt.NDArray[np.floating],
     val: Part,
     test: Part,
-    draws: Resampling,
+    jackknife: Jackknife,
 ) -> dict[str, Any]:
-    figures = agreement(on_test, test.grades.numpy(), draws)
+    found = agreement(on_test, test.grades.numpy(), jackknife)
+    # kappa alone may be undefined, and not where the held-out part has several grades
+    figures = {name: figure for name, figure in found.items() if figure is not None}
     return {
         "what": what,
         "val_accuracy": float(np.mean(on_val.argmax(1) == val.grades.numpy())),

@@ -274,6 +274,7 @@ def _training(run: Run) -> dict[str, Any]:
         "parts": document["data"]["parts"],
         "split": settings["split"],
         "seed": settings["seed"],
+        "um_per_px": document.get("options", {}).get("--um-per-px"),
         "settings": settings,
         "temperature": document["temperature"],
         "versions": {

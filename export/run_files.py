@@ -63,7 +63,8 @@ def read_run(folder: Path) -> Run:
 
 def refused_by(run: Run) -> Path | None:
     """Return the folder of images that the run was asked to refuse (`train --refuse`); None where there is none."""
-    folder = run.document.get("refuse")
+    options = run.document.get("options")
+    folder = options.get("--refuse") if isinstance(options, dict) else None
     return Path(folder) if isinstance(folder, str) else None
 
 

@@ -1,6 +1,7 @@
 """Scored patches: what the experts saw and said, checked as a whole before any training."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from runtime.errors import DataError, InflamapError
 from runtime.images import find_images, looks_like_image, unlistable
 from runtime.images.patch import ASSUMED_UM_PER_PX, PatchPixels, read_patch_source
+from trainer.grade_scale import GradeScale, in_natural_order
 from trainer.scores import SCORES_FILE, Listing, ScoredPatch, read_scores
-from trainer.table import Fault
+from trainer.table import Fault, fault_lines
 
 PHANTOM_FILE = "phantom.json"
 Progress = Callable[[str, int, int], None]
@@ -84,6 +86,8 @@ def read_scored_patches(
     patch_px: int,
     model_um_per_px: float,
     um_per_px: float | None = None,
+    assumed_um_per_px: float = ASSUMED_UM_PER_PX,
+    scale: GradeScale | None = None,
     progress: Progress = lambda _label, _done, _total: None,
 ) -> ScoredPatches:
     """Read a data set: `scores.csv`, or one sub-folder per grade. Each image is read once for all its patches.
@@ -92,15 +96,18 @@ def read_scored_patches(
         folder: DATA of the contract.
         patch_px: smallest side of a patch at the model's scale.
         model_um_per_px: scale to which the pixels are brought.
-        um_per_px: scale of files of which the data set says nothing.
+        um_per_px: sampling of files of which the data set says nothing, whatever the files say.
+        assumed_um_per_px: sampling where neither data set, `um_per_px` nor file says it.
+        scale: of the grades; whole scores from 0, or the sub-folders in their natural order, where None.
         progress: told (label, done, total).
 
     Raises:
         DataError: `details` hold every fault found, in the table and in the images: row, value, and what was wanted.
+            Faults of one cause are one line.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", next_step="check DATA")
-    listing = read_scores(folder) if (folder / SCORES_FILE).exists() else _list_grade_folders(folder)
+    listing = read_scores(folder, scale) if (folder / SCORES_FILE).exists() else _list_grade_folders(folder, scale)
     faults = list(listing.faults)
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, patch in enumerate(listing.patches):
@@ -111,16 +118,19 @@ def read_scored_patches(
         told = listing.patches[rows[0]].um_per_px
         try:
             source = read_patch_source(
-                folder / path, um_per_px=um_per_px if told is None else told, model_um_per_px=model_um_per_px
+                folder / path,
+                um_per_px=um_per_px if told is None else told,
+                model_um_per_px=model_um_per_px,
+                assumed_um_per_px=assumed_um_per_px,
             )
         except InflamapError as error:
-            faults.append(Fault(listing.rows[rows[0]], str(error)))
+            faults.append(Fault(listing.rows[rows[0]], str(error), _cause(error, folder / path)))
         else:
             for row in rows:
                 try:
                     read[row] = source.patch(listing.patches[row].corner, patch_px)
                 except DataError as error:
-                    faults.append(Fault(listing.rows[row], str(error)))
+                    faults.append(Fault(listing.rows[row], str(error), _cause(error, folder / path)))
         done += len(rows)
         progress("reading patches", done, len(listing.patches))
     _refuse(folder, faults)
@@ -133,41 +143,45 @@ def read_scored_patches(
         tuple(here.image_sha256 for here in found),
         listing.grades,
         synthetic=(folder / PHANTOM_FILE).exists(),
-        notes=(*listing.notes, *_notes(listing.patches, found)),
+        notes=(*listing.notes, *_notes(listing.patches, found, assumed_um_per_px)),
     )
 
 
-def _list_grade_folders(folder: Path) -> Listing:
-    """The images of one sub-folder per grade."""
+def _list_grade_folders(folder: Path, scale: GradeScale | None) -> Listing:
+    """List the images of one sub-folder per grade."""
     if (folder / PHANTOM_FILE).exists():
         raise DataError(
             f"{folder}: an unfinished phantom", wanted=SCORES_FILE, next_step="run `inflamap phantom` there again"
         )
     try:
-        children = sorted(folder.iterdir(), key=lambda child: child.name)
+        children = {child.name: child for child in folder.iterdir()}
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be listed", seen=error.strerror, next_step="give this user access to it"
         ) from error
     # a name with a dot in front is some program's own
-    grades = [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    found = in_natural_order([name for name, child in children.items() if child.is_dir() and not name.startswith(".")])
     faults: list[Fault] = []
     patches: list[ScoredPatch] = []
-    notes: list[str] = []
-    for grade, child in enumerate(grades):
+    names = tuple(found) if scale is None else scale.names
+    for name in found:
+        try:
+            grade = names.index(name) if scale is None else scale.index(name)
+        except ValueError as error:
+            faults.append(Fault(0, f"sub-folder {name}, wanted {error}"))
+            continue
         # forward slashes, so that a run trained on Windows is exported on Linux
-        paths = [path.relative_to(folder).as_posix() for path in _images(child, faults)]
-        if not paths:
-            notes.append(f"no images in {child.name}: a grade without patches")
+        paths = [path.relative_to(folder).as_posix() for path in _images(children[name], faults)]
         patches += [ScoredPatch(path, None, (grade,), ("",), path, None, None) for path in paths]
     if not patches and not faults:
         raise DataError(f"{folder}: no scored patches", wanted=f"{SCORES_FILE}, or one sub-folder of images per grade")
-    if len(grades) < 2:
-        faults.append(Fault(0, f"only 1 grade, wanted at least 2: a sub-folder for each, seen {grades[0].name}"))
-    beside = sum(map(looks_like_image, children))
+    if len(names) < 2:
+        faults.append(Fault(0, f"only 1 grade, wanted at least 2: a sub-folder for each, seen {names[0]}"))
+    seen = {patch.grade for patch in patches}
+    notes = [f"no images in {name}: a grade without patches" for grade, name in enumerate(names) if grade not in seen]
+    beside = sum(map(looks_like_image, children.values()))
     if beside:
         notes.append(f"{beside} images in none of the grades' sub-folders are left out")
-    names = tuple(child.name for child in grades)
     return Listing(tuple(patches), (0,) * len(patches), names, tuple(notes), tuple(faults))
 
 
@@ -188,11 +202,16 @@ def _refuse(folder: Path, faults: list[Fault]) -> None:
             f"{folder}: {len(faults)} fault(s) in the data set",
             wanted="none",
             next_step="mend what the lines above name, then run it again",
-            details=[str(fault) for fault in sorted(faults, key=lambda fault: fault.row)],
+            details=fault_lines(faults),
         )
 
 
-def _notes(patches: Sequence[ScoredPatch], found: Sequence[PatchPixels]) -> list[str]:
+def _cause(error: InflamapError, path: Path) -> str:
+    """Return what an error has in common with those of other files: its words without path, sizes and places."""
+    return re.sub(r"[\d.,]+", "", error.what.replace(str(path), ""))
+
+
+def _notes(patches: Sequence[ScoredPatch], found: Sequence[PatchPixels], assumed_um_per_px: float) -> list[str]:
     notes = []
     images = {patch.path for patch in patches}
     colour = {patch.path for patch, here in zip(patches, found, strict=True) if here.colour}
@@ -201,6 +220,6 @@ def _notes(patches: Sequence[ScoredPatch], found: Sequence[PatchPixels]) -> list
     assumed = sum(here.assumed for here in found)
     if assumed:
         notes.append(
-            f"{assumed} of {len(patches)} patches tell no µm/px: {ASSUMED_UM_PER_PX} assumed (give --um-per-px)"
+            f"{assumed} of {len(patches)} patches tell no µm/px: {assumed_um_per_px:g} assumed (give --um-per-px)"
         )
     return notes

@@ -16,10 +16,12 @@ from runtime.engines import Engine, EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import Progress, ScoredPatches
 from trainer.experts import Experts, compare_experts
-from trainer.figures import Figure, Resampling, agreement, confusion, recall
+from trainer.figures import agreement, confusion, recall
+from trainer.intervals import Figure, Jackknife, figure_document, jackknife_figure, least_error, positive_scale
 from trainer.network import TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
 from trainer.predict import predict_with_engine
+from trainer.split import person
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
@@ -48,7 +50,7 @@ class Evaluation:
     """Agreement with the experts.
 
     Attributes:
-        figures: `accuracy`, `mad`, `mad_normalised`, `qwk`, `ece`.
+        figures: `accuracy`, `mad`, `mad_normalised`, `qwk`, `ece`; None where the patches leave one undefined.
         recall: by name of each grade the share of its patches that the model gave it; None without patches.
         confusion: int64 [K, K], row the raters' median grade, column the model's.
         grades: names of the K grades.
@@ -57,12 +59,14 @@ class Evaluation:
         data: the N scored patches.
         probabilities: float32 [N, K], the model's for each image, see `trainer.predict.predict_with_engine`.
         experts: the raters among themselves and the model with each; None where there is but one.
+        shared_subjects: how many of the subjects also have patches that the model was trained or chosen by; None where
+            the patches name no subject.
         oracle: `accuracy`, `mad`, `mad_normalised`, `qwk` to expect of a grader who knows the true severity and the
             raters' noise; None but on the phantom.
         accuracy_of_oracle: the model's accuracy as a share of the oracle's; None but on the phantom.
     """
 
-    figures: dict[str, Figure]
+    figures: dict[str, Figure | None]
     recall: dict[str, Figure | None]
     confusion: npt.NDArray[np.int64]
     grades: tuple[str, ...]
@@ -70,6 +74,7 @@ class Evaluation:
     data: ScoredPatches
     probabilities: npt.NDArray[np.float32]
     experts: Experts | None
+    shared_subjects: int | None
     oracle: dict[str, float] | None
     accuracy_of_oracle: Figure | None
 
@@ -88,17 +93,48 @@ class Evaluation:
         """Whether the phantom drew the patches."""
         return self.data.synthetic
 
+    def optimism(self) -> str | None:
+        """Return why the figures are, or may be, better than those of new subjects; None where they are not."""
+        if self.shared_subjects is None:
+            return (
+                "the data names no subjects: where patches of one person stand on both sides of the split, these "
+                "figures are optimistic"
+            )
+        if not self.shared_subjects:
+            return None
+        return (
+            f"optimistic: {self.shared_subjects} of the {self.subjects} subjects also have patches that the model was "
+            "trained or chosen by; for a person it never saw less is to be expected (train --split subject measures "
+            "that)"
+        )
+
+    def verdict(self) -> str | None:
+        """Return how the model compares with an expert, for the subjects it was held against; None where unknown."""
+        found = None if self.experts is None else self.experts.verdict()
+        if found is None:
+            return found
+        if self.shared_subjects == 0:
+            return found if self.subjects > 1 else f"for one subject alone, {found}"
+        if self.shared_subjects is None:
+            return f"if no person stands on both sides of the split, which the data does not say, {found}"
+        return f"on subjects that it was also trained or chosen by, and so optimistically, {found}"
+
     def to_json(self) -> dict[str, Any]:
         """The document of `evaluate --json`, without NaN."""
         experts = self.experts
         return {
-            **{name: figure.to_json() for name, figure in self.figures.items()},
+            **{name: figure_document(figure) for name, figure in self.figures.items()},
             "patches": self.patches,
             "subjects": self.subjects,
             "synthetic": self.synthetic,
             "ordered": self.ordered,
             "oracle": self._oracle_document(),
-            "experts": None if experts is None else experts.to_json(),
+            "split": {
+                "shared_subjects": self.shared_subjects,
+                "optimistic": None if self.shared_subjects is None else self.shared_subjects > 0,
+                "note": self.optimism(),
+            },
+            "experts": None if experts is None else {**experts.to_json(), "verdict": self.verdict()},
             "raters": {} if experts is None else {name: rater.to_json() for name, rater in experts.raters.items()},
             "per_grade": {
                 name: {
@@ -194,6 +230,7 @@ def evaluate_network(
     network: TextureNetwork,
     data: ScoredPatches,
     *,
+    trained_subjects: frozenset[str] = frozenset(),
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
@@ -206,6 +243,7 @@ def evaluate_network(
         config.geometry,
         config.grades,
         ordered=config.ordered,
+        trained_subjects=trained_subjects,
         severity=severity,
         progress=progress,
     )
@@ -218,6 +256,7 @@ def evaluate(
     grades: tuple[str, ...],
     *,
     ordered: bool = True,
+    trained_subjects: frozenset[str] = frozenset(),
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
@@ -232,6 +271,7 @@ def evaluate(
         geometry: the model's geometry.
         grades: the model's grades, of which the data set's are the first.
         ordered: see `Evaluation`.
+        trained_subjects: those with patches that the model was trained or chosen by, as `person` spells them.
         severity: float64 [N], the true severity of each patch where a phantom drew it, else None.
         progress: told (label, done, total).
     """
@@ -239,28 +279,44 @@ def evaluate(
         data.pixels, engine, geometry, lambda done: progress("scoring patches", done, len(data))
     )
     truth = data.median_grades()
-    draws = Resampling.of([patch.subject for patch in data.patches])
+    jackknife = Jackknife.of([patch.subject for patch in data.patches])
     return Evaluation(
-        figures=agreement(probabilities, truth, draws),
-        recall=dict(zip(grades, recall(probabilities, truth, draws), strict=True)),
+        figures=agreement(probabilities, truth, jackknife),
+        recall=dict(zip(grades, recall(probabilities, truth, jackknife), strict=True)),
         confusion=confusion(probabilities, truth),
         grades=grades,
         ordered=ordered,
         data=data,
         probabilities=probabilities,
-        experts=compare_experts(data.patches, probabilities.argmax(1), draws),
+        experts=compare_experts(data.patches, probabilities.argmax(1), jackknife, len(grades)),
+        shared_subjects=_shared_subjects(data, trained_subjects),
         oracle=None if severity is None else oracle_agreement(severity),
-        accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, draws),
+        accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, jackknife),
     )
+
+
+def _shared_subjects(data: ScoredPatches, trained: frozenset[str]) -> int | None:
+    """Return how many subjects of the data the model was trained on, None where the data names none."""
+    named = {patch.subject for patch in data.patches if patch.has_subject}
+    return sum(person(subject) in trained for subject in named) if named else None
 
 
 def _share_of_oracle(
     probabilities: npt.NDArray[np.float32],
     truth: npt.NDArray[np.int64],
     severity: npt.NDArray[np.float64],
-    draws: Resampling,
-) -> Figure:
-    """Model and oracle on the same draws, so that the share does not vary with how hard the drawn patches are."""
+    jackknife: Jackknife,
+) -> Figure | None:
+    """Return the model's accuracy as a share of the oracle's, both over the same patches.
+
+    How hard the patches are does not widen the interval.
+    """
     right = probabilities.argmax(1) == truth
-    model, oracle = draws.totals(np.column_stack([right, grade_distribution(severity).max(-1)])).T
-    return Figure.of(model / oracle)
+    model, oracle = jackknife.totals(np.column_stack([right, grade_distribution(severity).max(-1)])).T
+    with np.errstate(invalid="ignore"):
+        shares = model / oracle
+    sizes = jackknife.sizes()
+    # the largest possible share: every patch right
+    highest = len(truth) / float(oracle[0])
+    least = least_error(1 - float(model[0]) / len(truth), sizes) * highest
+    return jackknife_figure(shares, sizes, positive_scale(highest), least=least)

@@ -8,7 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from trainer.figures import Figure, Floats, GradeAgreement, Grades, Resampling, pair_terms
+from trainer.figures import (
+    AgreementFigures,
+    Floats,
+    GradeAgreement,
+    Grades,
+    least_kappa_error,
+    pair_terms,
+)
+from trainer.intervals import (
+    Figure,
+    Jackknife,
+    correlation_scale,
+    difference_scale,
+    jackknife_figure,
+    least_error,
+)
+from trainer.intraclass import intraclass_correlations
 from trainer.scores import ScoredPatch, median
 
 # pairs grow with the square of the raters, and beyond a dozen each of them scored little
@@ -32,10 +48,11 @@ class Agreed:
     qwk: Figure | None
 
     @staticmethod
-    def of(first: Grades, second: Grades, draws: Resampling, rows: Grades) -> "Agreed":
-        """From two graders' grades int64 [n] of the patches `rows`."""
-        found = GradeAgreement.of(draws.totals(pair_terms(first, second), rows))
-        return Agreed(len(rows), *map(Figure.where_defined, (found.accuracy, found.mad, found.qwk)))
+    def of(first: Grades, second: Grades, jackknife: Jackknife, rows: Grades, grades: int) -> "Agreed":
+        """Return the agreement of two graders' grades int64 [n] of the patches `rows`, of `grades` grades."""
+        found = GradeAgreement.of(jackknife.totals(pair_terms(first, second), rows))
+        figures = AgreementFigures.of(found, jackknife.sizes(rows), grades)
+        return Agreed(len(rows), figures.accuracy, figures.mad, figures.qwk)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -158,33 +175,29 @@ class Experts:
         }
 
 
-def compare_experts(patches: Sequence[ScoredPatch], model: Grades, draws: Resampling) -> Experts | None:
-    """Hold the raters against each other and the model against each.
+def compare_experts(patches: Sequence[ScoredPatch], model: Grades, jackknife: Jackknife, grades: int) -> Experts | None:
+    """Compare the raters with each other and the model with each.
 
     Args:
         patches: N of them, scored by some of the raters each.
         model: int64 [N], the model's grades.
-        draws: of the N patches.
+        jackknife: of the N patches.
+        grades: K, the number of grades.
 
     Returns:
         None where there is but one rater.
     """
-    raters = _raters(patches, model, draws)
+    raters = _raters(patches, model, jackknife, grades)
     if len(raters) < 2:
         return None
     names = tuple(raters)[:RATERS_COMPARED]
     scores = _table(patches, names)
-    pairs, among, with_model = _pairs(names, scores, model, draws)
-    return Experts(
-        raters,
-        pairs,
-        _reliability(names, scores, model, draws),
-        *map(Figure.where_defined, (among, with_model, with_model - among)),
-    )
+    pairs, kappas = _pairs(names, scores, model, jackknife)
+    return Experts(raters, pairs, _reliability(names, scores, model, jackknife), *_mean_kappas(kappas))
 
 
-def _raters(patches: Sequence[ScoredPatch], model: Grades, draws: Resampling) -> dict[str, Rater]:
-    """Every rater, those with most patches first."""
+def _raters(patches: Sequence[ScoredPatch], model: Grades, jackknife: Jackknife, grades: int) -> dict[str, Rater]:
+    """Return every rater, those with most patches first."""
     scored: dict[str, list[tuple[int, int]]] = defaultdict(list)
     shared: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for row, patch in enumerate(patches):
@@ -198,7 +211,8 @@ def _raters(patches: Sequence[ScoredPatch], model: Grades, draws: Resampling) ->
         rows, own, others_grades = np.array(shared[rater], np.int64).reshape(-1, 3).T
         all_rows, all_own = np.array(scored[rater], np.int64).T
         found[rater] = Rater(
-            Agreed.of(own, others_grades, draws, rows), Agreed.of(model[all_rows], all_own, draws, all_rows)
+            Agreed.of(own, others_grades, jackknife, rows, grades),
+            Agreed.of(model[all_rows], all_own, jackknife, all_rows, grades),
         )
     return found
 
@@ -214,73 +228,86 @@ def _table(patches: Sequence[ScoredPatch], names: Sequence[str]) -> Grades:
     return scores
 
 
+@dataclass(frozen=True)
+class _PairKappas:
+    """The kappas of two raters and of the model with them, over the patches both raters scored.
+
+    Attributes:
+        patches: float64 [1 + U], how many, over all and without each unit.
+        sizes: float64 [U], patches of each unit.
+        among: float64 [1 + U], kappa of the two raters.
+        with_model: float64 [1 + U], mean kappa of the model with each of them.
+        least_among, least_with_model: least standard errors of the two.
+    """
+
+    patches: Floats
+    sizes: Floats
+    among: Floats
+    with_model: Floats
+    least_among: float
+    least_with_model: float
+
+
 def _pairs(
-    names: Sequence[str], scores: Grades, model: Grades, draws: Resampling
-) -> tuple[tuple[Pair, ...], Floats, Floats]:
-    """Every pair, and the mean kappas among the raters and of the model with them, float64 [1 + R] each."""
-    pairs, shared, kappas = [], [], []
+    names: Sequence[str], scores: Grades, model: Grades, jackknife: Jackknife
+) -> tuple[tuple[Pair, ...], list[_PairKappas]]:
+    """Return every pair that shares patches, and the kappas of those that share enough."""
+    pairs, kappas = [], []
     for first, second in combinations(range(len(names)), 2):
         rows = np.flatnonzero((scores[:, [first, second]] >= 0).all(1))
         if not len(rows):
             continue
         graders = (scores[rows, first], scores[rows, second], model[rows])
-        terms = np.concatenate([pair_terms(one, other) for one, other in combinations(graders, 2)], axis=1)
-        sums = np.stack(np.split(draws.totals(terms, rows), 3, axis=1))
-        among, *with_model = GradeAgreement.of(sums).qwk
-        pairs.append(Pair((names[first], names[second]), len(rows), Figure.where_defined(among)))
+        sizes = jackknife.sizes(rows)
+        totals = [jackknife.totals(pair_terms(one, other), rows) for one, other in combinations(graders, 2)]
+        found = [GradeAgreement.of(sums) for sums in totals]
+        least = [least_kappa_error(each, least_error(1 - float(each.accuracy[0]), sizes)) for each in found]
+        qwk = jackknife_figure(found[0].qwk, sizes, correlation_scale(), least=least[0])
+        pairs.append(Pair((names[first], names[second]), len(rows), qwk))
         if len(rows) >= PAIR_PATCHES:
-            shared.append(sums[0, :, 0])
-            kappas.append([among, np.mean(with_model, axis=0)])
-    # pairs x (raters, model) x draws; there may be no pair
-    found = np.reshape(kappas, (-1, 2, len(draws.weights)))
-    weights = np.where(np.isfinite(found).all(1), np.reshape(shared, (-1, len(draws.weights))), 0.0)
+            with_model = (found[1].qwk + found[2].qwk) / 2
+            kappas.append(_PairKappas(totals[0][:, 0], sizes, found[0].qwk, with_model, least[0], max(least[1:])))
+    return tuple(pairs), kappas
+
+
+def _mean_kappas(pairs: Sequence[_PairKappas]) -> tuple[Figure | None, Figure | None, Figure | None]:
+    """Return the mean kappa among the raters, of the model with them, and the model's less the raters'.
+
+    Pairs are weighted by their patches; a pair counts where both kappas are defined over all patches.
+    """
+    pairs = [pair for pair in pairs if np.isfinite(pair.among[0]) and np.isfinite(pair.with_model[0])]
+    if not pairs:
+        return None, None, None
+    found = np.array([(pair.among, pair.with_model) for pair in pairs])
+    # a pair whose kappa is undefined without a unit does not count there
+    weights = np.where(np.isfinite(found).all(1), [pair.patches for pair in pairs], 0.0)
     with np.errstate(invalid="ignore"):
-        means = np.nan_to_num(found * weights[:, None]).sum(0) / weights.sum(0)
-    return tuple(pairs), means[0], means[1]
+        among, with_model = (np.nan_to_num(found) * weights[:, None]).sum(0) / weights.sum(0)
+    sizes = np.sum([pair.sizes for pair in pairs], axis=0)
+    scale = correlation_scale()
+    least_among, least_with_model = (
+        float(np.average(errors, weights=weights[:, 0]))
+        for errors in ([pair.least_among for pair in pairs], [pair.least_with_model for pair in pairs])
+    )
+    # a paired difference may be known far better than its terms, unless nobody ever differs
+    perfect = among[0] == 1 and with_model[0] == 1
+    return (
+        jackknife_figure(among, sizes, scale, least=least_among),
+        jackknife_figure(with_model, sizes, scale, least=least_with_model),
+        jackknife_figure(with_model - among, sizes, difference_scale(), least=least_with_model if perfect else 0.0),
+    )
 
 
-def _reliability(names: tuple[str, ...], scores: Grades, model: Grades, draws: Resampling) -> Reliability:
-    """Of scores int64 [N, R] with -1 where there is none."""
+def _reliability(names: tuple[str, ...], scores: Grades, model: Grades, jackknife: Jackknife) -> Reliability:
+    """Return the correlations of scores int64 [N, R] with -1 where there is none."""
     complete = np.cumprod(scores >= 0, axis=1, dtype=bool)
     # one rater who scored but a few patches must not take the others' from them; all of them where it makes no odds
     count = max(range(len(names), 1, -1), key=lambda count: count * int(complete[:, count - 1].sum()))
     rows = np.flatnonzero(complete[:, count - 1])
     own = scores[rows, :count]
-    single, average = _intraclass_correlations(own, draws, rows)
-    with_model, _average = _intraclass_correlations(np.column_stack([own, model[rows]]), draws, rows)
+    single, average = intraclass_correlations(own, jackknife, rows)
+    with_model, _average = intraclass_correlations(np.column_stack([own, model[rows]]), jackknife, rows)
     return Reliability(names[:count], len(rows), single, average, with_model)
-
-
-def _intraclass_correlations(scores: Grades, draws: Resampling, rows: Grades) -> tuple[Figure | None, Figure | None]:
-    """ICC(2,1) and ICC(2,k) of Shrout & Fleiss 1979 (Psychological Bulletin 86, 420-428).
-
-    Args:
-        scores: int64 [n, k], k raters' scores of n patches.
-        draws: of all patches.
-        rows: int64 [n], which patches those are.
-
-    Returns:
-        None for what the scores leave undefined: fewer than two patches, or one score throughout.
-    """
-    count = scores.shape[1]
-    of_patch = scores.sum(1)
-    terms = np.column_stack([np.ones(len(rows)), (scores**2).sum(1), of_patch**2, scores])
-    patches, squares, patch_squares, *of_rater = draws.totals(terms.astype(float), rows).T
-    total_square = np.sum(of_rater, axis=0) ** 2
-    # sums of squares times patches and raters: whole numbers, so that none comes out a hair off zero
-    between_patches = patches * patch_squares - total_square
-    between_raters = count * np.square(of_rater).sum(0) - total_square
-    rest = patches * count * squares - total_square - between_patches - between_raters
-    with np.errstate(invalid="ignore", divide="ignore"):
-        patch_mean = between_patches / (patches - 1)
-        rater_mean = between_raters / (count - 1)
-        rest_mean = rest / ((patches - 1) * (count - 1))
-        bias = (rater_mean - rest_mean) / patches
-        single = (patch_mean - rest_mean) / (patch_mean + (count - 1) * rest_mean + count * bias)
-        spread = patch_mean + bias
-        # patches that differ less than chance would make them say nothing of their mean's reliability
-        average = np.where(spread > 0, (patch_mean - rest_mean) / spread, np.nan)
-    return Figure.where_defined(single), Figure.where_defined(average)
 
 
 def _document(figure: Figure | None) -> dict[str, object] | None:

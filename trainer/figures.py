@@ -1,93 +1,29 @@
-"""The contract's figures of agreement between a model and the raters, with bootstrap intervals.
+"""The contract's figures of agreement between a model and the raters, with intervals by subject.
 
-Every figure is made of sums over patches. A resampling of whole subjects weighs each subject's sums by how often it was
-drawn, so that a thousand resamplings are one product of matrices.
+Every figure is made of sums over patches, so that leaving out a subject is a subtraction.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from trainer.intervals import (
+    Figure,
+    Jackknife,
+    calibration_scale,
+    correlation_scale,
+    jackknife_figure,
+    least_error,
+    positive_scale,
+    share_scale,
+)
 
 Grades = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 
 ECE_BINS = 10
-RESAMPLINGS = 1000
-# bounds what a product holds at once to some tens of megabytes
-DRAWS_AT_ONCE = 100
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @staticmethod
-    def of(values: Floats) -> "Figure":
-        """From float64 [1 + R]: the value on the data itself, then on each resampling; those undefined are left out."""
-        low, high = np.percentile(values[1:][np.isfinite(values[1:])], [2.5, 97.5])
-        return Figure(float(values[0]), float(low), float(high))
-
-    @staticmethod
-    def where_defined(values: Floats) -> "Figure | None":
-        """As `of`; None where the data itself leaves the figure undefined (NaN)."""
-        return Figure.of(values) if np.isfinite(values[0]) else None
-
-    def to_json(self) -> dict[str, object]:
-        return {"value": round(self.value, 6), "ci95": [round(self.low, 6), round(self.high, 6)]}
-
-
-@dataclass(frozen=True, eq=False)
-class Resampling:
-    """The data itself and `RESAMPLINGS` draws of its subjects, the same for every figure: differences are paired.
-
-    Patches of one subject resemble each other: resampling patches would make the intervals too narrow. Only where there
-    is but one subject are its patches resampled, and the interval holds for that subject alone.
-
-    Attributes:
-        unit_of: int64 [N], the subject (or patch) that each patch is drawn with.
-        weights: uint16 [1 + R, U], how often each of them counts; the first row is the data itself.
-    """
-
-    unit_of: Grades
-    weights: npt.NDArray[np.uint16]
-
-    @staticmethod
-    def of(subjects: Sequence[str], *, seed: int = 0) -> "Resampling":
-        """Draw for N patches, given whose each is; the seed alone decides."""
-        unit_of = np.unique(np.asarray(subjects), return_inverse=True)[1]
-        if not unit_of.any():
-            unit_of = np.arange(len(subjects))
-        units = int(unit_of.max()) + 1
-        rng = np.random.default_rng(seed)
-        weights = np.ones((1 + RESAMPLINGS, units), np.uint16)
-        for row in weights[1:]:
-            row[:] = np.bincount(rng.integers(0, units, units), minlength=units)
-        return Resampling(unit_of, weights)
-
-    def totals(self, values: Floats, rows: Grades | None = None) -> Floats:
-        """Sums over patches, of the data itself and of each draw.
-
-        Args:
-            values: float64 [n, m], what each patch adds to m sums.
-            rows: int64 [n], which patches those are; all N where None.
-
-        Returns:
-            float64 [1 + R, m].
-        """
-        units, place = np.unique(self.unit_of if rows is None else self.unit_of[rows], return_inverse=True)
-        sums = np.zeros((len(units), values.shape[1]))
-        np.add.at(sums, place, values)
-        weights = self.weights if len(units) == self.weights.shape[1] else self.weights[:, units]
-        return np.concatenate(
-            [weights[start : start + DRAWS_AT_ONCE] @ sums for start in range(0, len(weights), DRAWS_AT_ONCE)]
-        )
 
 
 @dataclass(frozen=True)
@@ -95,54 +31,104 @@ class GradeAgreement:
     """How far two graders agree, float64 [...] each; NaN where the patches leave a figure undefined.
 
     Attributes:
-        accuracy: share of patches on which they say the same.
+        accuracy: share of patches to which both give the same grade.
         mad: mean distance in grades.
-        qwk: Cohen's kappa with quadratic weights (Cohen 1968); undefined where both say one and the same throughout.
+        qwk: Cohen's kappa with quadratic weights (Cohen 1968); undefined where both use one grade throughout.
+        by_chance: mean squared distance in grades of independent draws from the two graders' grades.
     """
 
     accuracy: Floats
     mad: Floats
     qwk: Floats
+    by_chance: Floats
 
     @staticmethod
     def of(sums: Floats) -> "GradeAgreement":
-        """From float64 [..., 7], sums over patches of `pair_terms`."""
+        """Return the figures of float64 [..., 7], sums over patches of `pair_terms`."""
         patches, same, distance, square, first, second, squares = np.moveaxis(sums, -1, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             by_chance = patches * squares - 2 * first * second
-            return GradeAgreement(same / patches, distance / patches, 1 - patches * square / by_chance)
+            return GradeAgreement(
+                same / patches, distance / patches, 1 - patches * square / by_chance, by_chance / patches**2
+            )
 
 
-def agreement(probabilities: Probabilities, truth: Grades, draws: Resampling) -> dict[str, Figure]:
-    """`accuracy`, `mad`, `mad_normalised`, `qwk` and `ece` of the most probable grade.
+@dataclass(frozen=True)
+class AgreementFigures:
+    """The figures of `GradeAgreement` with intervals; None where undefined."""
+
+    accuracy: Figure | None
+    mad: Figure | None
+    qwk: Figure | None
+
+    @staticmethod
+    def of(found: GradeAgreement, sizes: Floats, grades: int) -> "AgreementFigures":
+        """Return the figures of two graders.
+
+        Args:
+            found: float64 [1 + U] each, over all patches and without each unit.
+            sizes: float64 [U], patches of each unit.
+            grades: K, the number of grades.
+        """
+        if not sizes.any():
+            return AgreementFigures(None, None, None)
+        least = least_error(1 - float(found.accuracy[0]), sizes)
+        return AgreementFigures(
+            jackknife_figure(found.accuracy, sizes, share_scale(), least=least),
+            jackknife_figure(found.mad, sizes, positive_scale(grades - 1), least=least),
+            jackknife_figure(found.qwk, sizes, correlation_scale(), least=least_kappa_error(found, least)),
+        )
+
+
+def least_kappa_error(found: GradeAgreement, least: float) -> float:
+    """Return the least standard error of `found.qwk`, given that of the accuracy: errors are of one grade or more."""
+    by_chance = float(found.by_chance[0])
+    return least / by_chance if by_chance > 0 else 0.0
+
+
+def agreement(probabilities: Probabilities, truth: Grades, jackknife: Jackknife) -> dict[str, Figure | None]:
+    """Return `accuracy`, `mad`, `mad_normalised`, `qwk` and `ece` of the most probable grade.
 
     Args:
         probabilities: float [N, K], the model's for each patch.
         truth: int64 [N], the raters' median, ties down.
-        draws: of the N patches.
+        jackknife: of the N patches.
+
+    Returns:
+        None for a figure that the patches leave undefined: `qwk` where model and raters use one grade throughout.
     """
-    found = GradeAgreement.of(draws.totals(pair_terms(probabilities.argmax(1), truth)))
-    # draws x bins
-    patches, confidence, right = np.split(draws.totals(_bin_terms(probabilities, truth)), 3, axis=1)
-    values = {
-        "accuracy": found.accuracy,
-        "mad": found.mad,
-        "mad_normalised": found.mad / (probabilities.shape[1] - 1),
-        # where all say one and the same grade nothing is left to disagree on
-        "qwk": np.nan_to_num(found.qwk, nan=1.0),
-        "ece": np.abs(confidence - right).sum(1) / patches.sum(1),
-    }
-    return {name: Figure.of(value) for name, value in values.items()}
-
-
-def recall(probabilities: Probabilities, truth: Grades, draws: Resampling) -> list[Figure | None]:
-    """Of each of the K grades the share of its patches that the model gave it; None for a grade without patches."""
-    of_grade = truth[:, None] == np.arange(probabilities.shape[1])
-    found = of_grade & (probabilities.argmax(1) == truth)[:, None]
-    patches, right = np.split(draws.totals(np.concatenate([of_grade, found], 1).astype(float)), 2, axis=1)
+    grades, sizes = probabilities.shape[1], jackknife.sizes()
+    found = GradeAgreement.of(jackknife.totals(pair_terms(probabilities.argmax(1), truth)))
+    figures = AgreementFigures.of(found, sizes, grades)
+    # (1 + U) x bins
+    patches, confidence, right = np.split(jackknife.totals(_bin_terms(probabilities, truth)), 3, axis=1)
     with np.errstate(invalid="ignore"):
-        shares = right / patches
-    return [Figure.where_defined(share) for share in shares.T]
+        calibration = np.abs(confidence - right).sum(1) / patches.sum(1)
+    least = least_error(1 - float(found.accuracy[0]), sizes)
+    return {
+        "accuracy": figures.accuracy,
+        "mad": figures.mad,
+        "mad_normalised": None if figures.mad is None else figures.mad.scaled(1 / (grades - 1)),
+        "qwk": figures.qwk,
+        "ece": jackknife_figure(calibration, sizes, calibration_scale(), least=least),
+    }
+
+
+def recall(probabilities: Probabilities, truth: Grades, jackknife: Jackknife) -> list[Figure | None]:
+    """Return for each of the K grades the share of its patches that the model gave it; None without patches."""
+    figures: list[Figure | None] = []
+    for grade in range(probabilities.shape[1]):
+        rows = np.flatnonzero(truth == grade)
+        if not len(rows):
+            figures.append(None)
+            continue
+        found = probabilities[rows].argmax(1) == grade
+        patches, right = jackknife.totals(np.column_stack([np.ones(len(rows)), found]), rows).T
+        sizes = jackknife.sizes(rows)
+        with np.errstate(invalid="ignore"):
+            shares = right / patches
+        figures.append(jackknife_figure(shares, sizes, share_scale(), least=least_error(1 - float(shares[0]), sizes)))
+    return figures
 
 
 def confusion(probabilities: Probabilities, truth: Grades) -> npt.NDArray[np.int64]:
@@ -186,7 +172,7 @@ def reliability(probabilities: Probabilities, truth: Grades) -> tuple[Reliabilit
 
 
 def pair_terms(first: npt.NDArray[np.integer], second: npt.NDArray[np.integer]) -> Floats:
-    """What a patch adds to the sums of `GradeAgreement.of`, float64 [..., 7], given two graders' grades of it.
+    """Return what a patch adds to the sums of `GradeAgreement.of`, float64 [..., 7], given two graders' grades of it.
 
     Chance agreement needs no table of counts: the mean squared distance of independent draws from two graders' grades a
     and b is E[a²] + E[b²] - 2 E[a] E[b].

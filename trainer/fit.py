@@ -1,7 +1,7 @@
 """Training: from scored patches to a run folder, the same weights for the same seed and machine."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from trainer.network import NETWORK_VERSION, NetworkConfig, TextureNetwork, save
 from trainer.optimise import FitSettings, optimise
 from trainer.parts import Part
 from trainer.run import begin_run, finish_run, open_run, save_state
-from trainer.split import PARTS, split_sha256, write_split
+from trainer.split import PARTS
+from trainer.split_record import split_sha256, write_split
 
 
 def fit(
@@ -28,6 +29,8 @@ def fit(
     run: Path,
     *,
     source: Path,
+    warnings: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
     progress: Progress,
     say: Callable[[str], None],
     devices: Devices | None = None,
@@ -41,6 +44,8 @@ def fit(
         settings: how.
         run: the folder to write; an unfinished run of the same settings and data there is gone on with.
         source: where the data came from; export looks there for calibration patches.
+        warnings: what is weak in the split, one line each.
+        options: of the command, by flag, with which it is repeated; see `given_options`.
         progress: told (label, done, total).
         say: told one line an epoch.
         devices: where to train; all that the machine has when None.
@@ -60,7 +65,9 @@ def fit(
             "split_sha256": split_sha256(data, parts),
             "synthetic": data.synthetic,
             "notes": list(data.notes),
+            "warnings": list(warnings),
         },
+        "options": dict(options or {}),
         "versions": {
             "inflamap": __version__,
             "network": NETWORK_VERSION,

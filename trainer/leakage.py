@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from runtime.errors import DataError
 from trainer.dataset import ScoredPatches
 from trainer.split import PARTS, is_written_by_run, person
+from trainer.table import abridged
 
 
 def check_leakage(data: ScoredPatches, parts: Sequence[str], how: str, *, allow_duplicates: bool) -> tuple[str, ...]:
@@ -26,24 +27,28 @@ def check_leakage(data: ScoredPatches, parts: Sequence[str], how: str, *, allow_
         Warnings, one line each.
 
     Raises:
-        DataError: `details` name every leak.
+        DataError: `details` name the leaks, of very many the first.
     """
     leaks = _shared_images(data, parts)
-    warnings: list[str] = []
-    # who asks for a random split by image is told by its name
-    if how != "random":
-        shared, warnings = _shared_subjects(data, parts, may_refuse=not is_written_by_run(how))
-        leaks += shared
+    # a random split by image is meant to share subjects
+    may_refuse = how != "random" and not is_written_by_run(how)
+    shared, warnings = _shared_subjects(data, parts, may_refuse=may_refuse)
+    leaks += shared
     if leaks and not allow_duplicates:
         raise DataError(
             f"split {how}: {len(leaks)} leak(s) between its parts",
             wanted="each image, and each subject where the split is by subject, in one part",
             next_step="remove one of the two, give both the same part, or go on with --allow-duplicates",
-            details=leaks,
+            details=abridged(leaks),
         )
     if leaks:
         warnings.append(f"{len(leaks)} leak(s) between the parts are allowed: the held-out figures flatter the network")
-    return (*leaks, *warnings)
+    return (*abridged(leaks), *warnings)
+
+
+def subjects_of(data: ScoredPatches) -> frozenset[str]:
+    """Return the subjects that a data set names, as `person` spells them."""
+    return frozenset(person(patch.subject) for patch in data.patches if patch.has_subject)
 
 
 def _shared_images(data: ScoredPatches, parts: Sequence[str]) -> list[str]:
@@ -63,7 +68,7 @@ def _shared_subjects(data: ScoredPatches, parts: Sequence[str], *, may_refuse: b
     rows_of = defaultdict(list)
     parts_of_name = defaultdict(set)
     for row, patch in enumerate(data.patches):
-        if patch.subject != patch.path:
+        if patch.has_subject:
             rows_of[person(patch.subject)].append(row)
             parts_of_name[patch.subject].add(parts[row])
     # one image in two parts is named already
@@ -78,8 +83,8 @@ def _shared_subjects(data: ScoredPatches, parts: Sequence[str], *, may_refuse: b
     if may_refuse and (apart or len(torn) < _torn_by_chance(data, parts, several) / 2):
         return [_subject_line(data, parts, rows) for rows in torn], []
     return [], [
-        f"patches of {len(torn)} of {len(several)} subjects stand on both sides of the split: "
-        "its figures hold only for skin already met (for new skin: --split subject)"
+        f"patches of {len(torn)} of {len(several)} subjects stand on both sides of the split: its figures are "
+        "optimistic, and hold only for skin already met (for new skin: --split subject)"
     ]
 
 

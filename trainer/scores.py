@@ -1,21 +1,20 @@
 """What the raters said of each patch: `scores.csv`, row by row."""
 
-import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from trainer.grade_scale import GradeScale
+from trainer.score_rows import Row, parse_row
 from trainer.table import Fault, read_table
 
+COLUMNS = ("path", "score")
+OPTIONAL_COLUMNS = ("subject", "rater", "split", "um_per_px", "x", "y")
 SCORES_FILE = "scores.csv"
 # grades beyond the usual 0 to 4 are believed when each has this many scores: fewer is a typing error
 BELIEVABLE_SCORES = 5
-# no image has more pixels along a side; a larger number does not fit what reads and hashes it
-LARGEST_POSITION = 2**31 - 1
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,11 @@ class ScoredPatch:
         """The raters' median, ties down."""
         return median(self.scores)
 
+    @property
+    def has_subject(self) -> bool:
+        """Whether the data set names whose skin it is."""
+        return self.subject != self.path
+
 
 def median(scores: Sequence[int]) -> int:
     """The middle score; of two in the middle the lower."""
@@ -70,20 +74,24 @@ class Listing:
     faults: tuple[Fault, ...]
 
 
-def read_scores(folder: Path) -> Listing:
-    """The patches of `scores.csv`, each with all its raters, and everything that is wrong with them.
+def read_scores(folder: Path, scale: GradeScale | None = None) -> Listing:
+    """Read the patches of `scores.csv`, each with all its raters, and everything that is wrong with them.
 
     Paths lie below the data folder: an absolute one, or one with `..`, would hold on one machine only, and is a fault.
+
+    Args:
+        folder: the data set's.
+        scale: of the scores; whole numbers from 0 where None.
     """
     try:
-        table = read_table(folder / SCORES_FILE, ("path", "score"))
+        table = read_table(folder / SCORES_FILE, COLUMNS, OPTIONAL_COLUMNS)
     except OSError as error:
         return Listing((), (), (), (), (Fault(0, f"{SCORES_FILE}: cannot be read: {error.strerror}"),))
     faults = list(table.faults)
     if not table.rows and not faults:
         faults.append(Fault(0, f"{SCORES_FILE}: no rows"))
-    rows = [_parse(number, cells, faults) for number, cells in table.rows]
-    grades, notes = _grades(rows, faults)
+    rows = [parse_row(number, cells, scale, faults) for number, cells in table.rows]
+    grades, notes = _grades(rows, scale, faults)
 
     rows = [row for row in rows if row.path]
     images, patches = _grouped(rows, lambda row: row.path), _grouped(rows, lambda row: row.patch)
@@ -92,156 +100,104 @@ def read_scores(folder: Path) -> Listing:
         for group in groups:
             _require_one(column, group, faults)
     missing = {group[0].path for group in images if not _is_file(folder / group[0].path)}
-    faults += [Fault(group[0].number, f"no file {group[0].path}") for group in images if group[0].path in missing]
+    faults += [
+        Fault(group[0].number, f"no file {group[0].path}", "no file") for group in images if group[0].path in missing
+    ]
     gathered = [(group[0].number, _gather(group, faults)) for group in patches]
     there = [(number, patch) for number, patch in gathered if patch.path not in missing]
     return Listing(
         tuple(patch for _number, patch in there),
         tuple(number for number, _patch in there),
         grades,
-        notes,
+        (*table.notes, *notes, *_unnamed_raters(patches), *_similar_names(rows)),
         tuple(faults),
     )
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What one rater said of one patch.
-
-    Attributes:
-        number: its line.
-        path: of the image; empty where that is at fault.
-        corner: of the patch in it, None also where that is at fault.
-        patch: what tells the patch from others.
-        score: None where it is at fault.
-        um_per_px: None where it is at fault, or not told.
-        cells: as they stand in the table.
+def _grades(
+    rows: Sequence[Row], scale: GradeScale | None, faults: list[Fault]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the grades' names, and notes on them; none where a score is at fault, which may be a grade in the
+    billions.
     """
-
-    number: int
-    path: str
-    corner: tuple[int, int] | None
-    patch: Hashable
-    score: int | None
-    um_per_px: float | None
-    cells: dict[str, str]
-
-
-def _parse(number: int, cells: dict[str, str], faults: list[Fault]) -> _Row:
-    def value(column: str, convert: Callable[[str], _Value]) -> _Value | None:
-        text = cells.get(column, "")
-        try:
-            return convert(text)
-        except ValueError as error:
-            faults.append(Fault(number, f"{column} {text!r}, wanted {error}"))
-            return None
-
-    path = value("path", _path) or ""
-    for column, convert in (("subject", _name), ("rater", _name), ("split", _part)):
-        value(column, convert)
-    corner: tuple[int, int] | None = None
-    patch: Hashable = path
-    if cells.get("x") or cells.get("y"):
-        x, y = value("x", _position), value("y", _position)
-        if x is None or y is None:
-            patch = (path, number)  # no other rater's
-        else:
-            corner = x, y
-            patch = (path, corner)
-    return _Row(number, path, corner, patch, value("score", _whole_number), value("um_per_px", _scale), cells)
-
-
-def _name(text: str) -> str:
-    if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
-        raise ValueError("UTF-8 (in a spreadsheet: save as CSV UTF-8)")
-    return text
-
-
-def _path(text: str) -> str:
-    path = Path(_name(text))
-    if not text.strip():
-        raise ValueError("the name of an image file")
-    if path.anchor or ".." in path.parts:
-        raise ValueError("a path below the data folder, without '..'")
-    # forward slashes, so that a run trained on Windows is exported on Linux
-    return path.as_posix()
-
-
-def _part(text: str) -> str:
-    if text not in {"", "train", "val", "test"}:
-        raise ValueError("train, val or test")
-    return text
-
-
-def _whole_number(text: str) -> int:
-    """0 or more, and `3.0` for 3 as spreadsheets write it."""
-    value = _number(text)
-    if not (value >= 0 and value.is_integer()):
-        raise ValueError("a whole number from 0")
-    return int(value)
-
-
-def _position(text: str) -> int:
-    value = _whole_number(text)
-    if value > LARGEST_POSITION:
-        raise ValueError(f"at most {LARGEST_POSITION}")
-    return value
-
-
-def _scale(text: str) -> float | None:
-    if not text:
-        return None
-    value = _number(text)
-    if not 0 < value < math.inf:
-        raise ValueError("a positive number")
-    return value
-
-
-def _number(text: str) -> float:
-    """NaN, which no comparison lets pass, for what is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _grades(rows: Sequence[_Row], faults: list[Fault]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The grades' names, and notes on them; none where a score is at fault, which may be a grade in the billions."""
     scored = [(row.number, row.score) for row in rows if row.score is not None]
     counts = Counter(score for _number, score in scored)
-    highest = max(counts, default=0)
+    if scale is not None:
+        return scale.names, tuple(
+            f"no score is {name}: a grade without patches"
+            for grade, name in enumerate(scale.names)
+            if not counts[grade]
+        )
+    lowest, highest = min(counts, default=0), max(counts, default=0)
+    # a rubric may well begin at 1, of which the numbers alone say nothing
+    hint = f"for a scale that begins at {lowest}: --grades {lowest}-{highest}" if 0 < lowest < highest else ""
     if highest > 4 and any(counts[grade] < BELIEVABLE_SCORES for grade in range(highest + 1)):
+        wanted = f"0 to 4 (or {BELIEVABLE_SCORES} scores of every grade up to it{'; ' if hint else ''}{hint})"
         faults.extend(
-            Fault(number, f"score {score}, wanted 0 to 4 (or {BELIEVABLE_SCORES} scores of every grade up to it)")
-            for number, score in scored
-            if score > 4
+            Fault(number, f"score {score}, wanted {wanted}", "too high") for number, score in scored if score > 4
         )
         return (), ()
     if len(scored) < len(rows):
         return (), ()
     if rows and not highest:
         faults.append(Fault(0, "only 1 grade, wanted at least 2"))
-    notes = tuple(f"no score is {grade}: a grade without patches" for grade in range(highest) if not counts[grade])
-    return tuple(str(grade) for grade in range(highest + 1)), notes
+    missing = [grade for grade in range(highest) if not counts[grade]]
+    return tuple(str(grade) for grade in range(highest + 1)), tuple(
+        f"no score is {grade}: a grade without patches{f' ({hint})' if hint and grade == 0 else ''}"
+        for grade in missing
+    )
 
 
-def _grouped(rows: Iterable[_Row], key: Callable[[_Row], Hashable]) -> list[list[_Row]]:
+def _unnamed_raters(patches: Sequence[Sequence[Row]]) -> list[str]:
+    """Return a warning where some patches stand in more rows without a rater's name than others do."""
+    unnamed = [[row for row in group if not row.cells.get("rater")] for group in patches]
+    several = [group for group in unnamed if len(group) > 1]
+    if not several or len({len(group) for group in unnamed}) == 1:
+        return []
+    differing = sum(len({row.score for row in group}) > 1 for group in several)
+    first = several[0]
+    return [
+        f"{len(several)} of {len(patches)} patches stand in several rows without a rater's name, {differing} of them "
+        f"with different scores: taken for several raters (first: {first[0].path}, rows {first[0].number} and "
+        f"{first[1].number})"
+    ]
+
+
+def _similar_names(rows: Sequence[Row]) -> list[str]:
+    """Return a warning for each column whose names differ in case or blanks alone."""
+    warnings = []
+    for column in ("rater", "subject"):
+        spellings: dict[str, list[str]] = defaultdict(list)
+        for name in sorted({row.cells.get(column, "") for row in rows}):
+            spellings["".join(name.casefold().split())].append(name)
+        several = [names for names in spellings.values() if len(names) > 1]
+        if several:
+            first, second = several[0][:2]
+            warnings.append(
+                f"{len(several)} {column}(s) are spelled in several ways, and taken for different ones: "
+                f"{first!r} and {second!r}"
+            )
+    return warnings
+
+
+def _grouped(rows: Iterable[Row], key: Callable[[Row], Hashable]) -> list[list[Row]]:
     groups = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
     return list(groups.values())
 
 
-def _require_one(column: str, group: Sequence[_Row], faults: list[Fault]) -> None:
+def _require_one(column: str, group: Sequence[Row], faults: list[Fault]) -> None:
     first = group[0].cells.get(column, "")
     for row in group:
         other = row.cells.get(column, "")
         if other != first:
-            faults.append(Fault(row.number, f"{row.path} has {column} {first!r} and {other!r}, wanted one"))
+            said = f"{row.path} has {column} {first!r} and {other!r}, wanted one"
+            faults.append(Fault(row.number, said, f"several of {column}"))
             return
 
 
-def _gather(group: Sequence[_Row], faults: list[Fault]) -> ScoredPatch:
+def _gather(group: Sequence[Row], faults: list[Fault]) -> ScoredPatch:
     """One patch of all its rows."""
     first = group[0]
     # several rows without a name are several raters all the same
@@ -249,7 +205,7 @@ def _gather(group: Sequence[_Row], faults: list[Fault]) -> ScoredPatch:
         row.cells.get("rater") or (f"rater {nth}" if len(group) > 1 else "") for nth, row in enumerate(group, 1)
     )
     faults += [
-        Fault(row.number, f"{row.path} scored twice by rater {rater!r}, wanted one row a rater")
+        Fault(row.number, f"{row.path} scored twice by rater {rater!r}, wanted one row a rater", "scored twice")
         for nth, (row, rater) in enumerate(zip(group, raters, strict=True))
         if rater in raters[:nth]
     ]

@@ -90,13 +90,20 @@ class PatchSource(msgspec.Struct, frozen=True):
         return PatchPixels(pixels, sha256, self.sha256, self.um_per_px, self.assumed, self.colour)
 
 
-def read_patch_source(path: Path, *, um_per_px: float | None, model_um_per_px: float) -> PatchSource:
+def read_patch_source(
+    path: Path,
+    *,
+    um_per_px: float | None,
+    model_um_per_px: float,
+    assumed_um_per_px: float = ASSUMED_UM_PER_PX,
+) -> PatchSource:
     """Read a file that is a patch, or a whole frame with patches in it; of a colour image the luminance.
 
     Args:
         path: the file.
         um_per_px: its sampling where it is known beforehand.
         model_um_per_px: the model's scale.
+        assumed_um_per_px: its sampling where nothing tells it.
 
     Raises:
         UnreadableImage: the file cannot be read.
@@ -104,7 +111,7 @@ def read_patch_source(path: Path, *, um_per_px: float | None, model_um_per_px: f
             keeps it from being scored, as pixels that are not square.
     """
     frame = read_frame(path, um_per_px=um_per_px)
-    scale = frame.um_per_px or ASSUMED_UM_PER_PX
+    scale = frame.um_per_px or assumed_um_per_px
     try:
         pixels = to_model_scale(replace(frame, um_per_px=scale), model_um_per_px)
     except InflamapError as error:

@@ -2,10 +2,11 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
-from export.run_files import read_run
+from export.run_files import Run, read_run, refused_by
 from runtime.errors import InflamapError
 
 
@@ -49,3 +50,11 @@ def test_damaged_files_of_a_run_are_told_with_what_to_do(finished, tmp_path, fil
     (run / file).write_bytes(content)
     with pytest.raises(InflamapError, match=rf"no finished run; seen: {seen}.*; next: give such a folder, or train"):
         read_run(run)
+
+
+@pytest.mark.parametrize(
+    ("document", "folder"),
+    [({"options": {"--refuse": "/data/hair"}}, Path("/data/hair")), ({"options": {}}, None), ({}, None)],
+)
+def test_the_images_to_refuse_are_those_of_the_training(document, folder):
+    assert refused_by(Run(document, ())) == folder

@@ -1,6 +1,7 @@
 """Reading what the experts scored: every way of writing it down, and every fault said at once."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from runtime.images import reader
 from runtime.images.limits import MAX_PIXELS
 from runtime.images.signature import FORMATS
 from trainer.dataset import ScoredPatches, read_scored_patches
+from trainer.grade_scale import GradeScale
 from trainer.scores import BELIEVABLE_SCORES
 
 PATCH_PX = 32
@@ -45,7 +47,10 @@ def faults_of(folder: Path) -> tuple[str, ...]:
     """What is said of a data set's faults, one line each."""
     with pytest.raises(DataError, match=r"fault\(s\) in the data set; wanted: none; next: mend") as raised:
         read(folder)
-    assert str(raised.value).startswith(f"{folder}: {len(raised.value.details)} fault(s)")
+    counted = sum(
+        1 + int((re.findall(r"and (\d+) more of this kind", line) or [0])[0]) for line in raised.value.details
+    )
+    assert str(raised.value).startswith(f"{folder}: {counted} fault(s)")
     return raised.value.details
 
 
@@ -124,10 +129,8 @@ def test_grades_above_four_are_believed_when_each_was_given_often(tmp_path, save
         assert read(folder).grades == tuple("0123456")
     else:
         wanted = f"wanted 0 to 4 (or {BELIEVABLE_SCORES} scores of every grade up to it)"
-        assert {fault.partition(": ")[2] for fault in faults_of(folder)} == {
-            f"score 5, {wanted}",
-            f"score 6, {wanted}",
-        }
+        [fault] = faults_of(folder)
+        assert f": score 5, {wanted}; and 8 more of this kind (rows " in fault
 
 
 def test_a_grade_in_the_middle_that_nobody_gave_is_told_and_kept(data_set):
@@ -325,6 +328,38 @@ def test_each_frame_is_read_once_for_all_its_patches_which_stay_in_order(tmp_pat
     assert len(set(found.image_sha256)) == 10
 
 
+def test_numbered_folders_are_ordered_by_number(tmp_path, save_image):
+    for number in (0, 2, 9, 10):
+        save_image(tmp_path / str(number) / "a.png", noise(number))
+    assert read(tmp_path, um_per_px=0.5).grades == ("0", "2", "9", "10")
+
+
+def test_a_given_scale_orders_the_folders(tmp_path, save_image):
+    for number, name in enumerate(("mild", "none", "severe")):
+        save_image(tmp_path / name / "a.png", noise(number))
+
+    def read_as(text: str) -> ScoredPatches:
+        scale = GradeScale.parse(text)
+        return read_scored_patches(tmp_path, patch_px=32, model_um_per_px=0.5, um_per_px=0.5, scale=scale)
+
+    found = read_as("none,mild,moderate,severe")
+    assert found.grades == ("none", "mild", "moderate", "severe")
+    assert {patch.path: patch.grade for patch in found.patches} == {"none/a.png": 0, "mild/a.png": 1, "severe/a.png": 3}
+    assert found.notes == ("no images in moderate: a grade without patches",)
+    with pytest.raises(DataError) as raised:
+        read_as("none,mild")
+    assert raised.value.details == ("sub-folder severe, wanted a grade of none,mild",)
+
+
+def test_a_scale_is_assumed_only_where_nothing_tells_one(tmp_path, save_image, data_set):
+    save_image(tmp_path / "viva.png", noise(1, 1000, 1000))
+    save_image(tmp_path / "other.png", noise(2, 64, 64))
+    folder = data_set("path,score,um_per_px", ("viva.png", 0, ""), ("other.png", 1, ""))
+    found = read_scored_patches(folder, patch_px=32, model_um_per_px=0.5, assumed_um_per_px=0.25)
+    assert [patch.um_per_px for patch in found.patches] == [0.5, 0.25]
+    assert found.notes == ("1 of 2 patches tell no µm/px: 0.25 assumed (give --um-per-px)",)
+
+
 # what is refused
 
 
@@ -353,10 +388,9 @@ def test_every_fault_is_said_at_once_with_row_value_and_what_was_wanted(tmp_path
     assert faults_of(folder) == (
         "row 3: no file missing.png",
         "row 4: split 'training', wanted train, val or test",
-        "row 4: score 'high', wanted a whole number from 0",
+        "row 4: score 'high', wanted a whole number from 0; and 1 more of this kind (row 5)",
         f"row 4: {folder / 'broken.png'}: not an image that is read; seen: first bytes 6e 6f 20 69 6d 61 67 65; "
         f"wanted: {FORMATS}",
-        "row 5: score '-1', wanted a whole number from 0",
         "row 5: um_per_px '0,5', wanted a positive number",
         "row 6: score 9, wanted 0 to 4 (or 5 scores of every grade up to it)",
         "row 7: fine.png scored twice by rater 'anna', wanted one row a rater",
@@ -373,9 +407,11 @@ def test_every_fault_is_said_at_once_with_row_value_and_what_was_wanted(tmp_path
     )
 
 
-def test_a_long_list_of_faults_is_told_to_its_end(data_set):
+def test_a_long_list_of_faults_of_one_cause_is_one_line(data_set):
     said = faults_of(data_set("path,score", *((f"{number}.png", -1) for number in range(40))))
-    assert said == tuple(f"row {row}: score '-1', wanted a whole number from 0" for row in range(2, 42))
+    assert said == (
+        "row 2: score '-1', wanted a whole number from 0; and 39 more of this kind (rows 3, 4, 5, 6, 7, ...)",
+    )
 
 
 @pytest.mark.parametrize("place", ["1", "1/visit"])

@@ -1,6 +1,5 @@
 """The contract's figures, against values worked out by hand and against scikit-learn."""
 
-import json
 import math
 import warnings
 from collections.abc import Sequence
@@ -13,15 +12,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, mean_absolute_error
 
 from trainer.figures import (
-    Figure,
     GradeAgreement,
-    Resampling,
     agreement,
     confusion,
     pair_terms,
     recall,
     reliability,
 )
+from trainer.intervals import Figure, Jackknife
 
 
 def sure(grades: Sequence[int], count: int = 5, confidence: float = 0.9) -> npt.NDArray[np.float64]:
@@ -33,9 +31,10 @@ def sure(grades: Sequence[int], count: int = 5, confidence: float = 0.9) -> npt.
 def figures(
     probabilities: npt.NDArray[np.float64], raters: Sequence[int], subjects: Sequence[str] | None = None
 ) -> dict[str, Figure]:
-    """The figures of patches that are each a subject unless told otherwise."""
+    """Return the defined figures of patches that are each a subject unless `subjects` says otherwise."""
     each = [str(number) for number in range(len(raters))]
-    return agreement(probabilities, np.array(raters), Resampling.of(subjects or each))
+    found = agreement(probabilities, np.array(raters), Jackknife.of(subjects or each))
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def value(name: str, probabilities: npt.NDArray[np.float64], raters: Sequence[int]) -> float:
@@ -78,8 +77,9 @@ def test_the_grade_is_the_most_probable_and_not_the_mean():
     assert value("mad", probabilities, [2]) == 2
 
 
-def test_kappa_is_one_where_all_say_the_same_and_none_where_one_side_says_but_one_thing():
-    assert value("qwk", sure([3, 3]), [3, 3]) == 1
+def test_kappa_is_undefined_where_both_use_one_grade_and_zero_where_one_side_does():
+    assert "qwk" not in figures(sure([3, 3]), [3, 3])
+    assert agreement(sure([3, 3]), np.array([3, 3]), Jackknife.of("ab"))["qwk"] is None
     assert value("qwk", sure([3, 3, 3, 3]), [0, 1, 2, 3]) == 0
     assert value("qwk", sure([0, 4]), [4, 0]) == -1
 
@@ -95,13 +95,32 @@ def test_the_confusion_matrix_has_the_raters_in_its_rows():
     assert confusion(sure([1, 1, 2], 3), np.array([0, 0, 2])).tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 1]]
 
 
-def test_recall_is_told_of_every_grade_that_has_patches():
+def test_recall_is_of_every_grade_that_has_patches():
     raters, subjects = np.array([0, 0, 0, 2, 2]), ["a", "a", "b", "b", "c"]
-    none, first, second = recall(sure([0, 1, 0, 2, 2], 3), raters, Resampling.of(subjects))[::-1]
-    assert none == Figure(1.0, 1.0, 1.0)  # grade 2; no draw without it counts as a miss
-    assert first is None
-    assert second is not None
-    assert (second.value, second.low, second.high) == (pytest.approx(2 / 3), 0.5, 1.0)
+    last, none, first = recall(sure([0, 1, 0, 2, 2], 3), raters, Jackknife.of(subjects))[::-1]
+    assert none is None
+    assert first is not None
+    assert last is not None
+    assert first.value == pytest.approx(2 / 3)
+    assert (last.value, last.high) == (1, 1)
+    # two patches of two subjects say next to nothing
+    assert last.low < 0.1
+
+
+def test_recall_without_a_miss_is_no_certainty():
+    truth = np.repeat([0, 1], [67, 60])
+    probabilities = sure(np.where(np.arange(127) % 13 == 70, 1 - truth, truth).tolist(), 2)
+    for subjects, low in (([f"s{number % 8}" for number in range(127)], 0.9), (["one"] * 127, 0.95)):
+        found = recall(probabilities, truth, Jackknife.of(subjects))[0]
+        assert found is not None
+        assert (found.value, found.high) == (1, 1)
+        assert low - 0.1 < found.low < low
+
+
+def test_recall_of_a_grade_that_one_subject_alone_has_is_known_of_no_other():
+    raters = np.array([0, 0, 0, 1, 1, 1])
+    found = recall(sure([0, 1, 0, 1, 1, 1], 2), raters, Jackknife.of(["a", "b", "c", "d", "d", "d"]))[1]
+    assert found == Figure(1, 0, 1)
 
 
 def test_a_calibrated_grader_has_no_calibration_error_and_an_over_confident_one_all_of_it():
@@ -140,7 +159,43 @@ def test_the_calibration_error_can_be_read_off_the_reliability_bins(seed):
     assert value("ece", probabilities, truth) == pytest.approx(gaps / 50)
 
 
-def test_intervals_come_from_resampling_subjects_for_their_patches_resemble_each_other():
+def test_the_calibration_error_lies_in_its_interval_where_resampling_only_adds_to_it():
+    # few patches, calibrated: every resampling is worse calibrated than the data, and the data than the population
+    rng = np.random.default_rng(4)
+    lowest = []
+    for _ in range(40):
+        probabilities = rng.dirichlet(np.ones(5) * 0.4, 60)
+        truth = (probabilities.cumsum(1) < rng.random((60, 1))).sum(1).clip(max=4)
+        found = figures(probabilities, truth, [f"s{number % 6}" for number in range(60)])["ece"]
+        assert found.low <= found.value <= found.high
+        lowest.append(found.low)
+    # the population's error is 0
+    assert np.mean(np.array(lowest) == 0) > 0.85
+
+
+@given(seed=st.integers(0, 10_000), patches=st.integers(1, 60), subjects=st.integers(1, 8), right=st.floats(0, 1))
+@settings(max_examples=150)
+def test_every_interval_holds_its_value_and_stays_on_the_scale(seed, patches, subjects, right):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 5, patches)
+    said = np.where(rng.random(patches) < right, truth, rng.integers(0, 5, patches))
+    probabilities = sure(said.tolist(), confidence=0.3 + 0.69 * rng.random())
+    whose = [f"s{number}" for number in rng.integers(0, subjects, patches)]
+    jackknife = Jackknife.of(whose)
+    found = agreement(probabilities, truth, jackknife)
+    ranges = {"accuracy": (0, 1), "mad": (0, 4), "mad_normalised": (0, 1), "qwk": (-1, 1), "ece": (0, 1)}
+    for name, (lowest, highest) in ranges.items():
+        figure = found[name]
+        if figure is not None:
+            assert lowest <= figure.low <= figure.value <= figure.high <= highest
+            assert figure.low < figure.high
+    for figure in recall(probabilities, truth, jackknife):
+        if figure is not None:
+            assert 0 <= figure.low <= figure.value <= figure.high <= 1
+            assert figure.low < figure.high
+
+
+def test_intervals_are_by_subject_for_patches_of_one_resemble_each_other():
     subjects = [f"s{number // 40}" for number in range(400)]
     grades = [1 if number // 40 < 5 else 0 for number in range(400)]
     by_subject = figures(sure(grades), [0] * 400, subjects)["accuracy"]
@@ -150,36 +205,13 @@ def test_intervals_come_from_resampling_subjects_for_their_patches_resemble_each
     assert 0.08 < by_patch.high - by_patch.low < 0.12
 
 
-def test_a_draw_is_worth_the_patches_of_the_subjects_drawn():
-    rng = np.random.default_rng(5)
-    probabilities, truth = rng.dirichlet(np.ones(5), 30), rng.integers(0, 5, 30)
-    subjects = np.array([f"s{number % 7}" for number in range(30)])
-    draws = Resampling.of(list(subjects))
-    assert draws.weights.shape == (1 + 1000, 7)
-    assert (draws.weights.sum(1) == 7).all()
-    said = probabilities.argmax(1)
-    found = GradeAgreement.of(draws.totals(pair_terms(said, truth)))
-    for draw in (0, 1, 500, 1000):
-        drawn = np.concatenate([np.flatnonzero(subjects == f"s{s}").repeat(draws.weights[draw, s]) for s in range(7)])
-        wanted = figures(probabilities[drawn], truth[drawn])
-        assert found.accuracy[draw] == pytest.approx(wanted["accuracy"].value)
-        assert found.mad[draw] == pytest.approx(wanted["mad"].value)
-        assert found.qwk[draw] == pytest.approx(wanted["qwk"].value)
-
-
-def test_sums_over_some_patches_count_their_subjects_alone():
-    draws = Resampling.of(["a", "b", "c", "b"])
-    found = draws.totals(np.array([[1.0], [10.0]]), np.array([3, 2]))
-    np.testing.assert_array_equal(found[:, 0], 1.0 * draws.weights[:, 1] + 10.0 * draws.weights[:, 2])
-
-
-def test_the_seed_alone_decides_the_intervals():
-    rng = np.random.default_rng(2)
-    probabilities, truth = rng.dirichlet(np.ones(5), 60), rng.integers(0, 5, 60)
-    subjects = [f"s{number % 9}" for number in range(60)]
-    first = agreement(probabilities, truth, Resampling.of(subjects))
-    assert agreement(probabilities, truth, Resampling.of(subjects)) == first
-    assert agreement(probabilities, truth, Resampling.of(subjects, seed=1)) != first
+def test_a_perfect_grader_is_not_perfect_for_certain():
+    truth = np.arange(60) % 5
+    found = figures(sure(truth), truth, [f"s{number % 6}" for number in range(60)])
+    assert (found["accuracy"].value, found["mad"].value, found["qwk"].value) == (1, 0, 1)
+    assert 0.7 < found["accuracy"].low < 0.95
+    assert found["mad"].high == pytest.approx(1 - found["accuracy"].low)
+    assert 0.8 < found["qwk"].low < 1
 
 
 @pytest.mark.parametrize(
@@ -200,13 +232,3 @@ def test_poor_data_gives_finite_figures_and_no_warnings(model, raters, subjects)
 def test_one_subject_alone_does_not_look_like_certainty():
     figure = figures(sure([0, 1, 0, 1, 0, 1]), [0] * 6, ["a"] * 6)["accuracy"]
     assert figure.high - figure.low > 0.3
-
-
-def test_draws_that_leave_a_figure_undefined_do_not_count():
-    draws = np.array([0.5, np.nan, 0.4, 0.6, np.nan])
-    assert Figure.where_defined(draws) == Figure(0.5, pytest.approx(0.405), pytest.approx(0.595))
-    assert Figure.where_defined(np.array([np.nan, 0.4, 0.6])) is None
-
-
-def test_a_figure_is_written_as_the_contract_has_it():
-    assert json.dumps(Figure(0.8714285714, 0.84, 0.9).to_json()) == '{"value": 0.871429, "ci95": [0.84, 0.9]}'

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from runtime.errors import DataError
 from trainer.dataset import ScoredPatches
 from trainer.leakage import check_leakage
-from trainer.split import PARTS, split_patches, write_split
+from trainer.split import PARTS, split_patches
+from trainer.split_record import write_split
 
 LETTERS = {"t": "train", "v": "val", "h": "test"}
 
@@ -103,8 +104,8 @@ def test_validation_may_share_the_subjects_that_train(make_data):
 def test_a_split_by_image_is_told_apart_and_warned_of_once(make_data):
     data = make_data(subjects=TEN_SUBJECTS)
     assert warnings_of(data, parts_of("ttth thtt tttt vtht htth tttv tthh vttt tttt thvt")) == (
-        "patches of 6 of 10 subjects stand on both sides of the split: its figures hold only for skin already met "
-        "(for new skin: --split subject)",
+        "patches of 6 of 10 subjects stand on both sides of the split: its figures are optimistic, and hold only for "
+        "skin already met (for new skin: --split subject)",
     )
 
 
@@ -117,9 +118,18 @@ def test_what_chance_brings_is_no_subject_split(make_data, images):
         assert "stand on both sides" in warning
 
 
-def test_a_random_split_that_was_asked_for_is_told_by_its_name(make_data):
+def test_a_random_split_that_was_asked_for_is_warned_of_too(make_data):
     data = make_data(subjects=TEN_SUBJECTS)
-    assert warnings_of(data, split_patches(data, "random", 0), "random") == ()
+    [warning] = warnings_of(data, split_patches(data, "random", 0), "random")
+    assert "stand on both sides of the split: its figures are optimistic" in warning
+
+
+def test_of_very_many_leaks_the_first_are_named(make_data):
+    images = [str(number // 2) for number in range(120)]
+    with pytest.raises(DataError, match=r"60 leak\(s\)") as raised:
+        check_leakage(make_data(images=images), parts_of("th" * 60), "column", allow_duplicates=False)
+    assert len(raised.value.details) == 21
+    assert raised.value.details[-1] == "and 40 more like these"
 
 
 @given(sizes=st.lists(st.integers(1, 6), min_size=6, max_size=20), seed=st.integers(0, 9))

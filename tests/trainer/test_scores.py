@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from trainer.grade_scale import GradeScale
 from trainer.scores import Listing, ScoredPatch, median, read_scores
 
 
@@ -155,3 +156,78 @@ def test_scores_that_cannot_be_opened_are_a_fault(tmp_path):
     (tmp_path / "scores.csv").mkdir()
     [fault] = read_scores(tmp_path).faults
     assert str(fault).startswith("scores.csv: cannot be read: ")
+
+
+def notes_of(found: Listing) -> tuple[str, ...]:
+    assert found.faults == ()
+    return found.notes
+
+
+@pytest.mark.parametrize(("name", "meant"), [("Rater", "rater"), ("sub ject", "subject"), ("Score", "score")])
+def test_a_misspelled_column_is_a_fault_with_the_name_that_is_meant(listed, name, meant):
+    if meant == "score":
+        found = listed(f"path,{name}", ("a.png", 0), ("b.png", 1))
+    else:
+        found = listed(f"path,score,{name}", ("a.png", 0, "x"), ("b.png", 1, "y"))
+    assert str(found.faults[0]) == f"scores.csv: column {name!r}, wanted {meant!r}"
+    assert "no column score" not in " ".join(map(str, found.faults))
+
+
+def test_columns_with_other_names_are_fine_and_those_like_known_ones_pointed_out(listed):
+    found = listed("path,score,site,date,score2", ("a.png", 0, "arm", "may", 3), ("b.png", 1, "arm", "may", 3))
+    assert notes_of(found) == ("scores.csv: column 'score2' is not read (is it 'score'?)",)
+
+
+def test_a_patch_twice_without_a_raters_name_is_warned_of_where_others_stand_once(listed):
+    found = listed("path,score", ("a.png", 0), ("b.png", 1), ("a.png", 2), ("c/d.png", 1))
+    assert notes_of(found) == (
+        "1 of 3 patches stand in several rows without a rater's name, 1 of them with different scores: taken for "
+        "several raters (first: a.png, rows 2 and 4)",
+    )
+
+
+def test_as_many_rows_for_each_patch_are_as_many_raters(listed):
+    assert notes_of(listed("path,score", *((path, score) for path in ("a.png", "b.png") for score in (0, 1, 2)))) == ()
+
+
+def test_names_that_differ_in_case_alone_are_pointed_out(listed):
+    header = "path,score,rater,subject"
+    found = listed(header, ("a.png", 0, "Anna", "s 1"), ("b.png", 1, "anna", "S1"), ("c/d.png", 1, "bela", "s2"))
+    assert notes_of(found) == (
+        "1 rater(s) are spelled in several ways, and taken for different ones: 'Anna' and 'anna'",
+        "1 subject(s) are spelled in several ways, and taken for different ones: 'S1' and 's 1'",
+    )
+
+
+def test_a_scale_that_begins_at_one_gets_the_hint(listed):
+    found = listed("path,score,x,y", *(("a.png", score, score, at) for score in (1, 2, 3, 4, 5) for at in range(9)))
+    [first, *_others] = map(str, found.faults)
+    assert first == (
+        "row 38: score 5, wanted 0 to 4 (or 5 scores of every grade up to it; for a scale that begins at 1: "
+        "--grades 1-5)"
+    )
+
+
+def test_a_scale_from_one_to_four_is_taken_with_the_hint(listed):
+    found = listed("path,score,x,y", *(("a.png", score, score, 0) for score in (1, 2, 3, 4)))
+    assert notes_of(found) == ("no score is 0: a grade without patches (for a scale that begins at 1: --grades 1-4)",)
+
+
+def test_half_grades_get_the_hint(listed):
+    [fault] = map(str, listed("path,score", ("a.png", 2.5), ("b.png", 1)).faults)
+    assert fault == (
+        "row 2: score '2.5', wanted a whole number from 0 (half grades: double every score, and give --grades 0-8)"
+    )
+
+
+def test_a_given_scale_names_the_grades(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "scores.csv").write_text("path,score\na.png,1\nb.png,5.0\nc.png,3\n")
+    found = read_scores(tmp_path, GradeScale.parse("1-5"))
+    assert found.faults == ()
+    assert found.grades == ("1", "2", "3", "4", "5")
+    assert [patch.grade for patch in found.patches] == [0, 4, 2]
+    assert found.notes == ("no score is 2: a grade without patches", "no score is 4: a grade without patches")
+    [fault] = read_scores(tmp_path, GradeScale.parse("1-4")).faults
+    assert str(fault) == "row 3: score '5.0', wanted a grade of 1-4"

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from runtime.errors import DataError
 from trainer.dataset import ScoredPatches
+from trainer.part_drawing import validation_subjects
 from trainer.split import (
     PARTS,
     TEST_SHARE,
     VALIDATION_SHARE,
+    default_split,
     is_written_by_run,
-    seen_in_training,
     split_patches,
-    split_sha256,
-    write_split,
 )
+from trainer.split_record import seen_in_training, split_sha256, write_split
 
 # how many patches each image, or each subject, brings
 sizes = st.lists(st.integers(1, 9), min_size=5, max_size=60)
@@ -49,15 +49,23 @@ def split_if_taught(data: ScoredPatches, how: str, seed: int) -> tuple[str, ...]
         raise
 
 
-def check_units(units: Sequence[str], parts: Sequence[str], sizes: Sequence[int]) -> None:
+def check_units(units: Sequence[str], parts: Sequence[str], sizes: Sequence[int], *, by_subject: bool = False) -> None:
     sides = defaultdict(set)
     for unit, part in zip(units, parts, strict=True):
         sides[unit].add(part)
     assert all(len(side) == 1 for side in sides.values())
     counts, wanted = Counter(parts), round(TEST_SHARE * len(parts))
     assert all(counts[part] for part in PARTS)
-    assert near(counts["test"], wanted, sizes)
-    assert near(counts["val"], round(VALIDATION_SHARE * (len(parts) - wanted)), sizes)
+    if not by_subject:
+        assert near(counts["test"], wanted, sizes)
+        assert near(counts["val"], round(VALIDATION_SHARE * (len(parts) - wanted)), sizes)
+        return
+    # a subject with the last patches of a grade stays in training
+    assert counts["test"] <= wanted + max(sizes) / 2 or wanted < max(sizes)
+    remaining = len({unit for unit, part in zip(units, parts, strict=True) if part != "test"})
+    validating = len({unit for unit, part in zip(units, parts, strict=True) if part == "val"})
+    if remaining >= 6 and min(sizes) > 1:
+        assert validating >= validation_subjects(remaining)
 
 
 def test_random_holds_out_the_studys_797_of_3797(make_patches):
@@ -78,7 +86,7 @@ def test_subject_never_puts_a_subject_on_two_sides(make_patches, sizes, seed):
     subjects = units_of(sizes)
     data = make_patches([(number % 2,) for number in range(len(subjects))], subjects=subjects)
     parts = split_if_taught(data, "subject", seed)
-    check_units(subjects, parts, sizes)
+    check_units(subjects, parts, sizes, by_subject=True)
 
 
 def test_the_seed_alone_decides(make_patches):
@@ -103,7 +111,8 @@ def test_a_file_decides_and_validation_is_drawn_from_its_training_part_by_subjec
     parts = split_patches(data, str(tmp_path / "split.csv"), 0)
     assert [part == "test" for part in parts] == [part == "test" for part in named]
     chosen = {subject for subject, part in zip(subjects, parts, strict=True) if part == "val"}
-    assert len(chosen) == 2
+    # a quarter of 20
+    assert len(chosen) == 5
     assert not chosen & {subject for subject, part in zip(subjects, parts, strict=True) if part == "train"}
 
 
@@ -148,10 +157,7 @@ def test_the_data_sets_own_column_decides(make_patches):
         DataError, match=r"split column: 2 fault\(s\); wanted: one of train, val, test for each"
     ) as raised:
         split_patches(make_patches(graded(30), splits=[*named[:-2], None, None]), "column", 0)
-    assert raised.value.details == (
-        "p0028.png: no part in the column split",
-        "p0029.png: no part in the column split",
-    )
+    assert raised.value.details == ("p0028.png: no part in the column split; and 1 more of this kind",)
 
 
 @pytest.mark.parametrize(
@@ -161,19 +167,19 @@ def test_the_data_sets_own_column_decides(make_patches):
             "path,split",
             [("p0000.png", "train"), ("p0001.png", "hold"), ("p0000.png", "test"), ("p0002.png",)],
             [
+                "p0003.png: not in {}",
                 "row 3: p0001.png: unknown part 'hold'",
                 "row 4: p0000.png is in two parts, train and test",
                 "row 5: p0002.png: unknown part ''",
-                "p0003.png: not in {}",
             ],
         ),
         (
             "split,subject",
             [("train", "s0"), ("test", "S0"), ("Val", "s1")],
             [
+                "subject S2: not in {}",
                 "row 3: subject S0 is in two parts, train and test",
                 "row 4: subject s1: unknown part 'Val'",
-                "subject S2: not in {}",
             ],
         ),
     ],
@@ -205,6 +211,45 @@ def test_a_split_is_a_runs_own_by_the_content_that_it_lists(make_patches, write_
     assert not any(map(is_written_by_run, ("random", "subject", "column", str(tmp_path / "other.csv"))))
 
 
+def test_the_default_is_by_subject_where_every_patch_has_one(make_patches):
+    named = [f"s{number % 8}" for number in range(40)]
+    assert default_split(make_patches(graded(40), subjects=named)) == "subject"
+    assert default_split(make_patches(graded(40))) == "random"
+    assert default_split(make_patches(graded(40), subjects=["p0000.png", *named[1:]])) == "random"
+    assert default_split(make_patches(graded(40), subjects=named, splits=["test"] * 40)) == "column"
+
+
+@pytest.mark.parametrize("without", [1, 40])
+def test_a_split_by_subject_wants_a_subject_for_each_patch(make_patches, without):
+    subjects = [f"p{number:04d}.png" if number < without else f"s{number % 8}" for number in range(40)]
+    with pytest.raises(DataError) as raised:
+        split_patches(make_patches(graded(40), subjects=subjects), "subject", 0)
+    assert str(raised.value) == (
+        f"split subject; seen: {without} of 40 patches without a subject; wanted: a subject for each patch; next: fill "
+        "the column subject of scores.csv, or give --split random"
+    )
+
+
+@pytest.mark.parametrize(("subjects", "validating"), [(24, 5), (12, 3), (8, 3), (5, 2), (4, 1), (3, 1)])
+def test_validation_takes_three_subjects_or_a_quarter_of_them(make_patches, subjects, validating):
+    """Of few subjects fewer, so that training keeps two where it can."""
+    scores = [(number // subjects % 2,) for number in range(120)]
+    data = make_patches(scores, subjects=[f"s{number % subjects:02d}" for number in range(120)])
+    for seed in range(5):
+        parts = split_patches(data, "subject", seed)
+        chosen = {patch.subject for patch, part in zip(data.patches, parts, strict=True) if part == "val"}
+        assert len(chosen) == validating
+
+
+def test_a_subject_with_the_last_patches_of_a_grade_trains(make_patches):
+    subjects = [f"s{number % 10}" for number in range(100)]
+    scores = [(4,) if subject == "s3" else (number // 10 % 3,) for number, subject in enumerate(subjects)]
+    data = make_patches(scores, subjects=subjects)
+    for seed in range(20):
+        parts = split_patches(data, "subject", seed)
+        assert {part for subject, part in zip(subjects, parts, strict=True) if subject == "s3"} == {"train"}
+
+
 def test_too_few_subjects_for_three_parts_are_refused(make_patches):
     data = make_patches(graded(40), subjects=[f"s{number % 2}" for number in range(40)])
     with pytest.raises(DataError, match=r"no patches in train; seen: 40 patches of 2 subjects.*another --split"):
@@ -222,7 +267,7 @@ def test_a_run_remembers_by_content_what_it_has_seen(make_patches, tmp_path: Pat
     data = make_patches(graded(20))
     parts = split_patches(data, "random", 0)
     write_split(tmp_path, data, parts)
-    seen = seen_in_training(tmp_path)
+    seen = seen_in_training(tmp_path).sha256
     assert seen == {sha[:16] for sha, part in zip(data.sha256, parts, strict=True) if part != "test"}
     assert 0 < len(seen) < 20
     (tmp_path / "split.csv").unlink()

@@ -1,28 +1,35 @@
 """`inflamap evaluate`."""
 
 import json
+import math
 import textwrap
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 
-from runtime.bundle import open_bundle
+from runtime.bundle import abbreviate, open_bundle
 from runtime.bundle_files import MANIFEST_FILE
 from runtime.commands.finite_range import FiniteRange
 from runtime.console import reporter
 from runtime.dense_map import Geometry
 from runtime.engines import Engine
 from runtime.engines.registry import default_threads, open_engine
-from runtime.errors import DataError, InflamapError, one_line
+from runtime.errors import InflamapError, one_line
+from runtime.images.patch import ASSUMED_UM_PER_PX
+from trainer.commands.given_options import given_options
 from trainer.dataset import ScoredPatches, read_scored_patches
 from trainer.evaluate import Evaluation, TorchEngine, read_severity, unseen
 from trainer.evaluate import evaluate as evaluate_model
 from trainer.experts import RATERS_COMPARED
-from trainer.figures import Figure
+from trainer.grade_scale import GradeScale
+from trainer.intervals import Figure
+from trainer.leakage import subjects_of
 from trainer.report import write_report
 from trainer.run import REPORT_FILE, load_run
-from trainer.split import seen_in_training
+from trainer.split_record import TrainedOn, seen_in_training
 
 TERMINAL_COLUMNS = 110
 # more would not fit side by side
@@ -51,18 +58,19 @@ def evaluate(model: Path, data: Path, um_per_px: float | None, page: Path | None
                 wanted="a run, which tells how it was trained",
                 next_step="give the RUN that the bundle was exported from, or leave out --report",
             )
-        engine, geometry, grades, ordered, seen = _open_model(model)
+        engine, geometry, grades, ordered, trained_on = _open_model(model)
         patches = read_scored_patches(
             data,
             patch_px=geometry.patch_px,
             model_um_per_px=geometry.um_per_px,
-            um_per_px=um_per_px,
+            um_per_px=um_per_px or trained_on.scale_of(data),
+            assumed_um_per_px=trained_on.option_um_per_px or ASSUMED_UM_PER_PX,
+            scale=GradeScale(grades),
             progress=report.progress,
         )
-        _require_grades(patches, grades, data)
-        for note in patches.notes:
+        for note in (*patches.notes, *_other_scales(patches, trained_on)):
             report.say(f"warning: {note}")
-        held_out = unseen(patches, seen, data)
+        held_out = unseen(patches, trained_on.sha256, data)
         report.say(f"{len(patches) - len(held_out)} of {len(patches)} patches left out: the model was trained on them")
         found = evaluate_model(
             held_out,
@@ -70,12 +78,16 @@ def evaluate(model: Path, data: Path, um_per_px: float | None, page: Path | None
             geometry,
             grades,
             ordered=ordered,
+            trained_subjects=trained_on.subjects | subjects_of(_seen(patches, trained_on)),
             severity=read_severity(data, held_out),
             progress=report.progress,
         )
         if not _is_bundle(model):
             try:
-                write_report(model, found, "held-out", data=data, page=page or model / REPORT_FILE)
+                options = given_options(click.get_current_context(), {"page": None, "as_json": None})
+                write_report(
+                    model, found, "held-out", data=data, page=page or model / REPORT_FILE, evaluated_with=options
+                )
                 report.say(f"report in {page or model / REPORT_FILE}")
             except InflamapError as error:
                 # the figures are worth having without a page that nobody asked for
@@ -89,7 +101,7 @@ def _is_bundle(model: Path) -> bool:
     return (model / MANIFEST_FILE).exists()
 
 
-def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, frozenset[str]]:
+def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, TrainedOn]:
     """Engine, geometry, grades, whether they are ordered, and what it saw in training, of a run or a bundle."""
     if _is_bundle(model):
         bundle = open_bundle(model)
@@ -99,22 +111,45 @@ def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, f
             bundle.geometry,
             bundle.manifest.grades,
             not (isinstance(settings, dict) and settings.get("loss") == "cross-entropy"),
-            bundle.training_patches(),
+            TrainedOn(bundle.training_patches(), option_um_per_px=_scale_in(bundle.manifest.training)),
         )
-    network, _document = load_run(model)
+    network, document = load_run(model)
     config = network.config
+    trained_on = replace(
+        seen_in_training(model),
+        option_um_per_px=document.get("options", {}).get("--um-per-px"),
+        folder=Path(document["data"]["folder"]) if "data" in document else None,
+    )
     engine = TorchEngine(network, config.total_stride)
-    return engine, config.geometry, config.grades, config.ordered, seen_in_training(model)
+    return engine, config.geometry, config.grades, config.ordered, trained_on
 
 
-def _require_grades(patches: ScoredPatches, grades: tuple[str, ...], data: Path) -> None:
-    """A data set that lacks the highest grades still fits; one with others does not."""
-    if patches.grades != grades[: len(patches.grades)]:
-        raise DataError(
-            f"{data}: grades differ from the model's",
-            seen=", ".join(patches.grades),
-            wanted=", ".join(grades),
-        )
+def _scale_in(training: Mapping[str, object]) -> float | None:
+    """Return the `--um-per-px` of the training that a bundle tells of."""
+    scale = training.get("um_per_px")
+    return float(scale) if isinstance(scale, int | float) else None
+
+
+def _seen(patches: ScoredPatches, trained_on: TrainedOn) -> ScoredPatches:
+    """Return the patches that the model was trained or chosen by."""
+    return patches.select([row for row, sha in enumerate(patches.sha256) if abbreviate(sha) in trained_on.sha256])
+
+
+def _other_scales(patches: ScoredPatches, trained_on: TrainedOn) -> list[str]:
+    """Return a warning where patches of the run's data are now taken for another scale."""
+    scales = [
+        (patch.um_per_px, trained_on.um_per_px[abbreviate(sha)])
+        for patch, sha in zip(patches.patches, patches.sha256, strict=True)
+        if abbreviate(sha) in trained_on.um_per_px
+    ]
+    other = [(now, then) for now, then in scales if now is not None and not math.isclose(now, then, rel_tol=1e-6)]
+    if not other:
+        return []
+    now, then = other[0]
+    return [
+        f"{len(other)} patches of the run's data are taken at another scale than by the run: {now:g} and {then:g} "
+        "µm/px (give --um-per-px)"
+    ]
 
 
 def _table(found: Evaluation) -> str:
@@ -134,15 +169,18 @@ def _figures(found: Evaluation) -> list[str]:
     # distances between grades without an order mean nothing
     names = meaning if found.ordered else ("accuracy", "ece")
     if found.subjects == 1:
-        resampled = "patches resampled: they hold for this one subject"
+        unit = "by patch: for this one subject alone"
     else:
-        resampled = "subjects resampled" if found.subjects < found.patches else "images resampled"
+        unit = "by image" if found.shared_subjects is None else "by subject"
     lines = [
         f"{_counted(found.patches, 'held-out patch', 'es')} of {_counted(found.subjects, 'subject')}, {source}",
-        f"{'':27s}95 % interval ({resampled})",
+        f"{'':27s}95 % interval ({unit})",
     ]
+    optimism = found.optimism()
+    if optimism is not None:
+        lines[1:1] = _wrapped(optimism)
     lines += [_line(name, found.figures[name], meaning[name]) for name in names]
-    if found.oracle is not None and found.accuracy_of_oracle is not None:
+    if found.oracle is not None:
         knows = "accuracy of one who knows the true severity and the raters' noise"
         lines.append(f"  {'oracle':15s} {found.oracle['accuracy']:6.3f}{'':20s}{knows}")
         lines.append(_line("accuracy/oracle", found.accuracy_of_oracle, "the model's share of the oracle's accuracy"))
@@ -175,7 +213,7 @@ def _experts(found: Evaluation) -> list[str]:
         lines.append(f"  and {_counted(len(experts.raters) - len(shown), 'more rater')}: see --json")
     if not found.ordered:
         return lines
-    reliability, verdict = experts.reliability, experts.verdict()
+    reliability, verdict = experts.reliability, found.verdict()
     if verdict is not None:
         among, with_model = experts.kappa_among_raters, experts.kappa_model_with_raters
         lines.append(f"  mean kappa of two raters {_interval(among)}, of model and rater {_interval(with_model)}")
@@ -185,7 +223,7 @@ def _experts(found: Evaluation) -> list[str]:
             f"{_interval(reliability.with_model)}, over {_counted(reliability.patches, 'patch', 'es')}"
         )
     if verdict is not None:
-        lines += textwrap.wrap(verdict, TERMINAL_COLUMNS, initial_indent="  ", subsequent_indent="    ")
+        lines += _wrapped(verdict)
     return lines
 
 
@@ -220,7 +258,13 @@ def _frequent_confusions(found: Evaluation) -> list[str]:
     ]
 
 
-def _line(name: str, figure: Figure, meaning: str) -> str:
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, TERMINAL_COLUMNS, initial_indent="  ", subsequent_indent="    ")
+
+
+def _line(name: str, figure: Figure | None, meaning: str) -> str:
+    if figure is None:
+        return f"  {name:15s} {'-':>6s}{'':20s}{meaning}".rstrip()
     return f"  {name:15s} {figure.value:6.3f}   {figure.low:.3f} to {figure.high:.3f}   {meaning}".rstrip()
 
 

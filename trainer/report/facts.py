@@ -3,6 +3,7 @@
 import csv
 import shlex
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from runtime.images import file_sha256
 from trainer.network import WEIGHTS_FILE
 from trainer.optimise import kept_epoch
 from trainer.run import RUN_FILE, load_run
-from trainer.split import SPLIT_FILE
+from trainer.split_record import SPLIT_FILE
 
-KEYS = frozenset({"settings", "network", "data", "versions", "devices", "history", "temperature"})
+KEYS = frozenset({"settings", "options", "network", "data", "versions", "devices", "history", "temperature"})
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,26 @@ class RunFacts:
         """The content hashes of a part's patches."""
         return frozenset(row.sha256 for row in self.split if row.part == part)
 
-    def commands(self, data: Path) -> tuple[str, ...]:
-        """What repeats the run and its evaluation on `data`, as a user types it."""
-        settings, folder = self.document["settings"], self.document["data"]["folder"]
-        train = ["inflamap", "train", folder, "--out", str(self.folder)]
-        # `column` is what a data set that names the parts itself gets unasked
-        if settings["split"] != "column":
-            train += ["--split", settings["split"]]
-        train += [word for name in ("epochs", "loss", "seed") for word in (f"--{name}", str(settings[name]))]
-        return shlex.join(train), shlex.join(["inflamap", "evaluate", str(self.folder), str(data)])
+    def commands(self, data: Path, evaluated_with: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the commands that repeat the run and its evaluation.
+
+        Args:
+            data: the data set evaluated on.
+            evaluated_with: options of the evaluation, by flag.
+        """
+        train = [self.document["data"]["folder"], "--out", str(self.folder), *_words(self.document["options"])]
+        evaluate = [str(self.folder), str(data), *_words(evaluated_with)]
+        return shlex.join(["inflamap", "train", *train]), shlex.join(["inflamap", "evaluate", *evaluate])
+
+
+def _words(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield recorded options as they are typed, see `given_options`."""
+    for flag, value in options.items():
+        if value is True:
+            yield flag
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                yield from (flag, str(each))
 
 
 def read_facts(run: Path) -> RunFacts:

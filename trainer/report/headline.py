@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from trainer.evaluate import Evaluation
-from trainer.figures import Figure
+from trainer.intervals import Figure
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Tile:
     Attributes:
         name: of the figure, with the key of `evaluate --json` where that differs.
         value: with its unit.
-        interval: its 95 % interval, with the unit.
+        interval: its 95 % interval, with the unit; empty where the figure is undefined.
         meaning: one sentence.
     """
 
@@ -81,7 +81,14 @@ def figure_in_words(figure: Figure | None, unit: str = "") -> Markup:
     return Markup("–") if figure is None else Markup("{} ({})").format(*_value_and_interval(figure, unit))
 
 
-def _tile(name: str, figure: Figure, unit: str, meaning: str) -> Tile:
+def _tile(name: str, figure: Figure | None, unit: str, meaning: str) -> Tile:
+    if figure is None:
+        return Tile(
+            name,
+            Markup("–"),
+            Markup(""),
+            "The model and the raters use one grade throughout, so that there is no chance agreement to compare with.",
+        )
     return Tile(name, *_value_and_interval(figure, unit), meaning)
 
 

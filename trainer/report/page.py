@@ -1,6 +1,6 @@
 """The report's page: what was found, in the order a clinician reads it, and what traces it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +12,13 @@ from runtime.errors import one_line
 from runtime.version import NOTICE
 from trainer.evaluate import Evaluation, SubjectAgreement, by_subject
 from trainer.experts import PAIR_PATCHES, RATERS_COMPARED
-from trainer.figures import RESAMPLINGS, ReliabilityBin, reliability
+from trainer.figures import ReliabilityBin, reliability
+from trainer.grade_scale import GradeScale
 from trainer.report.charts import accuracy_chart, loss_chart, reliability_chart, subjects_chart
 from trainer.report.confusion import confusion_table
 from trainer.report.facts import RunFacts
 from trainer.report.headline import figure_in_words, headline, percent
+from trainer.report.methods import how_intervals_came, why_kept
 from trainer.report.pictures import worst_patches
 from trainer.report.provenance import PART_NAMES, data_lines, hashes, origin, patches_by_grade, tracing
 
@@ -25,7 +27,12 @@ MOST_SUBJECTS = 40
 
 
 def report_page(
-    facts: RunFacts, evaluation: Evaluation, part: Literal["held-out", "validation"], *, data: Path
+    facts: RunFacts,
+    evaluation: Evaluation,
+    part: Literal["held-out", "validation"],
+    *,
+    data: Path,
+    evaluated_with: Mapping[str, Any] | None = None,
 ) -> bytes:
     """One HTML file in UTF-8 with its charts and pictures inside; the same input makes the same bytes.
 
@@ -34,13 +41,14 @@ def report_page(
         evaluation: of its model, on `part`.
         part: `held-out`, patches the run never saw, or `validation`, the part by which it chose; the page says which.
         data: the data set evaluated on.
+        evaluated_with: options of `inflamap evaluate`, by flag.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_plain
     )
     environment.filters |= {"percent": percent, "figure": figure_in_words}
     template = environment.from_string(files("trainer.report").joinpath(TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(_context(facts, evaluation, part, data.resolve())).encode()
+    return template.render(_context(facts, evaluation, part, data.resolve(), evaluated_with or {})).encode()
 
 
 def _plain(value: object) -> object:
@@ -48,7 +56,9 @@ def _plain(value: object) -> object:
     return one_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _context(facts: RunFacts, evaluation: Evaluation, part: str, data: Path) -> dict[str, Any]:
+def _context(
+    facts: RunFacts, evaluation: Evaluation, part: str, data: Path, evaluated_with: Mapping[str, Any]
+) -> dict[str, Any]:
     run, truth = facts.document, evaluation.data.median_grades()
     bins = reliability(evaluation.probabilities, truth)
     raters = list(evaluation.experts.raters.items()) if evaluation.experts else []
@@ -59,9 +69,13 @@ def _context(facts: RunFacts, evaluation: Evaluation, part: str, data: Path) -> 
         "run": run,
         "evaluation": evaluation,
         "part": part,
+        "optimism": evaluation.optimism(),
+        "verdict": evaluation.verdict(),
+        "intervals": how_intervals_came(len(subjects)),
+        "kept": why_kept(facts),
+        "lowest_grade": GradeScale(evaluation.grades).lowest or 0,
         "origin": origin(facts, evaluation, part, data),
         "tiles": headline(evaluation),
-        "resamplings": RESAMPLINGS,
         "raters": raters[:RATERS_COMPARED],
         "raters_left_out": len(raters[RATERS_COMPARED:]),
         "pair_patches": PAIR_PATCHES,
@@ -76,7 +90,7 @@ def _context(facts: RunFacts, evaluation: Evaluation, part: str, data: Path) -> 
         "patches_by_grade": patches_by_grade(facts),
         "data_lines": data_lines(facts, evaluation, data),
         "notes": list(dict.fromkeys((*run["data"]["notes"], *evaluation.data.notes))),
-        "commands": facts.commands(data),
+        "commands": facts.commands(data, evaluated_with),
         "hashes": hashes(facts),
         "tracing": tracing(facts),
     }
@@ -84,7 +98,7 @@ def _context(facts: RunFacts, evaluation: Evaluation, part: str, data: Path) -> 
 
 def _subjects(evaluation: Evaluation) -> list[SubjectAgreement]:
     """The subjects, the largest error first; none where the data names none, so that each image is its own."""
-    if all(patch.subject == patch.path for patch in evaluation.data.patches):
+    if not any(patch.has_subject for patch in evaluation.data.patches):
         return []
     return sorted(by_subject(evaluation), key=lambda found: -found.mad if evaluation.ordered else found.accuracy)
 

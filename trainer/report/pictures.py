@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.evaluate import Evaluation
+from trainer.grade_scale import GradeScale
 
 MOST_PICTURES = 12
 # a dozen of these stay below 2 MB even where they are noise
@@ -31,7 +32,8 @@ class WorstPatch:
         more_scores: number of the other raters.
         median: the raters' grade.
         said: (grade, probability) of the model's likeliest grades, its own grade first.
-        expected: the model's expected grade, where grades are ordered: an index into them.
+        expected: the model's expected grade, where grades are ordered: on their own scale where they are consecutive
+            numbers, else an index into them.
         raters_share: the probability the model gave to the raters' grade.
     """
 
@@ -61,8 +63,11 @@ def worst_patches(evaluation: Evaluation) -> tuple[WorstPatch, ...]:
     distance = np.abs(expected - truth) if evaluation.ordered else probabilities.max(1)
     wrong = np.flatnonzero(probabilities.argmax(1) != truth)
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MOST_PICTURES]
+    lowest = GradeScale(evaluation.grades).lowest or 0
     return tuple(
-        _worst_patch(evaluation, int(row), probabilities[row], float(expected[row]) if evaluation.ordered else None)
+        _worst_patch(
+            evaluation, int(row), probabilities[row], lowest + float(expected[row]) if evaluation.ordered else None
+        )
         for row in worst
     )
 
@@ -77,7 +82,7 @@ def _worst_patch(
         source=_embedded(pixels),
         pixelated=max(pixels.shape) < FEWEST_SMOOTH_PX,
         path=patch.path,
-        subject=None if patch.subject == patch.path else patch.subject,
+        subject=patch.subject if patch.has_subject else None,
         corner=patch.corner,
         width_px=pixels.shape[1],
         height_px=pixels.shape[0],

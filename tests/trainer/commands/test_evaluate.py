@@ -53,7 +53,7 @@ def test_a_person_reads_a_table(inflamap, trained):
     code, out, _err = inflamap("evaluate", trained.run, trained.folder)
     assert code == 0
     assert out.startswith("50 held-out patches of 12 subjects, as scored by the raters\n")
-    assert "95 % interval (subjects resampled)" in out
+    assert "95 % interval (by subject)" in out
     table = lines_of(out)
     for name in ("accuracy", "mad", "mad_normalised", "qwk", "ece"):
         value, low, _to, high = (table[name][place] for place in range(4))
@@ -139,7 +139,7 @@ def test_many_grades_and_hostile_names_leave_the_table_readable(inflamap, untrai
     code, out, _err = inflamap("evaluate", untrained(grades=names, ordered=False), folder)
     assert code == 0
     assert "20 held-out patches of 20 subjects, as scored by the raters" in out
-    assert "95 % interval (images resampled)" in out
+    assert "95 % interval (by image)" in out
     assert "most frequent confusions among 20 grades; the whole matrix is in --json" in out
     assert "\x1b" not in out
     assert max(map(len, out.splitlines())) <= 120
@@ -151,9 +151,8 @@ def test_other_grades_than_the_models_are_refused(inflamap, trained, save_image,
         save_image(tmp_path / name / "patch.png", trained.data.pixels[0])
     code, out, err = inflamap("evaluate", trained.run, tmp_path, "--json")
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == (
-        f"inflamap: {tmp_path}: grades differ from the model's; seen: mild, severe; wanted: 0, 1, 2"
-    )
+    assert "sub-folder mild, wanted a grade of 0-2" in err
+    assert "sub-folder severe, wanted a grade of 0-2" in err
 
 
 def test_nothing_left_to_evaluate_on_is_said(inflamap, trained, tmp_path):
@@ -206,3 +205,58 @@ def test_a_bundle_has_no_report(inflamap, bundle_with, tmp_path):
     code, _out, err = inflamap("evaluate", bundle_with().folder, tmp_path, "--report", tmp_path / "page.html")
     assert code == 2
     assert "no report of a bundle" in err
+
+
+def test_a_run_is_evaluated_at_the_scale_it_was_trained_at(inflamap, draw_data, tmp_path, write_csv):
+    """Textures of 128 px at 0.5 µm/px, which nothing but the option says."""
+    data, run = draw_data(tmp_path / "data", patches=24, side=128), tmp_path / "run"
+    rows = [(f"patches/t{number:04d}.png", number % 3, f"s{number % 12}") for number in range(24)]
+    write_csv(data / "scores.csv", "path,score,subject", rows)
+    # larger than a patch at this scale
+    code, _out, _err = inflamap("train", data, "--out", run, "--um-per-px", 0.75, "--epochs", 1)
+    assert code == 0
+    code, given, _err = inflamap("evaluate", run, data, "--json", "--um-per-px", 0.75)
+    assert code == 0
+    code, out, err = inflamap("evaluate", run, data, "--json")
+    assert (code, out) == (0, given)
+    assert "µm/px" not in err
+    # moved, the data says no scale either
+    shutil.copytree(data, tmp_path / "moved")
+    code, out, err = inflamap("evaluate", run, tmp_path / "moved", "--json")
+    assert (code, out) == (0, given)
+    assert "24 of 24 patches tell no µm/px: 0.75 assumed" in err
+    # another scale than the run's is said
+    code, _out, err = inflamap("evaluate", run, data, "--um-per-px", 0.5)
+    assert code == 0
+    assert "24 patches of the run's data are taken at another scale than by the run: 0.5 and 0.75 µm/px" in err
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert f"inflamap evaluate {run} {data} --um-per-px 0.5" in page
+
+
+def test_an_undefined_kappa_is_null_and_a_dash(inflamap, trained, tmp_path, save_image):
+    rows = []
+    for number, (patch, part) in enumerate(zip(trained.data.patches, trained.parts, strict=True)):
+        if part == "test" and patch.grade == 1:
+            save_image(tmp_path / f"{number}.png", trained.data.pixels[number])
+            rows.append(f"{number}.png,1,s{number % 3},0.5")
+    (tmp_path / "scores.csv").write_text("path,score,subject,um_per_px\n" + "\n".join(rows) + "\n")
+    code, out, _err = inflamap("evaluate", trained.run, tmp_path, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["accuracy"]["value"] == 1
+    assert document["accuracy"]["ci95"][0] < 1
+    assert document["qwk"] == {"value": None, "ci95": None}
+    code, out, _err = inflamap("evaluate", trained.run, tmp_path)
+    assert code == 0
+    assert lines_of(out)["qwk"][0] == "-"
+
+
+def test_a_bundle_brings_the_scale_of_its_training(inflamap, bundle_with, save_image, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        save_image(tmp_path / f"{number}.png", rng.integers(0, 256, (140, 140), np.uint8))
+    (tmp_path / "scores.csv").write_text("path,score\n0.png,0\n1.png,1\n")
+    bundle = bundle_with(training={"um_per_px": 0.75})
+    code, _out, err = inflamap("evaluate", bundle.folder, tmp_path)
+    assert code == 0
+    assert "2 of 2 patches tell no µm/px: 0.75 assumed" in err

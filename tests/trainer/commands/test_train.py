@@ -1,15 +1,18 @@
 """`inflamap train`, as the lab scientist types it."""
 
 import csv
+import html
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainer.split import seen_in_training
+from trainer.commands.train import train
+from trainer.split_record import seen_in_training
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,148 @@ def test_a_data_set_becomes_a_run_by_its_own_split_and_the_given_scale(inflamap,
     assert err.splitlines()[-1].startswith(f"inflamap: {run}: holds a finished run; ")
 
 
+def test_subjects_that_are_all_named_are_kept_apart_unasked(inflamap, plain, tmp_path):
+    code, _out, err = inflamap("train", plain, "--out", tmp_path / "run", "--epochs", 1)
+    assert code == 0
+    assert "; split subject: " in err
+    assert document(tmp_path / "run")["settings"]["split"] == "subject"
+    assert "optimistic" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_random_split_of_subjects_says_that_it_is_optimistic(inflamap, plain, tmp_path):
+    run = tmp_path / "run"
+    code, _out, err = inflamap("train", plain, "--out", run, "--epochs", 1, "--split", "random")
+    assert code == 0
+    warning = "subjects stand on both sides of the split: its figures are optimistic"
+    assert f"{warning}, and hold only for skin already met" in err
+    assert any(warning in line for line in document(run)["data"]["warnings"])
+    assert "Optimistic: " in (run / "report.html").read_text(encoding="utf-8")
+    code, out, _err = inflamap("evaluate", run, plain)
+    assert code == 0
+    assert "optimistic: " in out.splitlines()[1]
+    code, out, _err = inflamap("evaluate", run, plain, "--json")
+    split = json.loads(out)["split"]
+    assert split["optimistic"] is True
+    assert split["shared_subjects"] > 0
+    # the very same parts given as a file are no better
+    again = tmp_path / "again"
+    arguments = ("train", plain, "--out", again, "--epochs", 1, "--split", run / "split.csv")
+    code, _out, err = inflamap(*arguments)
+    assert code == 0
+    assert "Optimistic: " in (again / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_split_by_subject_without_subjects_is_refused(inflamap, plain, tmp_path, write_csv):
+    data = tmp_path / "data"
+    shutil.copytree(plain, data)
+    with (data / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    unnamed = [(row["path"], row["score"], row["rater"], "" if row["path"].endswith("3.png") else "s") for row in rows]
+    write_csv(data / "scores.csv", "path,score,rater,subject", unnamed)
+    code, _out, err = inflamap("train", data, "--out", tmp_path / "run", "--epochs", 1, "--split", "subject")
+    assert code == 2
+    assert "split subject; seen: 3 of 24 patches without a subject; wanted: a subject for each patch" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_weak_splits_are_told_in_log_report_and_run(inflamap, plain, tmp_path, write_csv):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(plain, data)
+    # three subjects of eight patches
+    rows = [(f"patches/t{number:04d}.png", number % 3, f"s{number // 8}") for number in range(24)]
+    write_csv(data / "scores.csv", "path,score,subject", rows)
+    code, _out, err = inflamap("train", data, "--out", run, "--epochs", 1)
+    assert code == 0
+    warning = "the validation part holds 1 of 2 subjects, wanted 3: epoch, temperature and limits are chosen by so few"
+    assert f"warning: {warning}" in err
+    assert document(run)["data"]["warnings"] == [f"{warning}, and may not hold for others"]
+    assert warning in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_scale_from_one_to_three_is_kept_by_run_and_evaluation(inflamap, plain, tmp_path, write_csv):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(plain, data)
+    rows = [(f"patches/t{number:04d}.png", number % 3 + 1, f"s{number // 2}") for number in range(24)]
+    write_csv(data / "scores.csv", "path,score,subject", rows)
+    code, _out, err = inflamap("train", data, "--out", run, "--epochs", 1, "--grades", "1-3")
+    assert code == 0
+    assert "grades 1, 2, 3; " in err
+    assert document(run)["network"]["grades"] == ["1", "2", "3"]
+    code, out, _err = inflamap("evaluate", run, data, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["confusion"]["grades"] == ["1", "2", "3"]
+    assert sum(each["patches"] for each in found["per_grade"].values()) == found["patches"]
+    code, _out, err = inflamap("train", data, "--out", tmp_path / "other", "--grades", "3-1")
+    assert code == 2
+    assert "'3-1', wanted a range as 1-5, or 2 to 100 different names" in err
+
+
+def test_named_folders_are_warned_of_until_their_order_is_given(inflamap, plain, tmp_path):
+    data = tmp_path / "data"
+    for number, path in enumerate(sorted((plain / "patches").iterdir())):
+        target = data / ("none", "mild", "severe")[number % 3] / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    arguments = ("train", data, "--epochs", 1, "--um-per-px", 0.5)
+    alphabet = "the grades mild, none, severe are taken in the order of the alphabet, lowest first"
+    code, _out, err = inflamap(*arguments, "--out", tmp_path / "alphabet")
+    assert code == 0
+    assert f"warning: {alphabet}" in err
+    assert any(alphabet in line for line in document(tmp_path / "alphabet")["data"]["warnings"])
+    assert alphabet in html.unescape((tmp_path / "alphabet" / "report.html").read_text(encoding="utf-8"))
+    code, _out, err = inflamap(*arguments, "--out", tmp_path / "ordered", "--grades", "none,mild,severe")
+    assert code == 0
+    assert "alphabet" not in err
+    assert document(tmp_path / "ordered")["network"]["grades"] == ["none", "mild", "severe"]
+    code, out, _err = inflamap("evaluate", tmp_path / "ordered", data, "--json")
+    assert code == 0
+    assert list(json.loads(out)["per_grade"]) == ["none", "mild", "severe"]
+    code, _out, err = inflamap(*arguments, "--out", tmp_path / "unordered", "--loss", "cross-entropy")
+    assert code == 0
+    assert "alphabet" not in err
+
+
+def test_images_to_refuse_are_remembered_for_the_export_and_looked_for_at_once(inflamap, plain, tmp_path):
+    refuse = tmp_path / "refuse"
+    refuse.mkdir()
+    code, _out, err = inflamap("train", plain, "--out", tmp_path / "run", "--epochs", 1, "--refuse", refuse)
+    assert code == 2
+    assert f"--refuse {refuse}: no image in it" in err
+    assert not (tmp_path / "run").exists()
+    shutil.copy(next((plain / "patches").iterdir()), refuse)
+    code, _out, _err = inflamap("train", plain, "--out", tmp_path / "run", "--epochs", 1, "--refuse", refuse)
+    assert code == 0
+    assert document(tmp_path / "run")["options"]["--refuse"] == str(refuse.resolve())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--um-per-px", "0.5", "--seed", "0"],
+        ["--split", "random", "--loss", "cross-entropy", "--seed", "4", "--allow-duplicates", "--grades", "0-2"],
+    ],
+)
+def test_the_report_tells_a_command_that_does_the_same_again(inflamap, plain, tmp_path, options):
+    run = tmp_path / "run"
+    code, _out, _err = inflamap("train", plain, "--out", run, "--epochs", 1, *options)
+    assert code == 0
+    [words] = [
+        shlex.split(line)
+        for line in html.unescape((run / "report.html").read_text(encoding="utf-8")).splitlines()
+        if "inflamap train " in line
+    ]
+    words = words[words.index("train") if "train" in words else 2 :]
+    first = train.make_context("train", [str(plain), "--out", str(run), "--epochs", "1", *options]).params
+    again = train.make_context("train", words[1:]).params
+    assert again.pop("data") == plain.resolve()
+    assert again.pop("run") == run.resolve()
+    # the default is written out
+    assert again.pop("split") == (first.pop("split") or "subject")
+    assert again == {name: value for name, value in first.items() if name not in {"data", "run"}}
+
+
 def test_the_split_and_loss_that_are_asked_for_are_used(inflamap, plain, tmp_path):
     run = tmp_path / "run"
     code, _out, err = inflamap(
@@ -73,14 +218,15 @@ def test_the_split_and_loss_that_are_asked_for_are_used(inflamap, plain, tmp_pat
     assert all(len(side) == 1 for side in sides.values())
 
 
-def test_faults_of_the_data_are_a_line_each_and_then_counted(inflamap, coarse, tmp_path):
+def test_faults_of_one_cause_are_one_line_and_counted(inflamap, coarse, tmp_path):
     code, out, err = inflamap("train", coarse, "--out", tmp_path / "run")
     assert code == 2
     assert out == ""
-    *faults, last = err.splitlines()
-    assert len(faults) == 24
-    assert faults[0].startswith(f"row 2: {coarse / 'patches' / 't0000.png'}: patch too small")
-    assert all(line.endswith("seen: 64x64 px; wanted: at least 128x128") for line in faults)
+    fault, last = err.splitlines()
+    assert fault.startswith(f"row 2: {coarse / 'patches' / 't0000.png'}: patch too small")
+    assert fault.endswith(
+        "seen: 64x64 px; wanted: at least 128x128; and 23 more of this kind (rows 4, 6, 8, 10, 12, ...)"
+    )
     assert last.startswith(f"inflamap: {coarse}: 24 fault(s) in the data set; ")
     assert "; next: mend " in last
     assert not (tmp_path / "run").exists()
@@ -161,7 +307,7 @@ def test_a_name_that_is_no_utf8_is_kept_and_its_run_told_apart(inflamap, plain, 
     code, _out, err = inflamap("train", tmp_path / "data", "--out", run, "--epochs", 1, "--um-per-px", 0.5)
     assert (code, err.splitlines()[-1].startswith("run in ")) == (0, True)
     assert b"grade 0/M\xfcller-0.png," in (run / "split.csv").read_bytes()
-    assert len(seen_in_training(run)) == 19
+    assert len(seen_in_training(run).sha256) == 19
 
     # and the file serves to split the same patches again
     again = tmp_path / "again"

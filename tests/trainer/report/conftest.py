@@ -129,7 +129,9 @@ def facts_of() -> Callable[..., RunFacts]:
                 "split_sha256": "5b" * 32,
                 "synthetic": patches.synthetic,
                 "notes": ["3 patches tell no µm/px"],
+                "warnings": [],
             },
+            "options": {"--um-per-px": 0.25, "--epochs": 5, "--split": "random", "--loss": "ordinal", "--seed": 7},
             "versions": {"inflamap": "0.1.0", "network": 1, "torch": "2.13.1", "python": "3.12.9"},
             "devices": {"accelerator": "cpu", "count": 1, "precision": "32-true"},
             "history": [
@@ -143,7 +145,8 @@ def facts_of() -> Callable[..., RunFacts]:
             "finished": True,
         }
         for name, change in changes.items():
-            document[name] = document[name] | change if isinstance(change, dict) else change
+            merged = isinstance(change, dict) and name != "options"
+            document[name] = document[name] | change if merged else change
         return RunFacts(Path("/lab/runs/july"), document, (*split, *held_out), "9e" * 32)
 
     return make

@@ -36,16 +36,13 @@ def test_the_kept_epoch_is_the_one_that_training_kept(make_patches, facts_of):
 
 
 def test_the_commands_repeat_the_run_in_any_shell(make_patches, facts_of):
-    facts = facts_of(make_patches([(0,), (1,)]), data={"folder": "/lab/skin of '26"}, settings={"split": "subject"})
-    train, evaluate = (shlex.split(command) for command in facts.commands(Path("/lab/more skin")))
+    options = {"--um-per-px": 0.25, "--split": "subject", "--allow-duplicates": True, "--refuse": ["a b", "c"]}
+    facts = facts_of(make_patches([(0,), (1,)]), data={"folder": "/lab/skin of '26"}, options=options)
+    train, evaluate = (shlex.split(command) for command in facts.commands(Path("/lab/more skin"), {"--um-per-px": 0.5}))
     assert train[:5] == ["inflamap", "train", "/lab/skin of '26", "--out", "/lab/runs/july"]
-    assert train[5:] == ["--split", "subject", "--epochs", "5", "--loss", "ordinal", "--seed", "7"]
-    assert evaluate == ["inflamap", "evaluate", "/lab/runs/july", "/lab/more skin"]
-
-
-def test_parts_named_by_the_data_need_no_option(make_patches, facts_of):
-    facts = facts_of(make_patches([(0,), (1,)]), settings={"split": "column"})
-    assert "--split" not in facts.commands(Path("d"))[0]
+    assert "--um-per-px 0.25 --split subject --allow-duplicates --refuse" in " ".join(train[5:])
+    assert train[-4:] == ["--refuse", "a b", "--refuse", "c"]
+    assert evaluate == ["inflamap", "evaluate", "/lab/runs/july", "/lab/more skin", "--um-per-px", "0.5"]
 
 
 @pytest.mark.parametrize(

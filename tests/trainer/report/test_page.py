@@ -11,7 +11,7 @@ import pytest
 
 from runtime.version import NOTICE
 from trainer.evaluate import evaluate_network
-from trainer.figures import Figure
+from trainer.intervals import Figure
 from trainer.report.facts import read_facts
 from trainer.report.page import report_page
 
@@ -57,7 +57,9 @@ def test_everything_is_there_in_a_clinicians_order(data, make_page):
     # one of eight is wrong, by three grades of four
     for name, value in (("Accuracy", "87.5 %"), ("Mean distance (MAD)", "0.375 grades"), ("Normalised", "9.4 %")):
         assert re.search(rf"{re.escape(name)}.{{0,10}} {re.escape(value)} 95 % interval [\d.]+ to [\d.]+", headline)
-    assert "1000 bootstrap resamplings of whole subjects" in headline
+    assert "take whole subjects for what was sampled" in headline
+    assert "With so few as 4 subjects they are wide." in headline
+    assert "ptimistic" not in headline
     experts = page.sections[SECTIONS[1]]
     assert "No two experts scored" in experts
     assert re.search(r"r0 8 75 % 0\.\d+ \([^)]+\) 8 88 %", experts)
@@ -77,7 +79,7 @@ def test_everything_is_there_in_a_clinicians_order(data, make_page):
     assert "all grades 2 1 8 11" in lines
     assert "0.25 µm/px to 1 µm/px" in lines
     assert "3 patches tell no µm/px" in lines
-    assert "inflamap train /lab/skin --out /lab/runs/july" in page.sections[SECTIONS[8]]
+    assert "inflamap train /lab/skin --out /lab/runs/july --um-per-px 0.25 --epochs 5" in page.sections[SECTIONS[8]]
     for traced in (
         "9e" * 32,
         "da" * 32,
@@ -171,10 +173,70 @@ def test_as_good_as_an_expert_is_a_figure(make_patches, evaluated, facts_of, rea
     data = make_patches(SCORES * 20, subjects=SUBJECTS * 20)
     found = evaluated(data, SAID * 20)
     experts = read_page(report_page(facts_of(data), found, "held-out", data=DATA)).sections[SECTIONS[1]]
-    assert found.experts.verdict() in experts
+    assert found.experts.verdict()[1:] in experts
     assert f"is {found.experts.kappa_among_raters.value:.3f} (" in experts
     assert f"and {found.experts.kappa_model_with_raters.value:.3f} (" in experts
     assert "No two experts" not in experts
+
+
+def test_figures_of_subjects_that_were_trained_on_are_called_optimistic_before_they_are_read(
+    make_patches, evaluated, facts_of, read_page
+):
+    data = make_patches(SCORES * 20, subjects=SUBJECTS * 20)
+    found = evaluated(data, [score[0] for score in SCORES] * 20, trained_subjects=frozenset({"ann", "bob", "eve"}))
+    written = report_page(facts_of(data), found, "held-out", data=DATA)
+    page = read_page(written)
+    headline, experts = page.sections[SECTIONS[0]], page.sections[SECTIONS[1]]
+    said = "Optimistic: 2 of the 4 subjects also have patches that the model was trained or chosen by"
+    assert headline.index(said) < headline.index("Accuracy")
+    assert "On subjects that it was also trained or chosen by, and so optimistically, " in experts
+    assert b'class="verdict"' not in written
+    # and a split that keeps subjects apart has its verdict as a headline
+    apart = report_page(facts_of(data), evaluated(data, SAID * 20), "held-out", data=DATA)
+    assert b'class="verdict"' in apart
+    assert "ptimistic" not in read_page(apart).text
+
+
+def test_one_subject_is_no_headline_of_how_good_the_model_is(make_patches, evaluated, facts_of):
+    data = make_patches(SCORES * 20, subjects=["ann"] * 160)
+    written = report_page(facts_of(data), evaluated(data, SAID * 20), "held-out", data=DATA)
+    assert b'class="verdict"' not in written
+    assert b"For one subject alone, " in written
+
+
+def test_the_weaknesses_of_the_split_stand_above_all_figures(data, make_page):
+    warning = "the validation part holds 1 of 4 subjects, wanted 3: epoch"
+    page = make_page(data, SAID, data={"warnings": [warning]})
+    assert page.text.index(warning) < page.text.index("Accuracy")
+
+
+def test_an_undefined_kappa_is_a_dash(make_patches, make_page):
+    page = make_page(make_patches([(1, 1)] * 6, subjects=["ann", "bob", "cid"] * 2), [1] * 6)
+    assert "Weighted kappa – undefined The model and the raters use one grade throughout" in page.text
+    assert "Accuracy 100.0 % 95 % interval" in page.text
+
+
+def test_the_expected_grade_is_on_the_scale_of_the_grades(make_patches, make_page):
+    data = dataclasses.replace(make_patches(SCORES, subjects=SUBJECTS), grades=("1", "2", "3", "4", "5"))
+    worst = make_page(data, SAID).sections[SECTIONS[5]]
+    # 0.75 for grade 2, and a sixteenth for each of the four others
+    assert "Raters: 5. Model: 2, 75 % sure." in worst
+    assert "expected grade 2.31 on a scale of 1 to 5" in worst
+
+
+def test_the_kept_epoch_is_told_with_its_reason(data, make_page):
+    def told(*losses):
+        history = [
+            {"train_loss": 1.0, "val_loss": loss, "val_loss_error": 0.02, "val_accuracy": 0.5} for loss in losses
+        ]
+        return make_page(data, SAID, history=history).sections[SECTIONS[6]]
+
+    assert "the weights of epoch 2 were kept, whose loss on the validation part, 0.500, is the lowest" in told(0.9, 0.5)
+    later = told(0.9, 0.5, 0.51, 0.8)
+    assert (
+        "epoch 3 were kept: the last with a loss on the validation part, 0.510, within one standard error, 0.020, of "
+        "the lowest, 0.500 in epoch 2."
+    ) in later
 
 
 def test_one_rater_cannot_tell_how_good_an_expert_is(make_patches, make_page):
@@ -186,7 +248,8 @@ def test_one_rater_cannot_tell_how_good_an_expert_is(make_patches, make_page):
 def test_images_without_subjects_are_not_called_people(make_patches, make_page):
     page = make_page(make_patches([(0,), (1,), (2,)]), [0, 1, 1])
     assert "3 patches of unnamed subjects" in page.sections[SECTIONS[0]]
-    assert "resamplings of the images" in page.sections[SECTIONS[0]]
+    assert "take the images for independent" in page.sections[SECTIONS[0]]
+    assert "The data names no subjects: where patches of one person" in page.sections[SECTIONS[0]]
     assert "The data names no subjects" in page.sections[SECTIONS[4]]
     assert len(page.of("svg")) == 3
 
@@ -217,7 +280,7 @@ def test_grades_without_an_order_have_no_distances(make_patches, make_page, grad
 
 def test_a_grade_that_nobody_gave_has_no_recall(make_patches, make_page):
     page = make_page(make_patches([(0,), (0,)]), [0, 0])
-    assert "0 2 100.0 % (100.0 to 100.0 %) 1 0 – 2 0 –" in page.sections[SECTIONS[2]]
+    assert "0 2 100.0 % (1.2 to 100.0 %) 1 0 – 2 0 –" in page.sections[SECTIONS[2]]
 
 
 def test_names_cannot_leave_their_place(make_patches, evaluated, facts_of, read_page):
