@@ -37,14 +37,14 @@ def make(work: Path) -> None:
     if not (data / "scores.csv").exists():
         _inflamap("phantom", data, "--patches", PATCHES, "--frames", FRAMES, "--seed", SEED)
     if not (run / "network.safetensors").exists():
-        _inflamap("train", data, "--out", run, "--split", "random", "--seed", SEED)
+        _inflamap("train", data, "--out", run, "--seed", SEED)
     figures = json.loads(_inflamap("evaluate", run, data, "--json"))
     _inflamap("export", run, "--out", DEFAULT_BUNDLE)
     phantom = json.loads((data / "phantom.json").read_text(encoding="utf-8"))
     made_by = {
         "commands": [
             f"inflamap phantom data --patches {PATCHES} --frames {FRAMES} --seed {SEED}",
-            f"inflamap train data --out {NAME} --split random --seed {SEED}",
+            f"inflamap train data --out {NAME} --seed {SEED}",
             f"inflamap evaluate {NAME} data --json",
             f"inflamap export {NAME} --out runtime/default_bundle",
         ],
