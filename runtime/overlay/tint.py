@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.dense_map import Geometry
+from runtime.overlay.palette import class_colour
 
 # Viridis is ordered in lightness and told apart by the colour-blind. Cividis is too, but passes through grey
 # in its middle: over grey tissue a middling grade would look like no grade at all.
@@ -89,6 +90,39 @@ def tint(picture: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32], high
         colours = cv2.merge([cv2.LUT(level, channel) for channel in _COLOURS])
         blend(colours, below, colours)
         cv2.copyTo(colours, np.ascontiguousarray(scored[nearest[band], seen]), below)
+
+
+def tint_classes(picture: npt.NDArray[np.uint8], classes: npt.NDArray[np.float32], area: Area) -> None:
+    """Colour each scored cell of `picture` by its class, in place; withheld cells and what is around the map stay grey.
+
+    Nothing is interpolated: between two classes without an order there is no third. Where the picture has fewer pixels
+    than the map cells, a pixel shows the cell at its centre.
+
+    Args:
+        picture: uint8 [H, W, 3], grey as BGR.
+        classes: float32 [h, w], index of each cell's class, NaN where withheld.
+        area: where the map lies.
+    """
+    height, width = picture.shape[:2]
+    scored = ~np.isnan(classes)
+    indices = np.where(scored, classes, 0).astype(np.intp)
+    table = np.array([class_colour(index)[::-1] for index in range(int(indices.max()) + 1)], np.uint8)
+    first_column, last_column = max(0, area.left), min(width, area.right)
+    cell_columns = _cells_below(first_column - area.left, last_column - area.left, area.right - area.left, classes, 1)
+    for top in range(max(0, area.top), min(height, area.bottom), _BAND):
+        bottom = min(top + _BAND, height, area.bottom)
+        cell_rows = _cells_below(top - area.top, bottom - area.top, area.bottom - area.top, classes, 0)
+        cells = np.ix_(cell_rows, cell_columns)
+        below = picture[top:bottom, first_column:last_column]
+        colours = table[indices[cells]]
+        blend(colours, below, colours)
+        cv2.copyTo(colours, np.ascontiguousarray(scored[cells], np.uint8), below)
+
+
+def _cells_below(first: int, stop: int, pixels: int, cells: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.intp]:
+    """Index along `axis` of the cell at the centre of each of the pixels `first` to `stop`, of a map `pixels` long."""
+    below: npt.NDArray[np.intp] = ((np.arange(first, stop) + 0.5) * (cells.shape[axis] / pixels)).astype(np.intp)
+    return below
 
 
 def _no_finer_than(cells: npt.NDArray[np.float32], rows: int, columns: int) -> npt.NDArray[np.float32]:
