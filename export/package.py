@@ -15,6 +15,7 @@ import onnxruntime
 from msgspec.structs import asdict, replace
 
 from export.bundle_folder import require_replaceable, write_bundle
+from export.distance import Distance
 from export.engines import TENSORRT_ENGINES, Judged, judge_engines, require_tensorrt
 from export.gates import GATE_PATCHES, gate_of, gate_patches
 from export.golden import answers, golden_images, tolerances
@@ -34,9 +35,11 @@ from runtime.errors import CheckFailed, InflamapError
 from runtime.gate import Verdict
 from runtime.gate_set import GateSet
 from runtime.gate_table import gate_table
+from runtime.grading import check_quantity
 from runtime.machine import this_machine
 from runtime.manifest import FORMAT, facts_of
 from runtime.quality import QUALITY_VERSION
+from runtime.result import DEFAULT_QUANTITY
 from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, TextureNetwork, load_network
 
@@ -54,6 +57,7 @@ def export_bundle(
     out: Path,
     *,
     name: str | None = None,
+    quantity: str = DEFAULT_QUANTITY,
     data: Path | None = None,
     stride_px: int = DEFAULT_STRIDE_PX,
     tensorrt: bool = False,
@@ -67,6 +71,7 @@ def export_bundle(
         run_folder: a finished run.
         out: the folder to write; an earlier bundle there is replaced.
         name: the bundle's; the run folder's name when None.
+        quantity: what an ordered score is called on overlay and page.
         data: where the run's data set is now; where it was when None.
         stride_px: pixels between neighbouring map cells.
         tensorrt: whether TensorRT's plans are built here too, and its engines judged.
@@ -74,10 +79,11 @@ def export_bundle(
 
     Raises:
         EngineMissing: TensorRT is asked for, and its package, driver or GPU is not here.
-        InflamapError: no finished run, no data to measure on, a stride the network cannot make, or a folder that is
-            not a bundle in the way.
+        InflamapError: no finished run, no data to measure on, a stride the network cannot make, a quantity that does
+            not fit an overlay, or a folder that is not a bundle in the way.
         CheckFailed: the exported model differs from the trained network, or a quantised one does not keep its grades.
     """
+    _require_quantity(quantity)
     require_replaceable(out)
     if tensorrt:
         # asked at once, and not after minutes of work
@@ -101,10 +107,11 @@ def export_bundle(
         f"patches, {parity.frames:.1e} on {len(images)} frames"
     )
     reference = OnnxRuntimeEngine(graph, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
-    um_per_px_range, shifts = measure_scale_range(validation.patches[:, None], reference, geometry)
+    distance = Distance.between(ordered=config.ordered)
+    um_per_px_range, shifts = measure_scale_range(validation.patches[:, None], reference, geometry, distance)
     say(f"scores hold from {um_per_px_range[0]:.2f} to {um_per_px_range[1]:.2f} µm/px")
 
-    limits, quality_figures = measure_quality_limits(validation.patches, reference, geometry)
+    limits, quality_figures = measure_quality_limits(validation.patches, reference, geometry, distance)
     say(
         f"limits of quality: blurred below {limits.detail:g}, dark below {limits.dark_mean:g}, saturated above "
         f"{limits.saturated_share:g}, no tissue below {limits.structure:g}; they withhold "
@@ -124,6 +131,8 @@ def export_bundle(
         "format": FORMAT,
         "name": name or run_folder.resolve().name,
         "grades": list(config.grades),
+        "ordered": config.ordered,
+        "quantity": quantity,
         "patch_px": config.patch_px,
         "stride_px": stride_px,
         "um_per_px": config.um_per_px,
@@ -147,7 +156,7 @@ def export_bundle(
     document["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     document["metrics"] = {
         **_file_metrics(models, parity, len(validation.patches)),
-        "scale": {"mean_abs_shift_grades": shifts, "patches": len(validation.patches)},
+        "scale": {f"mean_abs_shift_{distance.unit}": shifts, "patches": len(validation.patches)},
         "quality": quality_figures,
         "calibration": {
             "part": trained.part,
@@ -246,6 +255,13 @@ def _engine_metrics(judged: dict[str, Judged]) -> dict[str, Any]:
 
 def _as_json(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _require_quantity(quantity: str) -> None:
+    try:
+        check_quantity(quantity)
+    except ValueError as error:
+        raise InflamapError(f"--quantity: {error}", next_step="give a word or two, such as Inflammation") from error
 
 
 def _load(run_folder: Path) -> TextureNetwork:

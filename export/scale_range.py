@@ -4,12 +4,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from export.distance import Distance
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
 from runtime.images import EIGHT_BIT, Frame, to_model_scale
 
-# an image resampled from a scale within the range keeps its expected grade to this on average
-TOLERANCE_GRADES = 0.1
+# the answer to an image resampled from a scale within the range moves by no more than this on average: grades, or
+# probability where the grades have no order
+TOLERANCE = 0.1
 # sixths of an octave: finer steps would claim more than 300 patches can tell
 STEP = 2 ** (1 / 6)
 # one and a half octaves each way: beyond, a patch of 128 px has too few or needlessly many pixels to stand for a frame
@@ -19,31 +21,32 @@ MARGIN_PX = 16
 
 
 def measure_scale_range(
-    patches: npt.NDArray[np.uint8], engine: Engine, geometry: Geometry
+    patches: npt.NDArray[np.uint8], engine: Engine, geometry: Geometry, distance: Distance
 ) -> tuple[tuple[float, float], dict[str, float]]:
-    """Resample patches to other scales and back, and see where the expected grade moves.
+    """Resample patches to other scales and back, and see where the answer moves.
 
     Args:
         patches: uint8 [N, 1, patch_px, patch_px] at the model's scale.
         engine: the exported model.
         geometry: its geometry.
+        distance: between two answers.
 
     Returns:
         The range (lowest, highest) in µm/px around the model's own scale, and for each scale tried the mean
-        absolute shift of the expected grade.
+        distance from the answers at the model's own.
     """
 
-    def expected(images: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float64]:
-        return np.array([dense_map(image, engine, geometry).expected_grade()[0, 0] for image in images])
+    def answers(images: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+        return np.stack([dense_map(image, engine, geometry).probabilities[:, 0, 0] for image in images])
 
     originals = [patch[0] for patch in patches]
-    reference = expected(originals)
+    reference = answers(originals)
     shifts: dict[float, float] = {geometry.um_per_px: 0.0}
 
     def holds(scale: float) -> bool:
-        seen = expected([_as_seen_at(patch, scale, geometry) for patch in originals])
-        shifts[scale] = float(np.abs(seen - reference).mean())
-        return shifts[scale] <= TOLERANCE_GRADES
+        seen = answers([_as_seen_at(patch, scale, geometry) for patch in originals])
+        shifts[scale] = float(distance.of(reference, seen).mean())
+        return shifts[scale] <= TOLERANCE
 
     ends = []
     for direction in (1 / STEP, STEP):
