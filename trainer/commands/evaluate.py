@@ -93,12 +93,11 @@ def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, f
     """Engine, geometry, grades, whether they are ordered, and what it saw in training, of a run or a bundle."""
     if _is_bundle(model):
         bundle = open_bundle(model)
-        settings = bundle.manifest.training.get("settings")
         return (
             open_engine(bundle, threads=default_threads()),
             bundle.geometry,
             bundle.manifest.grades,
-            not (isinstance(settings, dict) and settings.get("loss") == "cross-entropy"),
+            bundle.manifest.ordered,
             bundle.training_patches(),
         )
     network, _document = load_run(model)
