@@ -16,6 +16,9 @@ from runtime.result import Score
 from runtime.summary import counted_cells
 from runtime.version import SYNTHETIC_WARNING
 
+# letters of a file's name that leave room for model and engine beside the narrowest picture
+LONGEST_NAME = 48
+
 
 class ImageLabel(msgspec.Struct, frozen=True):
     """What an image is called where it is shown.
@@ -81,7 +84,7 @@ def draw(
     text = OverlayText(
         title="Withheld" if score is None else score.headline(grading.quantity),
         reasons=reasons,
-        footer=f"{label.name}{depth}   {manifest.name}   {model.engine.name}",
+        footer=f"{_file_name(label.name)}{depth}   {manifest.name}   {model.engine.name}",
         warning=SYNTHETIC_WARNING if manifest.synthetic else None,
         folders=label.folders,
         taken=label.taken,
@@ -95,6 +98,12 @@ def draw(
         return draw_slices(shown, um_per_px, grading, geometry, text)
     values = shown[0].values
     return draw_overlay(shown[0].grey, um_per_px, grading, values, None if values is None else geometry, text)
+
+
+def _file_name(name: str) -> str:
+    """The name, or its beginning and its end, where the microscope's number and the suffix stand."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 def _cell_values(analysis: Analysis, grading: Grading) -> npt.NDArray[np.float32] | None:

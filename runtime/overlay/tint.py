@@ -104,25 +104,23 @@ def tint_classes(picture: npt.NDArray[np.uint8], classes: npt.NDArray[np.float32
         area: where the map lies.
     """
     height, width = picture.shape[:2]
+    rows, columns = area.bottom - area.top, area.right - area.left
     scored = ~np.isnan(classes)
     indices = np.where(scored, classes, 0).astype(np.intp)
     table = np.array([class_colour(index)[::-1] for index in range(int(indices.max()) + 1)], np.uint8)
-    first_column, last_column = max(0, area.left), min(width, area.right)
-    cell_columns = _cells_below(first_column - area.left, last_column - area.left, area.right - area.left, classes, 1)
-    for top in range(max(0, area.top), min(height, area.bottom), _BAND):
-        bottom = min(top + _BAND, height, area.bottom)
-        cell_rows = _cells_below(top - area.top, bottom - area.top, area.bottom - area.top, classes, 0)
-        cells = np.ix_(cell_rows, cell_columns)
-        below = picture[top:bottom, first_column:last_column]
-        colours = table[indices[cells]]
+    # along the rows as a whole, for the map has few of them; down the columns band by band
+    wide, wide_scored = (
+        cv2.resize(cells, (columns, len(cells)), interpolation=cv2.INTER_NEAREST_EXACT)
+        for cells in (table[indices], scored.astype(np.uint8))
+    )
+    nearest = ((np.arange(rows) + 0.5) * (len(classes) / rows)).astype(np.intp)
+    seen = np.s_[max(0, -area.left) : width - area.left]
+    for first in range(max(0, -area.top), min(rows, height - area.top), _BAND):
+        band = np.s_[first : min(first + _BAND, rows, height - area.top)]
+        below = picture[area.top + band.start : area.top + band.stop, max(0, area.left) : max(0, area.right)]
+        colours = np.ascontiguousarray(wide[nearest[band], seen])
         blend(colours, below, colours)
-        cv2.copyTo(colours, np.ascontiguousarray(scored[cells], np.uint8), below)
-
-
-def _cells_below(first: int, stop: int, pixels: int, cells: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.intp]:
-    """Index along `axis` of the cell at the centre of each of the pixels `first` to `stop`, of a map `pixels` long."""
-    below: npt.NDArray[np.intp] = ((np.arange(first, stop) + 0.5) * (cells.shape[axis] / pixels)).astype(np.intp)
-    return below
+        cv2.copyTo(colours, np.ascontiguousarray(wide_scored[nearest[band], seen]), below)
 
 
 def _no_finer_than(cells: npt.NDArray[np.float32], rows: int, columns: int) -> npt.NDArray[np.float32]:

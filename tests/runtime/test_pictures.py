@@ -122,6 +122,19 @@ def test_reasons_count_slices_from_one(
     assert texts[0].reasons == result.reasons
 
 
+def test_long_name_leaves_room_for_model_and_engine_and_keeps_its_number(
+    tmp_path: Path, skin: npt.NDArray[np.uint8], model: Model, save_image: Callable[..., str], texts: list[OverlayText]
+) -> None:
+    name = "Müller " + "x" * 150 + " v0000012.png"
+    save_image(tmp_path / name, skin)
+    score_file(tmp_path / name, PurePath(name), tmp_path / "out", model, acquisition=Acquisition(0.5))
+    shown, _, rest = texts[0].footer.partition("   ")
+    assert len(shown) < 50
+    assert shown.startswith("Müller xxx")
+    assert shown.endswith("xxx v0000012.png")
+    assert rest == f"{model.bundle.manifest.name}   {model.engine.name}"
+
+
 @pytest.mark.parametrize("seconds", [None, 1e300, -1e300, float("inf"), float("nan"), 4e11])
 def test_time_that_is_no_date_is_left_out(seconds: float | None) -> None:
     assert local_minute(seconds) == ""
