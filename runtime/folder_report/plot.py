@@ -10,7 +10,6 @@ from runtime.folder_report.shown import ABOUT_AREAS, ABOUT_INTERVALS, ShownFolde
 from runtime.folder_report.svg import (
     AXIS,
     BLUE,
-    BOTTOM,
     FAINT,
     GRID,
     NAMES,
@@ -46,12 +45,12 @@ def to_svg(
     rows = shown(folders)
     if classes is not None:
         return _areas(rows, classes, top, warnings)
-    height = top + ROW * len(rows) + BOTTOM
-    body = list(_axis(highest, top, height))
+    foot = top + ROW * len(rows)
+    body = list(_axis(highest, top, foot))
     for number, row in enumerate(rows):
         body += _row(row, highest, top + ROW * number)
     body += [
-        words(NAMES + left, height - BOTTOM + 20, text, colour=colour, size=12)
+        words(NAMES + left, foot + 20, text, colour=colour, size=12)
         for left, text, colour in (
             (0, "● mean", BLUE),
             (64, "▬ 95 % interval", BLUE),
@@ -59,13 +58,13 @@ def to_svg(
         )
     ]
     title = "Mean grade by folder" if quantity is None else f"{quantity}: mean grade by folder"
-    return page(title, height, warnings, body, [ABOUT_INTERVALS])
+    return page(title, warnings, body, [ABOUT_INTERVALS], foot + 44)
 
 
-def _axis(highest: float, top: int, height: int) -> Iterator[str]:
+def _axis(highest: float, top: int, foot: int) -> Iterator[str]:
     for grade in range(int(highest) + 1 if highest > 0 else 0):
         x = _x(grade, highest)
-        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{height - BOTTOM}" stroke="{GRID}"/>'
+        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{foot}" stroke="{GRID}"/>'
         yield words(x, top - 14, str(grade), anchor="middle", colour=FAINT)
     yield from _headings("mean (95 %)", top)
 
@@ -103,8 +102,7 @@ def _areas(rows: Sequence[ShownFolder], classes: Mapping[str, float], top: int, 
     colours = {name: "#{:02x}{:02x}{:02x}".format(*class_colour(index)) for index, name in enumerate(classes)}
     key = [name for name, area in classes.items() if area]
     columns = 3
-    key_lines = -(-len(key) // columns)
-    height = top + ROW * len(rows) + BOTTOM + 18 * max(0, key_lines - 1)
+    key_lines = max(1, -(-len(key) // columns))
     foot = top + ROW * len(rows)
     body = list(_headings("most area (95 %)", top))
     for share in (0, 0.25, 0.5, 0.75, 1):
@@ -117,7 +115,7 @@ def _areas(rows: Sequence[ShownFolder], classes: Mapping[str, float], top: int, 
         x, y = NAMES + AXIS * (number % columns) / columns, foot + 20 + 18 * (number // columns)
         body.append(f'<rect x="{x:.1f}" y="{y - 10}" width="12" height="12" fill="{colours[name]}"/>')
         body.append(words(x + 18, y, cut(one_line(name), _KEY_LETTERS), size=12))
-    return page("Share of the area by folder", height, warnings, body, [ABOUT_AREAS])
+    return page("Share of the area by folder", warnings, body, [ABOUT_AREAS], foot + 26 + 18 * key_lines)
 
 
 def _area_row(row: ShownFolder, colours: Mapping[str, str], top: int) -> Iterator[str]:

@@ -8,24 +8,26 @@ from runtime.folder_report.shown import ShownFolder, cut
 from runtime.version import NOTICE
 
 # px; a name takes some 7 a letter at 13 px
-ROW, TOP, NAMES, AXIS, RIGHT, BOTTOM = 26, 92, 300, 460, 210, 96
+ROW, TOP, NAMES, AXIS, RIGHT = 26, 92, 300, 460, 210
+_LINE, _LINE_LETTERS = 18, 130
 WIDTH = NAMES + AXIS + RIGHT
 _LETTERS = 40
 # Okabe and Ito's, which the colour-blind tell apart; contrast to white at least 4.5 for words
 INK, FAINT, GRID, BLUE, VERMILION = "#1b1b1b", "#5c5c5c", "#d9d9d9", "#0072b2", "#d55e00"
 
 
-def page(title: str, height: int, warnings: Sequence[str], body: Sequence[str], notes: Sequence[str]) -> bytes:
+def page(title: str, warnings: Sequence[str], body: Sequence[str], notes: Sequence[str], notes_top: int) -> bytes:
     """An SVG file.
 
     Args:
         title: of the picture.
-        height: in px.
         warnings: lines that have to be read with it, below the title.
         body: SVG elements of the picture itself.
-        notes: lines at the bottom, before the notice.
+        notes: sentences at the bottom, before the notice.
+        notes_top: baseline of the first of them, px.
     """
-    foot = [*notes, *textwrap.wrap(NOTICE, 130)]
+    foot = [line for note in (*notes, NOTICE) for line in textwrap.wrap(note, _LINE_LETTERS)]
+    height = notes_top + _LINE * (len(foot) - 1) + 16
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         'font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" font-size="13" role="img">',
@@ -36,10 +38,7 @@ def page(title: str, height: int, warnings: Sequence[str], body: Sequence[str], 
         # letters may be wider than expected; no name may run into the plot
         f'<clipPath id="names"><rect width="{NAMES - 8}" height="{height}"/></clipPath>',
         *body,
-        *(
-            words(20, height - BOTTOM + 44 + 18 * number, line, colour=FAINT, size=12)
-            for number, line in enumerate(foot)
-        ),
+        *(words(20, notes_top + _LINE * number, line, colour=FAINT, size=12) for number, line in enumerate(foot)),
         "</svg>",
     ]
     return "\n".join(lines).encode("utf-8", errors="backslashreplace")
