@@ -83,7 +83,7 @@ class _Folders:
 
         self._report, self._warnings, self._quantity = folder_report, warnings, quantity
         self._highest = folder_report.highest_grade(rows)
-        self._folders = folder_report.fold(rows, out, self._highest)
+        self._folders = folder_report.fold(rows, out, self._highest, by_area=folder_report.has_classes(rows))
         self.what = f"{len(self._folders)} folder{'s' * (len(self._folders) != 1)}"
 
     def lines(self) -> Iterable[str]:

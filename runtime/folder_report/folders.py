@@ -41,13 +41,13 @@ class FolderFigures(msgspec.Struct, frozen=True):
         level: how many folders deep it lies; 0 for the watched folder.
         alone: it holds all images of the folder it is in, so that the figures of the two are the same.
         scored, withheld, failed, waiting: number of images, macroscopic pictures not counted.
-        mean: of the scored images' mean grades; None where none is scored, and where grades have no order.
+        mean: of the scored images' mean grades; None where none has one, and where areas were asked for.
         ci95: 95 % interval of that mean; None where fewer than three units were sampled.
-        areas: where grades have no order, the mean share of the scored images' area of each class; else None.
+        areas: the mean share of the scored images' area of each class, where that was asked for; else None.
         area_ci95: 95 % interval of the largest of these shares; None where fewer than three units were sampled.
         unit: what was sampled: `folders` or `images`.
         units: how many of them hold scored images.
-        worst: None where no record tells one, and where grades have no order.
+        worst: None where no record tells one, and where areas were asked for.
         models: how many models the scored images are of; of more than one the mean compares what cannot be compared.
         synthetic: whether any of these was trained on synthetic images.
     """
@@ -99,21 +99,25 @@ WorstOf = Callable[[ImageRow, Path], Worst | None]
 
 
 def fold(
-    rows: Sequence[ImageRow], out: Path, highest: float, *, worst_of: WorstOf | None = None
+    rows: Sequence[ImageRow],
+    out: Path,
+    highest: float,
+    *,
+    by_area: bool = False,
+    worst_of: WorstOf | None = None,
 ) -> list[FolderFigures]:
     """Figures of the watched folder and of every folder below, each before those in it, in the order of their names.
-
-    Where any scored image has no mean grade, the grades have no order, and the figures are of the classes' areas, which
-    images of every model have.
 
     Args:
         rows: all images of a ledger.
         out: the results' folder, whose records tell the worst regions.
         highest: the highest grade.
+        by_area: whether to average the classes' areas, which all scored images have, and not mean grades, which images
+            of grades without an order lack; see `has_classes`.
         worst_of: `worst_region`, or what remembers its answers.
     """
     root = _Folder(PurePath(), 0)
-    classes = _classes(rows)
+    classes = _classes(rows) if by_area else None
     for row in rows:
         # the folder alone tells; its pictures are no images of the study
         if folder_kind(row.path) != "macroscopic":
@@ -129,12 +133,15 @@ def highest_grade(rows: Sequence[ImageRow]) -> float:
     return float(max(known, default=1) - 1)
 
 
-def _classes(rows: Sequence[ImageRow]) -> tuple[str, ...] | None:
-    """Names of the classes of grades without an order; None where every scored image has a mean grade."""
-    scored = [row for row in rows if row.state is State.SCORED]
-    if all(row.outcome.score is not None for row in scored):
-        return None
-    return tuple(dict.fromkeys(name for row in scored for name in json.loads(row.outcome.area_fraction or "{}")))
+def has_classes(rows: Sequence[ImageRow]) -> bool:
+    """Whether any scored image has no mean grade, because its grades have no order."""
+    return any(row.state is State.SCORED and row.outcome.score is None for row in rows)
+
+
+def _classes(rows: Sequence[ImageRow]) -> tuple[str, ...]:
+    """Names of all grades of the scored images."""
+    areas = (json.loads(row.outcome.area_fraction or "{}") for row in rows if row.state is State.SCORED)
+    return tuple(dict.fromkeys(name for each in areas for name in each))
 
 
 def _put(root: _Folder, row: ImageRow, out: Path, classes: tuple[str, ...] | None, worst_of: WorstOf) -> None:
@@ -142,12 +149,12 @@ def _put(root: _Folder, row: ImageRow, out: Path, classes: tuple[str, ...] | Non
     for name in row.path.parts[:-1]:
         folder = folder.children.setdefault(name, _Folder(folder.path / name, folder.level + 1))
     folder.states[row.state] += 1
-    if row.state is State.SCORED:
+    if row.state is State.SCORED and (classes is not None or row.outcome.score is not None):
         if classes is not None:
             areas = json.loads(row.outcome.area_fraction or "{}")
             folder.scores.append(tuple(float(areas.get(name, 0.0)) for name in classes))
-        elif row.outcome.score is not None:
-            folder.scores.append((row.outcome.score,))
+        else:
+            folder.scores.append((row.outcome.score or 0.0,))
             folder.worst = _worse(folder.worst, worst_of(row, out))
         folder.models.add((row.outcome.model, row.outcome.model_sha256))
         folder.synthetic |= bool(row.outcome.synthetic)
