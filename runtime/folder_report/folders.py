@@ -149,15 +149,21 @@ def _put(root: _Folder, row: ImageRow, out: Path, classes: tuple[str, ...] | Non
     for name in row.path.parts[:-1]:
         folder = folder.children.setdefault(name, _Folder(folder.path / name, folder.level + 1))
     folder.states[row.state] += 1
-    if row.state is State.SCORED and (classes is not None or row.outcome.score is not None):
-        if classes is not None:
-            areas = json.loads(row.outcome.area_fraction or "{}")
-            folder.scores.append(tuple(float(areas.get(name, 0.0)) for name in classes))
-        else:
-            folder.scores.append((row.outcome.score or 0.0,))
+    values = _values(row, classes) if row.state is State.SCORED else None
+    if values is not None:
+        folder.scores.append(values)
+        if classes is None:
             folder.worst = _worse(folder.worst, worst_of(row, out))
         folder.models.add((row.outcome.model, row.outcome.model_sha256))
         folder.synthetic |= bool(row.outcome.synthetic)
+
+
+def _values(row: ImageRow, classes: tuple[str, ...] | None) -> _Values | None:
+    """What a scored image adds: the area of each class, or its mean grade; None where it has none."""
+    if classes is not None:
+        areas = json.loads(row.outcome.area_fraction or "{}")
+        return tuple(float(areas.get(name, 0.0)) for name in classes)
+    return None if row.outcome.score is None else (row.outcome.score,)
 
 
 def _sum_up(folder: _Folder) -> None:
