@@ -16,10 +16,11 @@ import onnx
 
 from export.equalise import equalise
 from export.exact_engine import ExactEngine
+from export.familiarity import FAMILIAR_PATCHES, fit_familiarity
 from export.gates import GATE_PATCHES, gate_of
 from export.graph import feature_convolutions
 from export.onnx_graph import to_onnx
-from export.package import CALIBRATION_PATCHES, DEFAULT_STRIDE_PX, calibration_images
+from export.package import DEFAULT_STRIDE_PX, calibration_images
 from export.quantize import (
     CALIBRATORS,
     PROCESSOR,
@@ -56,11 +57,13 @@ def main() -> int:
     chosen = parser.parse_args()
     run, network = read_run(chosen.run), load_network(chosen.run)
     geometry = Geometry(network.config.patch_px, DEFAULT_STRIDE_PX, network.config.um_per_px)
-    trained = read_part(run, chosen.data, geometry, "train", CALIBRATION_PATCHES)
+    trained = read_part(run, chosen.data, geometry, "train", FAMILIAR_PATCHES)
     held_out = read_part(run, chosen.data, geometry, "test", GATE_PATCHES)
-    model, threads = to_onnx(network, DEFAULT_STRIDE_PX), default_threads()
+    validation = read_part(run, chosen.data, geometry, "val", GATE_PATCHES)
+    deployed = fit_familiarity(network, geometry, trained.patches, validation.patches).model
+    model, threads = to_onnx(deployed), default_threads()
     reference = OnnxRuntimeEngine(model, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
-    gate = gate_of(held_out, network, reference, geometry, QualityLimits())
+    gate = gate_of(held_out, deployed, reference, geometry, QualityLimits())
     images = calibration_images(trained)
     plain = onnx.load_from_string(model)
     graphs = {"": equalise(plain, few_at_once(images)), "not equalised, ": plain}

@@ -157,7 +157,7 @@ def _compare(train: Part, val: Part, test: Part, subjects: list[str], work: Path
         network = candidate.make()
         trained = torch.load(work / f"{name}.pt", weights_only=True)
         network.load_state_dict(trained["best"])
-        on_val, on_test = (torch.softmax(predict(network, part), 1).numpy() for part in (val, test))
+        on_val, on_test = (torch.softmax(predict(network, part, SHIPPED.patch_px), 1).numpy() for part in (val, test))
         macs = frame_macs(network)
         # T-CNN-3 is held to its convolutions alone, which favours it twenty-fold
         found[name] = _entry(candidate.what, on_val, on_test, val, test, draws) | {

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from export.graph import feature_nodes
+from export.graph import feature_nodes, gains_of
 
 # of a channel's values; the rest are outliers
 QUANTILE = 0.9999
@@ -42,11 +42,15 @@ def equalise(model: onnx.ModelProto, batches: Iterable[npt.NDArray[np.uint8]]) -
         factor = np.sqrt(activation / np.maximum(read, LEAST_SHARE * read.max()))
         # about one: what is in float elsewhere sees values of the same size
         factor /= np.exp(np.log(factor).mean())
-        for name, by in (
+        scales = [
             (convolution.input[1], 1 / factor[:, None, None, None]),
             (convolution.input[2], 1 / factor),
             (reader.input[1], factor[None, :, None, None]),
-        ):
+        ]
+        # the out-of-distribution detector reads the same channels
+        if gains := gains_of(equal, relu.output[0]):
+            scales.append((gains, factor[None, :, None, None]))
+        for name, by in scales:
             scaled = (numpy_helper.to_array(weights[name]) * by).astype(np.float32)
             weights[name].CopyFrom(numpy_helper.from_array(scaled, name))
     return equal

@@ -3,6 +3,7 @@
 import numpy as np
 
 from export.golden import answers
+from export.map_network import MapNetwork
 from export.run_images import PartImages, in_orientations
 from runtime.bundle_arrays import GatePatches
 from runtime.dense_map import Geometry
@@ -10,7 +11,6 @@ from runtime.engines import Engine
 from runtime.gate import Cells
 from runtime.gate_set import GateSet
 from runtime.quality import QualityLimits
-from trainer.network import TextureNetwork
 
 # those of the held-out part travel in the bundle: some megabytes; fewer are shown in several orientations, lest one
 # patch be more than the gate allows of all
@@ -18,19 +18,19 @@ GATE_PATCHES = 400
 
 
 def gate_of(
-    part: PartImages, network: TextureNetwork, reference: Engine, geometry: Geometry, limits: QualityLimits
+    part: PartImages, model: MapNetwork, reference: Engine, geometry: Geometry, limits: QualityLimits
 ) -> GateSet:
     """The gate of a part.
 
     Args:
         part: its images.
-        network: trained; answers for the patches.
+        model: trained; answers for the patches.
         reference: its exported graph; answers for the frames.
         geometry: of the map.
         limits: what cells are withheld by.
     """
     patches = in_orientations(part.patches, GATE_PATCHES)
-    probabilities, unfamiliarity = answers(network, geometry.stride_px, patches[:, None])
+    probabilities, unfamiliarity = answers(model, patches[:, None])
     return GateSet.of(
         patches,
         np.resize(part.medians, len(patches)),
@@ -39,7 +39,7 @@ def gate_of(
         reference,
         geometry,
         limits,
-        ordered=network.config.ordered,
+        ordered=model.network.config.ordered,
     )
 
 

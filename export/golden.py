@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from export.map_network import MapNetwork
 from export.onnx_graph import PARITY
 from runtime.bundle_arrays import GoldenFrames
 from runtime.engines import Engine
@@ -14,7 +15,6 @@ from runtime.errors import CheckFailed
 from runtime.gate_set import shuffled
 from runtime.golden import golden_difference
 from runtime.manifest import MOST_TOLERANCE
-from trainer.network import MapNetwork, TextureNetwork
 
 # engines round at other places than the file's letter does, and are allowed so many times its own difference
 ALLOWANCE = 2.0
@@ -42,12 +42,10 @@ def golden_images(patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def answers(
-    network: TextureNetwork, stride_px: int, images: npt.NDArray[np.uint8]
+    model: MapNetwork, images: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The trained network's outputs: float32 [N, K, h, w] and [N, h, w] for uint8 [N, 1, H, W]."""
-    model = MapNetwork(network, stride_px).eval()
-    with torch.inference_mode():
-        probabilities, unfamiliarity = model(torch.from_numpy(images))
+    """Return the trained network's outputs: float32 [N, K, h, w] and [N, h, w] for uint8 [N, 1, H, W]."""
+    probabilities, unfamiliarity = model.answers(torch.from_numpy(images))
     return probabilities.numpy(), unfamiliarity.numpy()
 
 

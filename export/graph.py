@@ -5,15 +5,43 @@ import math
 import onnx
 from onnx import numpy_helper, shape_inference
 
-# the energy pooling: what comes before it costs nearly everything, what comes after is few numbers and stays in float
+# what comes before pooling over patches costs nearly everything; what comes after is few numbers and stays in float
 POOLING = "AveragePool"
 
 
 def feature_nodes(model: onnx.ModelProto) -> tuple[onnx.NodeProto, ...]:
-    """The nodes before the energy pooling, in the order they run in."""
-    nodes = list(model.graph.node)
-    first = next((place for place, node in enumerate(nodes) if node.op_type == POOLING), len(nodes))
-    return tuple(nodes[:first])
+    """Return the nodes that make the features, which are averaged over patches, in the order they run in."""
+    needed = pooled_features(model)
+    found = []
+    for node in reversed(model.graph.node):
+        if node.op_type != POOLING and needed & set(node.output):
+            needed |= set(node.input)
+            found.append(node)
+    return tuple(reversed(found))
+
+
+def pooled_features(model: onnx.ModelProto) -> set[str]:
+    """Return the names of the values that are averaged over patches: one for each layer that is looked at."""
+    pooling = [node for node in model.graph.node if node.op_type == POOLING]
+    pooled = {output for node in pooling for output in node.output}
+    return {node.input[0] for node in pooling} - pooled
+
+
+def gains_of(model: onnx.ModelProto, features: str) -> str | None:
+    """Return the name of the initializer that the channels of pooled features are multiplied by; None where none is.
+
+    Args:
+        model: the float graph.
+        features: name of the value before pooling.
+    """
+    constants = {tensor.name for tensor in model.graph.initializer}
+    values = {features}
+    for node in model.graph.node:
+        if node.op_type == POOLING and node.input[0] in values:
+            values |= set(node.output)
+        if node.op_type == "Mul" and values & set(node.input) and (gains := constants & set(node.input)):
+            return str(gains.pop())
+    return None
 
 
 def feature_convolutions(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -59,10 +87,10 @@ def int8_share(model: onnx.ModelProto, side_px: int) -> float:
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The features in half precision, by casts before and after them and weights to match.
+    """Return the graph with its features in half precision, by casts before and after them and weights to match.
 
     TensorRT 11 builds strongly typed networks only: half precision comes from the graph. Pooling, head and
-    unfamiliarity stay in float.
+    out-of-distribution detector stay in float.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
@@ -71,12 +99,15 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in half.graph.initializer:
         if tensor.name in weights:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), tensor.name))
-    first, features = nodes[0], nodes[-1].output[0]
-    assert first.op_type == "Cast", "the graph begins with the image's cast from uint8"
-    next(attribute for attribute in first.attribute if attribute.name == "to").i = onnx.TensorProto.FLOAT16
-    name = f"{features}_half"
-    nodes[-1].output[0] = name
-    back = onnx.helper.make_node("Cast", [name], [features], f"{features}_to_float", to=onnx.TensorProto.FLOAT)
-    half.graph.node.insert(len(nodes), back)
+    assert nodes[0].op_type == "Cast", "the graph begins with the image's cast from uint8"
+    next(attribute for attribute in nodes[0].attribute if attribute.name == "to").i = onnx.TensorProto.FLOAT16
+    for features in sorted(pooled_features(half)):
+        name = f"{features}_to_float"
+        for node in half.graph.node:
+            if node.op_type == POOLING and node.input[0] == features:
+                node.input[0] = name
+        place = next(place for place, node in enumerate(half.graph.node) if features in node.output)
+        back = onnx.helper.make_node("Cast", [features], [name], name, to=onnx.TensorProto.FLOAT)
+        half.graph.node.insert(place + 1, back)
     onnx.checker.check_model(half, full_check=True)
     return half

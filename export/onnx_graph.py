@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from export.map_network import MapNetwork
 from runtime.errors import CheckFailed
-from trainer.network import GREY_MEAN, GREY_SPREAD, MapNetwork, TextureNetwork
+from trainer.network import GREY_MEAN, GREY_SPREAD, TextureNetwork
 
 OPSET = 20
 # the largest difference between torch and onnxruntime that an export may show: in probability, and in unfamiliarity as
@@ -38,18 +39,14 @@ class Parity:
     unfamiliarity: float
 
 
-def to_onnx(network: TextureNetwork, stride_px: int) -> bytes:
-    """The map network as a single-file ONNX model with dynamic N, H and W.
-
-    Args:
-        network: trained, in evaluation mode.
-        stride_px: pixels between neighbouring cells.
-    """
-    example = torch.zeros((2, 1, network.config.patch_px + stride_px, network.config.patch_px), dtype=torch.uint8)
+def to_onnx(model: MapNetwork) -> bytes:
+    """Return the map network as a single-file ONNX model with dynamic N, H and W."""
+    patch_px, stride_px = model.network.config.patch_px, model.stride_px
+    example = torch.zeros((2, 1, patch_px + stride_px, patch_px), dtype=torch.uint8)
     dynamic = {0: torch.export.Dim("N"), 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     with _quiet_exporter():
         program = torch.onnx.export(
-            MapNetwork(_fused(network), stride_px).eval(),
+            MapNetwork(_fused(model.network), model.detector, stride_px),
             (example,),
             input_names=["image"],
             output_names=["probabilities", "unfamiliarity"],
@@ -60,36 +57,29 @@ def to_onnx(network: TextureNetwork, stride_px: int) -> bytes:
             verbose=False,
         )
     assert program is not None
-    model = _anonymous(program.model_proto)
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    graph = _anonymous(program.model_proto)
+    onnx.checker.check_model(graph, full_check=True)
+    return bytes(graph.SerializeToString())
 
 
 def check_parity(
-    network: TextureNetwork,
-    stride_px: int,
-    model: bytes,
-    patches: npt.NDArray[np.uint8],
-    frames: npt.NDArray[np.uint8],
+    model: MapNetwork, graph: bytes, patches: npt.NDArray[np.uint8], frames: npt.NDArray[np.uint8]
 ) -> Parity:
     """Compare torch and onnxruntime.
 
     Args:
-        network: the network that was exported.
-        stride_px: as exported.
-        model: what `to_onnx` gave.
+        model: what was exported.
+        graph: what `to_onnx` made of it.
         patches: uint8 [N, 1, patch_px, patch_px].
         frames: uint8 [M, 1, H, W], larger than a patch.
 
     Raises:
         CheckFailed: they differ by more than `PARITY`.
     """
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    reference = MapNetwork(network, stride_px).eval()
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def differences(images: npt.NDArray[np.uint8]) -> tuple[float, float]:
-        with torch.inference_mode():
-            wanted = [output.numpy() for output in reference(torch.from_numpy(images))]
+        wanted = [output.numpy() for output in model.answers(torch.from_numpy(images))]
         found = session.run(["probabilities", "unfamiliarity"], {"image": images})
         if [output.shape for output in found] != [output.shape for output in wanted]:
             return float("inf"), float("inf")

@@ -15,23 +15,23 @@ import onnxruntime
 from msgspec.structs import asdict, replace
 
 from export.bundle_folder import require_replaceable, write_bundle
-from export.distance import Distance
 from export.engines import TENSORRT_ENGINES, Judged, judge_engines, require_tensorrt
+from export.familiarity import FAMILIAR_PATCHES, OUTLIERS
 from export.gates import GATE_PATCHES, gate_of, gate_patches
 from export.golden import answers, golden_images, tolerances
+from export.measurements import measure
 from export.models import Models, make_models
-from export.onnx_graph import Parity, check_parity, to_onnx
-from export.quality_limits import measure_quality_limits
-from export.run_files import Run, read_run
+from export.onnx_graph import Parity
+from export.refused import read_refused, still_scored
+from export.run_files import Run, read_run, refused_by
 from export.run_images import PartImages, in_orientations, read_part, rows_of
-from export.scale_range import measure_scale_range
 from runtime.bundle import Bundle, abbreviate
 from runtime.bundle_arrays import GoldenFrames
 from runtime.bundle_files import FP32_MODEL, GATE_FILE, GOLDEN_FILE, MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
-from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
-from runtime.engines.registry import ENGINE_NAMES, REFERENCE_ENGINE, default_threads
+from runtime.engines.registry import ENGINE_NAMES, default_threads
 from runtime.errors import CheckFailed, InflamapError
+from runtime.evenly import evenly
 from runtime.gate import Verdict
 from runtime.gate_set import GateSet
 from runtime.gate_table import gate_table
@@ -44,12 +44,14 @@ from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, TextureNetwork, load_network
 
 # recorded in every bundle; raise it when export writes another graph or measures another way
-EXPORT_VERSION = 4
+EXPORT_VERSION = 5
 DEFAULT_STRIDE_PX = 16
-# ranges are taken from patches that were trained on
+# ranges are taken from so many of the patches that were trained on
 CALIBRATION_PATCHES = 400
 # fewer than these are shown in several orientations
 LEAST_CALIBRATION_IMAGES = 300
+# paths that an error names
+REFUSED_SHOWN = 5
 
 
 def export_bundle(
@@ -61,6 +63,8 @@ def export_bundle(
     data: Path | None = None,
     stride_px: int = DEFAULT_STRIDE_PX,
     tensorrt: bool = False,
+    refuse: Path | None = None,
+    outliers: int = OUTLIERS,
     say: Callable[[str], None],
 ) -> None:
     """Write the bundle, whole or not at all.
@@ -75,13 +79,16 @@ def export_bundle(
         data: where the run's data set is now; where it was when None.
         stride_px: pixels between neighbouring map cells.
         tensorrt: whether TensorRT's plans are built here too, and its engines judged.
+        refuse: folder of images that must be withheld; the one that the run was trained with when None.
+        outliers: how many procedural textures the out-of-distribution detector is fitted on.
         say: told what was measured.
 
     Raises:
         EngineMissing: TensorRT is asked for, and its package, driver or GPU is not here.
         InflamapError: no finished run, no data to measure on, a stride the network cannot make, a quantity that does
             not fit an overlay, or a folder that is not a bundle in the way.
-        CheckFailed: the exported model differs from the trained network, or a quantised one does not keep its grades.
+        CheckFailed: the exported model differs from the trained network, a quantised one does not keep its grades, or
+            an image of `refuse` would still be scored.
     """
     _require_quantity(quantity)
     require_replaceable(out)
@@ -96,36 +103,23 @@ def export_bundle(
     geometry = Geometry(config.patch_px, stride_px, config.um_per_px)
     threads = default_threads()
     validation = read_part(run, data, geometry, "val", GATE_PATCHES)
-    trained = read_part(run, data, geometry, "train", CALIBRATION_PATCHES)
+    trained = read_part(run, data, geometry, "train", FAMILIAR_PATCHES)
     held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else validation
 
-    graph = to_onnx(network, stride_px)
-    images = golden_images(validation.patches)
-    parity = check_parity(network, stride_px, graph, validation.patches[:, None], images)
-    say(
-        f"torch against onnxruntime: probabilities differ by {parity.patches:.1e} on {len(validation.patches)} "
-        f"patches, {parity.frames:.1e} on {len(images)} frames"
-    )
-    reference = OnnxRuntimeEngine(graph, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
-    distance = Distance.between(ordered=config.ordered)
-    um_per_px_range, shifts = measure_scale_range(validation.patches[:, None], reference, geometry, distance)
-    say(f"scores hold from {um_per_px_range[0]:.2f} to {um_per_px_range[1]:.2f} µm/px")
-
-    limits, quality_figures = measure_quality_limits(validation.patches, reference, geometry, distance)
-    say(
-        f"limits of quality: blurred below {limits.detail:g}, dark below {limits.dark_mean:g}, saturated above "
-        f"{limits.saturated_share:g}, no tissue below {limits.structure:g}; they withhold "
-        f"{quality_figures['withheld_as_they_are']:.1%} of the validation patches"
-    )
+    folder = refuse or refused_by(run)
+    refused = read_refused(folder, geometry, report=say) if folder else ()
+    measured = measure(network, geometry, trained, validation, refused, outliers=outliers, threads=threads, report=say)
+    model, reference, limits = measured.model, measured.reference, measured.limits
 
     # nothing is chosen by what was held out; where nothing was, there is but one part
-    choosing = gate_of(validation, network, reference, geometry, limits)
-    judging = choosing if held_out is validation else gate_of(held_out, network, reference, geometry, limits)
+    choosing = gate_of(validation, model, reference, geometry, limits)
+    judging = choosing if held_out is validation else gate_of(held_out, model, reference, geometry, limits)
     calibration = calibration_images(trained)
-    models = make_models(graph, calibration, choosing, judging, threads=threads, say=say)
+    models = make_models(measured.graph, calibration, choosing, judging, threads=threads, say=say)
     _require_reference(models)
 
-    golden = GoldenFrames(images, *answers(network, stride_px, images))
+    images = golden_images(validation.patches)
+    golden = GoldenFrames(images, *answers(model, images))
     allowed = {file.name: tolerances(file.engine, golden, limits.unfamiliar) for file in models.files}
     document: dict[str, Any] = {
         "format": FORMAT,
@@ -136,7 +130,7 @@ def export_bundle(
         "patch_px": config.patch_px,
         "stride_px": stride_px,
         "um_per_px": config.um_per_px,
-        "um_per_px_range": list(um_per_px_range),
+        "um_per_px_range": [measured.scales.low, measured.scales.high],
         "training": _training(run),
         "quality": asdict(limits),
         "golden": {
@@ -155,12 +149,11 @@ def export_bundle(
     }
     document["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     document["metrics"] = {
-        **_file_metrics(models, parity, len(validation.patches)),
-        "scale": {f"mean_abs_shift_{distance.unit}": shifts, "patches": len(validation.patches)},
-        "quality": quality_figures,
+        **_file_metrics(models, measured.parity, len(validation.patches)),
+        **measured.figures,
         "calibration": {
             "part": trained.part,
-            "patches": len(trained.patches),
+            "patches": min(len(trained.patches), CALIBRATION_PATCHES),
             "frames": len(trained.frames),
             "images": sum(map(len, calibration)),
         },
@@ -189,6 +182,7 @@ def export_bundle(
     if (shown := sum(map(len, calibration))) < LEAST_CALIBRATION_IMAGES:
         say(f"calibrated on {shown} images, {LEAST_CALIBRATION_IMAGES} are wanted: the training part holds no more")
     _require_all(models, out)
+    _require_refused(still_scored(refused, reference, geometry, limits), len(refused))
 
 
 def calibration_images(trained: PartImages) -> list[npt.NDArray[np.uint8]]:
@@ -197,7 +191,8 @@ def calibration_images(trained: PartImages) -> list[npt.NDArray[np.uint8]]:
     Returns:
         uint8 [N, 1, H, W] each.
     """
-    shown = in_orientations(trained.patches, LEAST_CALIBRATION_IMAGES)
+    patches = trained.patches[evenly(len(trained.patches), CALIBRATION_PATCHES)]
+    shown = in_orientations(patches, LEAST_CALIBRATION_IMAGES)
     return [shown[:, None], *(np.ascontiguousarray(frame[None, None]) for frame in trained.frames)]
 
 
@@ -217,6 +212,17 @@ def _require_all(models: Models, out: Path) -> None:
             seen="; ".join(f"{name}: {', '.join(file.verdict.misses())}" for name, file in models.missed.items()),
             wanted="the grades of FP32",
             next_step=f"use {out} with the engines of the other files, or train again, longer or on more patches",
+        )
+
+
+def _require_refused(scored: list[Path], images: int) -> None:
+    if scored:
+        shown = ", ".join(map(str, scored[:REFUSED_SHOWN])) + (", ..." if len(scored) > REFUSED_SHOWN else "")
+        raise CheckFailed(
+            "images that must be refused would be scored",
+            seen=f"{len(scored)} of {images}: {shown}",
+            wanted="none",
+            next_step="remove images that look like the training images from the folder, or train on more patches",
         )
 
 

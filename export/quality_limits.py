@@ -29,6 +29,9 @@ CAUTION = 1 / 3
 # of good patches the lowest structure, halved, is not grain: that has none
 STRUCTURE_SHARE = 0.5
 MOST_PATCHES = 200
+# a frame is withheld whose share of unfamiliar cells is so many times that of validation images, within these bounds:
+# below, the odd hair or vessel would withhold a frame, and above, most of what is left would be strange too
+UNFAMILIAR_TIMES, LEAST_UNFAMILIAR, MOST_UNFAMILIAR = 5.0, 0.2, 0.5
 
 Patches = npt.NDArray[np.uint8]
 
@@ -123,6 +126,28 @@ def measure_quality_limits(
             },
         }
     return limits, figures
+
+
+def unfamiliar_share_limit(
+    patches: Patches, frames: Sequence[Patches], engine: Engine, geometry: Geometry, limits: QualityLimits
+) -> float:
+    """Return the share of unfamiliar cells above which a frame is withheld, by images that are known to be good.
+
+    Args:
+        patches: uint8 [N, patch_px, patch_px] of the validation part; their share is that of a frame.
+        frames: uint8 [H, W] each, of the validation part; there may be none.
+        engine: the exported model.
+        geometry: its geometry.
+        limits: what else cells are withheld by.
+    """
+
+    def shares(images: Sequence[Patches] | Patches) -> list[float]:
+        return [
+            float(np.mean(dense_map(image, engine, geometry).unfamiliarity > limits.unfamiliar)) for image in images
+        ]
+
+    worst = max([float(np.mean(shares(patches))), *shares(frames)])
+    return _rounded(min(MOST_UNFAMILIAR, max(LEAST_UNFAMILIAR, UNFAMILIAR_TIMES * worst)))
 
 
 def _answers(images: Patches, engine: Engine, geometry: Geometry) -> npt.NDArray[np.float32]:

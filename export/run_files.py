@@ -61,6 +61,12 @@ def read_run(folder: Path) -> Run:
     return Run(document, rows)
 
 
+def refused_by(run: Run) -> Path | None:
+    """Return the folder of images that the run was asked to refuse (`train --refuse`); None where there is none."""
+    folder = run.document.get("refuse")
+    return Path(folder) if isinstance(folder, str) else None
+
+
 def _require(file: str, missing: Set[str]) -> None:
     if missing:
         raise ValueError(f"{file} lacks {', '.join(sorted(missing))}")

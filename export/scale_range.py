@@ -1,6 +1,7 @@
-"""How far a microscope's sampling may be from the model's before the score shifts."""
+"""How far a microscope's sampling may be from the model's before the score shifts or the skin looks unfamiliar."""
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +13,8 @@ from runtime.images import EIGHT_BIT, Frame, to_model_scale
 # the answer to an image resampled from a scale within the range moves by no more than this on average: grades, or
 # probability where the grades have no order
 TOLERANCE = 0.1
+# share of the patches that resampling from a scale within the range makes unfamiliar, at most
+TOLERANCE_WITHHELD = 0.05
 # sixths of an octave: finer steps would claim more than 300 patches can tell
 STEP = 2 ** (1 / 6)
 # one and a half octaves each way: beyond, a patch of 128 px has too few or needlessly many pixels to stand for a frame
@@ -20,33 +23,54 @@ STEPS = 9
 MARGIN_PX = 16
 
 
+class ScaleRange(msgspec.Struct, frozen=True):
+    """The range of scales in which scores hold.
+
+    Attributes:
+        low, high: µm/px around the model's own scale.
+        shifts: for each scale tried the mean distance from the answers at the model's own.
+        withheld: for each scale tried the share of patches that are familiar at the model's scale and not at this one.
+    """
+
+    low: float
+    high: float
+    shifts: dict[str, float]
+    withheld: dict[str, float]
+
+
 def measure_scale_range(
-    patches: npt.NDArray[np.uint8], engine: Engine, geometry: Geometry, distance: Distance
-) -> tuple[tuple[float, float], dict[str, float]]:
-    """Resample patches to other scales and back, and see where the answer moves.
+    patches: npt.NDArray[np.uint8],
+    engine: Engine,
+    geometry: Geometry,
+    unfamiliar: float,
+    distance: Distance,
+) -> ScaleRange:
+    """Resample patches to other scales and back, and see where answers move or skin becomes unfamiliar.
 
     Args:
         patches: uint8 [N, 1, patch_px, patch_px] at the model's scale.
         engine: the exported model.
         geometry: its geometry.
+        unfamiliar: the unfamiliarity above which a patch is withheld.
         distance: between two answers.
-
-    Returns:
-        The range (lowest, highest) in µm/px around the model's own scale, and for each scale tried the mean
-        distance from the answers at the model's own.
     """
 
-    def answers(images: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        return np.stack([dense_map(image, engine, geometry).probabilities[:, 0, 0] for image in images])
+    def answers(images: list[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        maps = [dense_map(image, engine, geometry) for image in images]
+        return (
+            np.stack([found.probabilities[:, 0, 0] for found in maps]),
+            np.array([found.unfamiliarity[0, 0] <= unfamiliar for found in maps]),
+        )
 
     originals = [patch[0] for patch in patches]
-    reference = answers(originals)
-    shifts: dict[float, float] = {geometry.um_per_px: 0.0}
+    reference, familiar = answers(originals)
+    shifts, withheld = {geometry.um_per_px: 0.0}, {geometry.um_per_px: 0.0}
 
     def holds(scale: float) -> bool:
-        seen = answers([_as_seen_at(patch, scale, geometry) for patch in originals])
+        seen, still = answers([as_seen_at(patch, scale, geometry) for patch in originals])
         shifts[scale] = float(distance.of(reference, seen).mean())
-        return shifts[scale] <= TOLERANCE
+        withheld[scale] = float(np.mean(familiar & ~still))
+        return shifts[scale] <= TOLERANCE and withheld[scale] <= TOLERANCE_WITHHELD
 
     ends = []
     for direction in (1 / STEP, STEP):
@@ -57,11 +81,15 @@ def measure_scale_range(
                 break
             end = scale
         ends.append(end)
-    return (ends[0], ends[1]), {f"{scale:.3f}": round(shifts[scale], 4) for scale in sorted(shifts)}
+
+    def named(figures: dict[float, float]) -> dict[str, float]:
+        return {f"{scale:.3f}": round(figures[scale], 4) for scale in sorted(figures)}
+
+    return ScaleRange(ends[0], ends[1], named(shifts), named(withheld))
 
 
-def _as_seen_at(patch: npt.NDArray[np.uint8], um_per_px: float, geometry: Geometry) -> npt.NDArray[np.uint8]:
-    """The patch as it comes out of a microscope that samples at `um_per_px`, after the usual rescaling."""
+def as_seen_at(patch: npt.NDArray[np.uint8], um_per_px: float, geometry: Geometry) -> npt.NDArray[np.uint8]:
+    """Return the patch as it comes out of a microscope that samples at `um_per_px`, after the usual rescaling."""
     wide = cv2.copyMakeBorder(patch, MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX, cv2.BORDER_REFLECT_101)
     there = to_model_scale(_frame(wide, geometry.um_per_px), um_per_px)
     back = to_model_scale(_frame(there, um_per_px), geometry.um_per_px)

@@ -11,7 +11,7 @@ from runtime.dense_map import InflammationMap
 from runtime.patch_statistics import PatchStatistics, patch_statistics
 
 # recorded in every bundle; raise it when a check is added or changes its meaning
-QUALITY_VERSION = 2
+QUALITY_VERSION = 3
 # so many times as unfamiliar as is allowed is beyond doubt: how much more so says nothing, and INT8, whose values end
 # somewhere, cannot tell
 STRANGE = 1.5
@@ -27,6 +27,8 @@ class QualityLimits(msgspec.Struct, frozen=True):
         detail: a patch of a smaller `PatchStatistics.detail` is blurred.
         structure: a patch of a smaller `PatchStatistics.structure` holds no tissue but grain.
         unfamiliar: a patch with a larger unfamiliarity is unlike the training images.
+        unfamiliar_share: a frame with a larger share of unfamiliar cells, among those that pass every other check, is
+            withheld as a whole: where that much is strange, the rest only looks familiar.
         valid_share: a frame with a smaller share of valid cells is withheld as a whole.
     """
 
@@ -36,6 +38,7 @@ class QualityLimits(msgspec.Struct, frozen=True):
     detail: float = 0.0
     structure: float = 0.0
     unfamiliar: float = 1.0
+    unfamiliar_share: float = 0.5
     valid_share: float = 0.5
 
     def __post_init__(self) -> None:
@@ -51,8 +54,8 @@ class Quality(msgspec.Struct, frozen=True):
 
     Attributes:
         valid: bool [h, w], True where the cell may be scored.
-        reasons: one sentence a failed check, the commonest first; empty when every cell is valid.
-        withheld: whether too few cells are valid for the frame to have a score.
+        reasons: one sentence for each failed check, the commonest first; empty when every cell is valid.
+        withheld: whether the frame has no score: too few cells are valid, or too many are unfamiliar.
     """
 
     valid: npt.NDArray[np.bool_]
@@ -72,21 +75,44 @@ def check_quality(pixels: npt.NDArray[np.uint8], found: InflammationMap, limits:
 
 
 def judge(seen: PatchStatistics, unfamiliarity: npt.NDArray[np.float32], limits: QualityLimits) -> Quality:
-    """The same of what was measured already: `seen` of every patch, and its unfamiliarity, float32 [h, w]."""
-    failures = {
+    """Judge cells by what was measured already.
+
+    Args:
+        seen: the statistics of every patch.
+        unfamiliarity: float32 [h, w].
+        limits: the bundle's limits.
+    """
+    camera = {
         f"dark: mean grey level below {limits.dark_mean:.3g}": seen.mean < limits.dark_mean,
         f"blank: grey levels spread by less than {limits.blank_spread:.3g}": seen.spread < limits.blank_spread,
         f"saturated: more than {limits.saturated_share:.0%} of the pixels at 255": seen.saturated
         > limits.saturated_share,
         "blurred: no fine detail": seen.detail < limits.detail,
         "no tissue: grain without structure": seen.structure < limits.structure,
-        "unfamiliar: unlike the images the model was trained on": unfamiliarity > limits.unfamiliar,
     }
-    valid = ~np.any(list(failures.values()), axis=0)
-    counts = {text: int(failed.sum()) for text, failed in failures.items() if failed.any()}
+    # written so that a NaN is not familiar
+    unfamiliar = ~(unfamiliarity <= limits.unfamiliar)
+    failures = {**camera, "unfamiliar: unlike the images the model was trained on": unfamiliar}
+    fit = ~np.any(list(camera.values()), axis=0)
+    valid = fit & ~unfamiliar
+    strange = unfamiliar[fit].mean() if fit.any() else 0.0
+    withheld = bool(valid.mean() < limits.valid_share or strange > limits.unfamiliar_share)
+    shares = {text: float(failed.mean()) for text, failed in failures.items() if failed.any()}
     reasons = [
-        f"{text} ({count} of {valid.size} cells)"
-        for text, count in sorted(counts.items(), key=lambda item: item[1], reverse=True)
+        _reason(text, share, withheld=withheld)
+        for text, share in sorted(shares.items(), key=lambda item: item[1], reverse=True)
     ]
-    withheld = bool(valid.mean() < limits.valid_share)
     return Quality(valid, tuple(reasons), withheld)
+
+
+def _reason(text: str, share: float, *, withheld: bool) -> str:
+    """Return the sentence about one check: of a frame that is scored, what part of it was left out comes first.
+
+    Args:
+        text: "word: explanation".
+        share: of the cells that failed, above 0.
+        withheld: whether the whole frame is.
+    """
+    # never rounded to nothing, nor to everything
+    area = "under 1 %" if share < 0.01 else f"{min(round(100 * share), 99 if share < 1 else 100)} %"
+    return f"{text} ({area} of the area)" if withheld else f"{area} of the area not scored: {text.partition(':')[0]}"

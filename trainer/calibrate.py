@@ -1,76 +1,122 @@
-"""What the end of training measures: the softmax's temperature, and what familiar images look like."""
+"""Measure the temperature of the softmax at the end of training."""
 
 import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from trainer.augment import Augmentation, draw_batch
-from trainer.network import TextureNetwork, image_logits
+from trainer.network import TextureNetwork
 from trainer.parts import Part
-from trainer.predict import BATCH, LARGEST_PX
+from trainer.predict import patch_logits
 
-# keeps this draw apart from those of training, whose keys are (seed, epoch, ...)
-FAMILIARITY = 2**32
-FEWEST_VARIANTS = 1000
 # a network that learned nothing would ask for an endless temperature
 TEMPERATURES = (0.1, 10.0)
+# of the mean confidence between these: with less, the logits of all grades are equal but for rounding
+SMALLEST_RANGE = 1e-3
 
 
-def set_temperature(network: TextureNetwork, val: Part) -> None:
-    """Set the softmax's temperature so that the mean confidence on the validation part is the accuracy there.
+@dataclass(frozen=True)
+class Calibration:
+    """The temperature of a network's softmax, and how confidence compares with accuracy on the validation part.
+
+    The three shares are means over images of the means over the patches of each.
+
+    Attributes:
+        temperature: what the logits are divided by.
+        images, patches: of the validation part.
+        accuracy: share of patches whose most probable grade is the median grade of the image.
+        confidence: mean probability of the most probable grade at `temperature`.
+        confidence_before: the same at temperature 1.
+        warning: why confidence does not match accuracy; None where it does.
+    """
+
+    temperature: float
+    images: int
+    patches: int
+    accuracy: float
+    confidence: float
+    confidence_before: float
+    warning: str | None
+
+    @property
+    def summary(self) -> str:
+        """One line for the training log."""
+        return (
+            f"temperature {self.temperature:.2f}: mean confidence of a patch {self.confidence:.3f}, accuracy "
+            f"{self.accuracy:.3f}, on {self.patches} patches of {self.images} validation images "
+            f"(confidence {self.confidence_before:.3f} at temperature 1)"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `calibration` of run.json; `temperature` stands beside it."""
+        return {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+            if name != "temperature"
+        }
+
+
+def set_temperature(network: TextureNetwork, val: Part) -> Calibration:
+    """Set the softmax's temperature so that the mean confidence of patches on the validation part is their accuracy.
 
     Training aims at the raters' distribution, which is broader than what is known of their median; a probability that
     the software shows is to be that of the median grade, by which it is judged. Confidence is held to accuracy itself
     (expectation consistency: Clarté et al. 2023, arXiv:2303.02644), for one temperature does not make the one
     distribution of the other, and the likelihood then gives way to the few patches that are missed by far. Half a miss
     is counted beside those seen: no part is large enough to make a model certain.
+
+    The temperature is that of a patch, which is what a cell of a map is: a larger image counts by each of its patches,
+    with the weight of one image. Fitted on images as a whole, a temperature is far too low for their cells, because an
+    image is right more often than the patches in it (docs/calibration.md).
     """
-    with torch.no_grad():
-        cells = [(val.grades[rows], network.cell_logits(grey.float())) for rows, grey in val.batches(LARGEST_PX, BATCH)]
+    logits, rows = patch_logits(network, val, network.config.patch_px)
+    weights = (1 / torch.bincount(rows).double())[rows] / len(val)
+    right = logits.argmax(1) == val.grades[rows]
+    accuracy = float(weights @ right.double())
+    wanted = (accuracy * len(val) + 0.5) / (len(val) + 1)
 
-    def answers(temperature: float) -> tuple[float, float]:
-        """Mean confidence and share of right answers."""
-        found = [(grades, torch.softmax(image_logits(some, temperature), dim=1).max(dim=1)) for grades, some in cells]
-        sure = sum(float(best.values.sum()) for _, best in found)
-        right = sum(int((best.indices == grades).sum()) for grades, best in found)
-        return sure / len(val), (right + 0.5) / (len(val) + 1)
+    def confidence(temperature: float) -> float:
+        return float(weights @ torch.softmax(logits.double() / temperature, dim=1).amax(1))
 
-    # the higher the temperature, the less confidence
-    low, high = (math.log(bound) for bound in TEMPERATURES)
+    temperature, warning = fit_temperature(confidence, wanted)
+    network.temperature.fill_(temperature)
+    return Calibration(
+        temperature=temperature,
+        images=len(val),
+        patches=len(rows),
+        accuracy=accuracy,
+        confidence=confidence(temperature),
+        confidence_before=confidence(1.0),
+        warning=warning,
+    )
+
+
+def fit_temperature(confidence: Callable[[float], float], wanted: float) -> tuple[float, str | None]:
+    """Return the temperature at which the mean confidence is `wanted`, and a warning where there is none.
+
+    Args:
+        confidence: mean confidence at a temperature, with which it falls.
+        wanted: 0 to 1.
+    """
+    coldest, hottest = TEMPERATURES
+    highest, lowest = confidence(coldest), confidence(hottest)
+    if not highest - lowest > SMALLEST_RANGE:
+        return 1.0, (
+            "the temperature cannot be fitted: the network gives all grades nearly the same probability, "
+            f"{highest:.3f} at most on average; the temperature stays at 1; "
+            "train for more epochs, or check the scores and images of the data set"
+        )
+    for bound, reached, side in ((coldest, wanted >= highest, "below"), (hottest, wanted <= lowest, "above")):
+        if reached:
+            return bound, (
+                f"the temperature reached its bound of {bound:g}: mean confidence {confidence(bound):.3f} on the "
+                f"validation part stays {side} accuracy {wanted:.3f}, so confidences of this model are not calibrated; "
+                "train for more epochs, or check the scores of the validation part"
+            )
+    low, high = math.log(coldest), math.log(hottest)
     while high - low > 1e-4:
         middle = (low + high) / 2
-        confidence, accuracy = answers(math.exp(middle))
-        low, high = (middle, high) if confidence > accuracy else (low, middle)
-    network.temperature.fill_(math.exp((low + high) / 2))
-
-
-def set_familiarity(network: TextureNetwork, train: Part, val: Part, settings: Augmentation, seed: int) -> None:
-    """Measure what the energies of familiar images look like.
-
-    Mean and covariance come from augmented training patches, for the network learned to take those changes calmly; the
-    scale makes 1 the distance that 1 in 200 validation patches exceeds.
-    """
-    rng = np.random.default_rng((seed, FAMILIARITY))
-
-    def energies(part: Part) -> Tensor:
-        found = []
-        # of a small part each patch is drawn in several variants, or its extremes would be a matter of luck
-        shown = np.tile(np.arange(len(part)), math.ceil(FEWEST_VARIANTS / len(part)))
-        with torch.inference_mode():
-            for rows in np.array_split(shown, math.ceil(len(shown) / BATCH)):
-                patches = draw_batch(part, rows, network.config.patch_px, settings, rng)
-                found.append(network.energies(patches)[:, :, 0, 0])
-        return torch.cat(found).double()
-
-    familiar = energies(train)
-    covariance = torch.cov(familiar.T)
-    values, vectors = torch.linalg.eigh(covariance)
-    # directions in which training images hardly differ would make a distance of rounding noise
-    values = values.clamp(min=1e-3 * float(values.mean()))
-    network.familiar_mean.copy_(familiar.mean(0))
-    network.familiar_whitening.copy_((vectors / values.sqrt()).T)
-    network.unfamiliar_scale.fill_(1.0)
-    distances = network.unfamiliarity(energies(val).float()[:, :, None, None])
-    network.unfamiliar_scale.fill_(float(torch.quantile(distances.flatten(), 0.995)))
+        low, high = (middle, high) if confidence(math.exp(middle)) > wanted else (low, middle)
+    return math.exp((low + high) / 2), None

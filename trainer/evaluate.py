@@ -11,14 +11,15 @@ import numpy.typing as npt
 import torch
 
 from runtime.bundle import abbreviate
-from runtime.dense_map import Geometry, dense_map
+from runtime.dense_map import Geometry
 from runtime.engines import Engine, EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import Progress, ScoredPatches
 from trainer.experts import Experts, compare_experts
 from trainer.figures import Figure, Resampling, agreement, confusion, recall
-from trainer.network import MapNetwork, TextureNetwork
+from trainer.network import TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
+from trainer.predict import predict_with_engine
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
@@ -34,18 +35,21 @@ OF_ORDER = frozenset(
 
 
 class TorchEngine:
-    """A run's network behind the engines' protocol, so that it goes the one path that every model goes."""
+    """A run's network behind the engines' protocol, so that it goes the one path that every model goes.
+
+    A run has no out-of-distribution detector, which `export` fits: to it, every patch is familiar.
+    """
 
     name, precision = "torch-fp32", "fp32"
 
     def __init__(self, network: TextureNetwork, stride_px: int) -> None:
-        self._network = MapNetwork(network, stride_px).eval()
+        self._network, self._stride_px = network.eval(), stride_px
 
     def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
         """See `Engine.run`."""
         with torch.inference_mode():
-            probabilities, unfamiliarity = self._network(torch.from_numpy(images))
-        return EngineOutput(probabilities.numpy(), unfamiliarity.numpy())
+            probabilities = self._network.cell_probabilities(torch.from_numpy(images).float(), self._stride_px).numpy()
+        return EngineOutput(probabilities, np.zeros((len(images), *probabilities.shape[2:]), np.float32))
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Evaluation:
         ordered: whether neighbouring grades are nearer to each other than distant ones; where they are not, distances
             and weighted kappas mean nothing.
         data: the N scored patches.
-        probabilities: float32 [N, K], the model's for each patch: of its exact size, or the mean over a larger image.
+        probabilities: float32 [N, K], the model's for each image, see `trainer.predict.predict_with_engine`.
         experts: the raters among themselves and the model with each; None where there is but one.
         oracle: `accuracy`, `mad`, `mad_normalised`, `qwk` to expect of a grader who knows the true severity and the
             raters' noise; None but on the phantom.
@@ -217,7 +221,7 @@ def evaluate_network(
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
-    """`evaluate` a run's own network, at the stride of its convolutions."""
+    """`evaluate` a run's own network."""
     config = network.config
     engine = TorchEngine(network, config.total_stride)
     return evaluate(
@@ -241,10 +245,10 @@ def evaluate(
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
 ) -> Evaluation:
-    """Score every patch by the one dense map and compare with the raters.
+    """Score every image by its patches, each through the dense map, and compare with the raters.
 
-    The experts scored the whole image: where it is larger than a patch, its probabilities are their mean over the map's
-    cells, from which `score` makes a frame's score too.
+    The experts scored the whole image: where it is larger than a patch, the logits of patches from all over it are
+    averaged, at the same positions for a run and its bundles.
 
     Args:
         data: patches the model never saw.
@@ -255,12 +259,10 @@ def evaluate(
         severity: float64 [N], the true severity of each patch where a phantom drew it, else None.
         progress: told (label, done, total).
     """
-    rows = []
-    for done, pixels in enumerate(data.pixels):
-        cells = dense_map(pixels, engine, geometry).probabilities
-        rows.append(cells.mean(axis=(1, 2), dtype=np.float64).astype(np.float32))
-        progress("scoring patches", done + 1, len(data))
-    probabilities, truth = np.stack(rows), data.median_grades()
+    probabilities = predict_with_engine(
+        data.pixels, engine, geometry, lambda done: progress("scoring patches", done, len(data))
+    )
+    truth = data.median_grades()
     draws = Resampling.of([patch.subject for patch in data.patches])
     return Evaluation(
         figures=agreement(probabilities, truth, draws),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from runtime.version import __version__
-from trainer.calibrate import set_familiarity, set_temperature
+from trainer.calibrate import set_temperature
 from trainer.dataset import Progress, ScoredPatches
 from trainer.devices import Devices, run_on
 from trainer.network import NETWORK_VERSION, NetworkConfig, TextureNetwork, save_network
@@ -94,8 +94,15 @@ def fit(
     network = TextureNetwork(config)
     network.load_state_dict(state["best"])
     network.eval()
-    set_temperature(network, val)
-    set_familiarity(network, train, val, settings.augmentation, settings.seed)
+    calibration = set_temperature(network, val)
+    say(calibration.summary)
+    if calibration.warning:
+        say(f"warning: {calibration.warning}")
     save_network(network, run)
-    finish_run(run, {**document, "history": state["history"], "temperature": float(network.temperature)})
+    found = {
+        "history": state["history"],
+        "temperature": calibration.temperature,
+        "calibration": calibration.to_json(),
+    }
+    finish_run(run, {**document, **found})
     return network

@@ -7,7 +7,6 @@ each stride the very score of the patch below it.
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +21,7 @@ from runtime.dense_map import Geometry
 from runtime.outputs import write_atomically
 
 # recorded in every bundle; raise it when the network's structure or meaning changes
-NETWORK_VERSION = 1
+NETWORK_VERSION = 2
 
 WEIGHTS_FILE = "network.safetensors"
 CONFIG_FILE = "network.json"
@@ -87,6 +86,23 @@ class NetworkConfig:
         """Side of the energy pooling's window, in features."""
         return (self.patch_px - self.field_px) // self.total_stride + 1
 
+    def pooling(self, stride_px: int) -> tuple[tuple[int, int, int], ...]:
+        """Return how each layer's features are averaged over patches at a stride, first layer to last.
+
+        Of every `group` features along a side, which is the stride, the first `kernel` are averaged, and `window` such
+        means along a side make a patch: (window - 1) * group + kernel features, which see patch_px pixels.
+
+        Returns:
+            (group, kernel, window) for each layer.
+        """
+        found, field, jump = [], 1, 1
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            field += (kernel - 1) * jump
+            jump *= stride
+            features, group = (self.patch_px - field) // jump + 1, stride_px // jump
+            found.append((group, (features - 1) % group + 1, (features - 1) // group + 1))
+        return tuple(found)
+
 
 class GreyNormalisation(nn.Module):
     """Grey levels 0 to 255 to about zero mean and unit spread; fixed, so that a patch and a frame are treated alike."""
@@ -98,14 +114,10 @@ class GreyNormalisation(nn.Module):
 class TextureNetwork(nn.Module):
     """Grey patches to grade logits, and whole frames to maps.
 
-    Beside the weights it holds what the end of training measures: the temperature of its softmax and what the
-    energies of familiar images look like.
+    Beside the weights it holds the temperature of its softmax, which the end of training measures.
     """
 
     temperature: Tensor
-    familiar_mean: Tensor
-    familiar_whitening: Tensor
-    unfamiliar_scale: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -127,12 +139,9 @@ class TextureNetwork(nn.Module):
             nn.Conv2d(config.hidden, len(config.grades), 1),
         )
         self.register_buffer("temperature", torch.ones(()))
-        self.register_buffer("familiar_mean", torch.zeros(channels))
-        self.register_buffer("familiar_whitening", torch.eye(channels))
-        self.register_buffer("unfamiliar_scale", torch.ones(()))
 
     def energies(self, grey: Tensor, stride_px: int | None = None) -> Tensor:
-        """Mean of every feature over each patch.
+        """Return the mean of every feature of the last layer over each patch.
 
         Args:
             grey: float [N, 1, H, W], grey levels 0 to 255.
@@ -140,79 +149,86 @@ class TextureNetwork(nn.Module):
 
         Returns:
             float [N, C, h, w] with h = (H - patch_px) // stride_px + 1.
+
+        Raises:
+            ValueError: the stride is no such multiple.
         """
+        step = self._stride(stride_px) // self.config.total_stride
+        return _window_mean(self.body(self.normalisation(grey)), self.config.window, step)
+
+    def layer_means(self, grey: Tensor, stride_px: int | None = None) -> tuple[Tensor, ...]:
+        """Return the mean of every channel over each patch, of all layers but the first.
+
+        The first layer has by far the most features and hardly adds to what the others tell of strange images. Of each
+        group of features, as many are averaged as make the patch see its pixels exactly, none less and none more: with
+        one less, some frame sizes would yield one row of cells too many.
+
+        Args:
+            grey: float [N, 1, H, W], grey levels 0 to 255.
+            stride_px: pixels between patches, as in `energies`.
+
+        Returns:
+            for each layer from the second on float [N, C, h, w]; the last are the `energies`.
+
+        Raises:
+            ValueError: the stride is no multiple of the convolutions' own.
+        """
+        stride_px = self._stride(stride_px)
+        pooling = self.config.pooling(stride_px)
+        features, means = self.normalisation(grey), []
+        layers = iter(self.body)
+        for place, (group, kernel, window) in enumerate(pooling):
+            for layer in layers:
+                features = layer(features)
+                if isinstance(layer, nn.ReLU):
+                    break
+            if 0 < place < len(pooling) - 1:
+                grouped = features if group == kernel == 1 else F.avg_pool2d(features, kernel, group)
+                means.append(_window_mean(grouped, window, 1))
+        return *means, _window_mean(features, self.config.window, stride_px // self.config.total_stride)
+
+    def _stride(self, stride_px: int | None) -> int:
+        """Return the stride in pixels, once it is one that the convolutions can make."""
         stride_px = self.config.total_stride if stride_px is None else stride_px
         if stride_px % self.config.total_stride:
             raise ValueError(
                 f"stride {stride_px} px: wanted a multiple of {self.config.total_stride}, the convolutions' own stride"
             )
-        features = self.body(self.normalisation(grey))
-        window, step = self.config.window, stride_px // self.config.total_stride
-        # one side after the other: the window's cost falls from its square to twice its side
-        features = F.avg_pool2d(features, (window, 1), (step, 1))
-        return F.avg_pool2d(features, (1, window), (1, step))
+        return stride_px
 
     def forward(self, grey: Tensor) -> Tensor:
-        """Logits of whole images, see `image_logits`.
+        """Return the logits of patches.
 
         Args:
-            grey: float [N, 1, H, W], grey levels 0 to 255, of a patch's size or larger.
+            grey: float [N, 1, patch_px, patch_px], grey levels 0 to 255.
 
         Returns:
             float [N, K].
+
+        Raises:
+            ValueError: the images are larger than a patch; `trainer.predict` combines the patches of such.
         """
-        return image_logits(self.cell_logits(grey))
+        cells = self.cell_logits(grey)
+        if cells.shape[2:] != (1, 1):
+            raise ValueError(f"images of {tuple(grey.shape[2:])} px: wanted patches of {self.config.patch_px} px")
+        return cells[:, :, 0, 0]
 
     def cell_logits(self, grey: Tensor) -> Tensor:
         """Logits of every patch: float [N, 1, H, W] of grey levels 0 to 255 to float [N, K, h, w]."""
         return cast(Tensor, self.head(self.energies(grey)))
 
-    def unfamiliarity(self, energies: Tensor) -> Tensor:
-        """Distance of energies from those of the training images, 1 at the edge of the familiar.
+    def cell_probabilities(self, grey: Tensor, stride_px: int) -> Tensor:
+        """Return the tempered probabilities of every patch: float [N, 1, H, W] to float [N, K, h, w]."""
+        return self.probabilities(self.energies(grey, stride_px))
 
-        The Mahalanobis distance over the training patches' energies (Lee et al. 2018, arXiv:1807.03888), divided by
-        a high quantile of it on validation patches.
-
-        Args:
-            energies: float [N, C, h, w].
-
-        Returns:
-            float [N, h, w].
-        """
-        centred = energies - self.familiar_mean[:, None, None]
-        white = F.conv2d(centred, self.familiar_whitening[:, :, None, None])
-        return torch.sqrt(torch.mean(white * white, dim=1)) / self.unfamiliar_scale
+    def probabilities(self, energies: Tensor) -> Tensor:
+        """Return the tempered probabilities for energies: float [N, C, h, w] to float [N, K, h, w]."""
+        return torch.softmax(self.head(energies) / self.temperature, dim=1)
 
 
-def image_logits(cells: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
-    """One answer for an image that was scored as a whole: the mean probability over its patches.
-
-    Args:
-        cells: logits float [N, K, h, w].
-        temperature: of the softmax.
-
-    Returns:
-        float [N, K]: the patch's own logits where there is but one, else the logarithm of the mean probability.
-    """
-    cells = cells.flatten(2) / temperature
-    if cells.shape[2] == 1:
-        return cells[:, :, 0]
-    return torch.logsumexp(torch.log_softmax(cells, dim=1), dim=2) - math.log(cells.shape[2])
-
-
-class MapNetwork(nn.Module):
-    """The network as it is deployed: uint8 frames in, probabilities and unfamiliarity out, everything inside."""
-
-    def __init__(self, network: TextureNetwork, stride_px: int) -> None:
-        super().__init__()
-        self.network = network
-        self.stride_px = stride_px
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [N, 1, H, W] to float [N, K, h, w] and float [N, h, w]."""
-        energies = self.network.energies(image.float(), self.stride_px)
-        logits = self.network.head(energies)
-        return torch.softmax(logits / self.network.temperature, dim=1), self.network.unfamiliarity(energies)
+def _window_mean(features: Tensor, window: int, step: int) -> Tensor:
+    """Average over square windows, along one side after the other: the cost falls from the square to twice the side."""
+    return F.avg_pool2d(F.avg_pool2d(features, (window, 1), (step, 1)), (1, window), (1, step))
 
 
 def save_network(network: TextureNetwork, folder: Path) -> None:

@@ -88,16 +88,16 @@ def optimise(
     progress: Progress = lambda _label, _done, _total: None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> State:
-    """Train a network that maps grey levels, float [N, 1, S, S'] from the patch's size on, to logits [N, K].
+    """Train a network that maps grey levels of patches, float [N, 1, patch_px, patch_px], to logits [N, K].
 
     Runs in every process that `fabric` has launched, and in the only one where it has launched none.
 
     Args:
         fabric: devices and precision.
         make_network: a new network, whose weights are drawn from torch's generator.
-        patch_px: side of the patches that it is shown in training.
+        patch_px: side of its patches.
         train: what is learned from.
-        val: what the epoch is chosen by, by the whole of each image.
+        val: what the epoch is chosen by: each image by its patches, see `trainer.predict`.
         settings: how.
         state: what `keep` was given at the end of an epoch of the same training, to go on from there.
         keep: given the state at the end of each epoch, in the first process.
@@ -157,7 +157,7 @@ def optimise(
             average.update_parameters(network)
             total += batch_loss.item()
             progress(f"epoch {epoch + 1}/{settings.epochs}", step + 1, steps)
-        logits = predict(average.module, val)
+        logits = predict(average.module, val, patch_px)
         val_losses = criterion(logits, val.shares)
         entry = {
             "train_loss": total / steps,

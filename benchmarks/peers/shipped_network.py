@@ -1,4 +1,4 @@
-"""The model that ships as a torch module, from its ONNX file: its training is not at hand, and its weights are."""
+"""The shipped model as a torch module, rebuilt from the weights in its ONNX file."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from trainer.network import MapNetwork, NetworkConfig, TextureNetwork
+from export.map_network import MapNetwork
+from export.ood_detector import OodDetector
+from trainer.network import NetworkConfig, TextureNetwork
 
 
 def shipped_network(model: bytes, grades: tuple[str, ...], stride_px: int) -> MapNetwork:
@@ -31,10 +33,9 @@ def shipped_network(model: bytes, grades: tuple[str, ...], stride_px: int) -> Ma
         layers += [nn.Conv2d(channels, width, kernel, stride), nn.ReLU(inplace=True)]
         channels = width
     network.normalisation, network.body = nn.Identity(), nn.Sequential(*layers)
-    centring = next(node for node in graph.node if node.op_type == "Sub")
-    whitening = next(node for node in graph.node if node.op_type == "Conv" and node.input[0] == centring.output[0])
-    state = {name.removeprefix("network."): array for name, array in arrays.items() if name.startswith("network.")}
-    state["familiar_mean"] = arrays[centring.input[1]].flatten()
-    state["familiar_whitening"] = arrays[whitening.input[1]][:, :, 0, 0]
-    network.load_state_dict(state)
-    return MapNetwork(network, stride_px).eval()
+    detector = OodDetector(config)
+    for module, prefix in ((network, "network."), (detector, "detector.")):
+        module.load_state_dict(
+            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        )
+    return MapNetwork(network, detector, stride_px)

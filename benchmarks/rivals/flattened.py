@@ -5,7 +5,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.network import NetworkConfig, TextureNetwork, image_logits
+from trainer.network import NetworkConfig, TextureNetwork
 
 # as in AlexNet's fully connected layers: with it the head, which holds nearly all weights, learns less by heart
 DROPOUT = 0.5
@@ -52,5 +52,8 @@ class FlattenedNetwork(nn.Module):
         return cast(Tensor, self.head(hidden))
 
     def forward(self, grey: Tensor) -> Tensor:
-        """Logits of whole images, from a patch's size on, as the texture network's: float [N, 1, H, W] to [N, K]."""
-        return image_logits(self.cell_logits(grey, self.config.total_stride))
+        """Return the logits of patches, as the texture network: float [N, 1, patch_px, patch_px] to [N, K]."""
+        cells = self.cell_logits(grey, self.config.total_stride)
+        if cells.shape[2:] != (1, 1):
+            raise ValueError(f"images of {tuple(grey.shape[2:])} px: wanted patches of {self.config.patch_px} px")
+        return cells[:, :, 0, 0]

@@ -4,7 +4,9 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
+from onnx.utils import Extractor
 
 from benchmarks.speed.finer_stride import at_half_stride
 from benchmarks.speed.macs import convolution_macs
@@ -78,6 +80,24 @@ def test_map_against_the_bare_session(
         lambda: bare_session.run(None, {"image": seen[None, None]}),
         rounds=120,
     )
+
+
+def test_map_against_the_map_without_unfamiliarity(
+    against: Against, model: Model, bare_session: onnxruntime.InferenceSession, frame: Frame
+) -> None:
+    """What the out-of-distribution detector costs of the model's pass over a frame."""
+    graph = onnx.ModelProto.FromString(model.bundle.read_file(FP32_MODEL))
+    grades_alone = Extractor(graph).extract_model(["image"], ["probabilities"])
+    session = onnxruntime.InferenceSession(
+        grades_alone.SerializeToString(), bare_session.get_session_options(), providers=["CPUExecutionProvider"]
+    )
+    seen = np.ascontiguousarray(frame[:992, :992])[None, None]
+    probabilities, _ = bare_session.run(None, {"image": seen})
+    np.testing.assert_allclose(session.run(None, {"image": seen})[0], probabilities, rtol=0, atol=EQUAL)
+    against.slower(
+        lambda: bare_session.run(None, {"image": seen}), lambda: session.run(None, {"image": seen}), rounds=80
+    )
+    against.promise(1.15)
 
 
 def test_map_against_a_matrix_product(against: Against, model: Model, frame: Frame) -> None:

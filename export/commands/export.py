@@ -22,8 +22,21 @@ from runtime.result import DEFAULT_QUANTITY
 @click.option("--calibration", type=click.Path(path_type=Path), help="The run's data set, if it was moved.")
 @click.option("--stride", type=int, default=DEFAULT_STRIDE_PX, show_default=True, help="Pixels between map cells.")
 @click.option("--tensorrt", is_flag=True, help="Also build TensorRT's plans here and judge its engines; needs a GPU.")
+@click.option(
+    "--refuse",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Images that the model must withhold, whatever else it learned. Default: those given to `train --refuse`.",
+)
 def export(
-    run: Path, out: Path, name: str | None, quantity: str, calibration: Path | None, stride: int, tensorrt: bool
+    run: Path,
+    out: Path,
+    name: str | None,
+    quantity: str,
+    calibration: Path | None,
+    stride: int,
+    tensorrt: bool,
+    refuse: Path | None,
 ) -> None:
     """Turn a finished RUN into a bundle for the microscope PC, and prove that it keeps the run's grades.
 
@@ -39,6 +52,7 @@ def export(
             data=calibration,
             stride_px=stride,
             tensorrt=tensorrt,
+            refuse=refuse,
             say=report.say,
         )
         report.say(f"bundle in {out}; next, on the microscope's PC: inflamap bench {out} --accept")

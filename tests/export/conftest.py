@@ -9,11 +9,17 @@ import cv2
 import hypothesis
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 
-from export import package
+from export import measurements, package
+from export.familiarity import Familiarity, fit_familiarity
+from export.map_network import MapNetwork
 from export.onnx_graph import to_onnx
+from export.ood_detector import ChannelMeans, fit_detector
+from export.run_files import read_run
+from export.run_images import read_part
 from runtime.bundle import Bundle, open_bundle
 from runtime.cli import main
 from runtime.dense_map import Geometry
@@ -95,26 +101,82 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return Finished(run, data, load_network(run), Geometry(32, 8, 0.5))
 
 
+# enough for the textures of these tests, and drawn in a moment
+OUTLIERS = 220
+
+
 @pytest.fixture(scope="session")
-def graphs(finished) -> dict[int, bytes]:
-    """The run's graph at its own stride and two others; each costs torch seconds, so tests share them."""
-    return {stride_px: to_onnx(finished.network, stride_px) for stride_px in (4, 8, 16)}
+def familiar(finished) -> dict[int, Familiarity]:
+    """The run's network with a detector for each of three strides; each takes seconds to fit, so tests share them."""
+    run = read_run(finished.folder)
+    trained, validation = (read_part(run, None, finished.geometry, part, 400).patches for part in ("train", "val"))
+    return {
+        stride_px: fit_familiarity(
+            finished.network, Geometry(32, stride_px, 0.5), trained, validation, outliers=OUTLIERS
+        )
+        for stride_px in (4, 8, 16)
+    }
+
+
+@pytest.fixture(scope="session")
+def models(familiar) -> dict[int, MapNetwork]:
+    """The same as they are deployed."""
+    return {stride_px: found.model for stride_px, found in familiar.items()}
+
+
+@pytest.fixture(scope="session")
+def graphs(models) -> dict[int, bytes]:
+    """Their graphs; each costs torch seconds, so tests share them."""
+    return {stride_px: to_onnx(model) for stride_px, model in models.items()}
+
+
+@pytest.fixture(scope="session")
+def share(familiar, graphs) -> Callable[[pytest.MonkeyPatch], None]:
+    """Hands shared detectors and graphs out where `export_bundle` would make them anew."""
+
+    def install(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(
+            measurements, "fit_familiarity", lambda _network, geometry, *_rest, **_options: familiar[geometry.stride_px]
+        )
+        patch.setattr(measurements, "to_onnx", lambda model: graphs[model.stride_px])
+
+    return install
 
 
 @pytest.fixture
-def _shared_graphs(graphs, monkeypatch) -> None:
-    """Hands the shared graphs out where `export_bundle` would make them anew."""
-    monkeypatch.setattr(package, "to_onnx", lambda _network, stride_px: graphs[stride_px])
+def _shared_graphs(share, monkeypatch) -> None:
+    share(monkeypatch)
 
 
 @pytest.fixture(scope="session")
-def bundle(finished, graphs, tmp_path_factory) -> Bundle:
+def bundle(finished, share, tmp_path_factory) -> Bundle:
     """The run's bundle at 8 px stride."""
     out = tmp_path_factory.mktemp("bundles") / "tiny"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(package, "to_onnx", lambda _network, stride_px: graphs[stride_px])
+        share(patch)
         package.export_bundle(finished.folder, out, stride_px=8, say=lambda _line: None)
     return open_bundle(out)
+
+
+DEEP = NetworkConfig(grades=("0", "1"), kernels=(4, 3, 3), strides=(2, 2, 2), widths=(16, 16, 32), patch_px=48)
+
+
+@pytest.fixture(scope="session")
+def deep() -> MapNetwork:
+    """Random weights, and a detector that looks at two layers."""
+    torch.manual_seed(0)
+    network = TextureNetwork(DEEP).eval()
+    for layer in network.body:
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.2)
+    rng = np.random.default_rng(0)
+    levels = [ChannelMeans.of(network, rng.integers(0, top, (60, 48, 48), np.uint8), 8) for top in (256, 60, 256)]
+    return MapNetwork(network, fit_detector(DEEP, *levels), 8)
+
+
+@pytest.fixture(scope="session")
+def deep_graph(deep) -> onnx.ModelProto:
+    return onnx.load_from_string(to_onnx(deep))
 
 
 @pytest.fixture

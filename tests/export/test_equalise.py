@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import numpy_helper
 
 from export.equalise import equalise
@@ -70,4 +71,16 @@ def test_a_dead_channel_is_left_finite(graphs, images):
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     for found, wanted in zip(run(equalise(model, few_at_once([images])), images), run(model, images), strict=True):
         assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_the_detector_still_sees_the_channels_of_every_layer_as_they_were(deep, deep_graph):
+    images = np.random.default_rng(1).integers(0, 256, (8, 1, 64, 56), np.uint8)
+    equal = equalise(deep_graph, few_at_once([images]))
+    before, after = (
+        {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        for model in (deep_graph, equal)
+    )
+    assert not np.allclose(before["detector.gains.0"], after["detector.gains.0"], rtol=0.01)
+    for found, wanted in zip(run(equal, images), deep.answers(torch.from_numpy(images)), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)

@@ -4,9 +4,18 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import numpy_helper
 
-from export.graph import convolution_costs, feature_convolutions, feature_nodes, int8_share, to_half
+from export.graph import (
+    convolution_costs,
+    feature_convolutions,
+    feature_nodes,
+    gains_of,
+    int8_share,
+    pooled_features,
+    to_half,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +28,23 @@ def test_the_features_end_before_the_energy_pooling(graph):
     assert feature_convolutions(graph) == ("node_conv2d", "node_conv2d_1")
 
 
+def test_features_of_several_layers_are_found_with_the_gains_of_their_channels(deep_graph):
+    assert [node.op_type for node in feature_nodes(deep_graph)] == ["Cast", *["Conv", "Relu"] * 3]
+    pooled = pooled_features(deep_graph)
+    assert len(pooled) == 2
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in deep_graph.graph.initializer}
+    gains = {gains_of(deep_graph, features) for features in pooled}
+    assert sorted(shapes[name] for name in gains) == [(1, 16, 1, 1), (1, 32, 1, 1)]
+    assert gains_of(deep_graph, "image") is None
+
+
 def test_costs_are_those_of_unpadded_convolutions_on_one_image(graph):
     costs = convolution_costs(graph, 64)
     # 4x4 over 64 px in steps of 2 leaves 31; 3x3 in steps of 2 leaves 15; at 8 px from cell to cell 5x5 cells
     assert costs.pop("node_conv2d") == 31 * 31 * 16 * 16
     assert costs.pop("node_conv2d_1") == 15 * 15 * 16 * 16 * 9
-    assert sorted(costs.values()) == sorted([25 * 16 * 16, 25 * 16 * 16, 25 * 16 * 3])
+    # the head, 16 to 16 to 3 channels, and the detector's projection to 32 and score of 16
+    assert sorted(costs.values()) == sorted([25 * 16 * 16, 25 * 16 * 3, 25 * 16 * 32, 25 * 16])
 
 
 def test_costs_leave_the_graph_as_it_is(graph):
@@ -56,6 +76,16 @@ def test_half_precision_scores_nearly_as_float_does(graph, graphs):
     )
     assert 0 < np.abs(wanted[0] - found[0]).max() < 0.01
     np.testing.assert_allclose(found[1], wanted[1], rtol=0.01)
+
+
+def test_every_pooled_layer_of_a_half_graph_comes_back_to_float(deep_graph, deep):
+    half = to_half(deep_graph)
+    casts = [onnx.helper.get_node_attr_value(node, "to") for node in half.graph.node if node.op_type == "Cast"]
+    assert sorted(casts) == [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16]
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 70, 64), np.uint8)
+    wanted = deep.answers(torch.from_numpy(images))
+    session = onnxruntime.InferenceSession(half.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"image": images})[1], wanted[1], rtol=0.02, atol=0.02)
 
 
 def test_weights_are_rounded_to_half_and_not_cut(graph):

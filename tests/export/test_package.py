@@ -14,7 +14,7 @@ import onnx
 import pytest
 import torch
 
-from export import engines, int8_search, package
+from export import engines, int8_search, measurements, package
 from export.package import calibration_images, export_bundle
 from export.quantize import PROCESSOR
 from export.run_files import read_run
@@ -23,7 +23,6 @@ from runtime import gate_set
 from runtime.bundle import open_bundle
 from runtime.engines.registry import check_golden_frames, open_engine
 from runtime.errors import BundleError, CheckFailed, EngineMissing, InflamapError
-from trainer.network import MapNetwork
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -73,18 +72,27 @@ def test_every_file_is_there_with_its_hash_and_no_other(bundle):
     }
 
 
-def test_the_golden_frames_are_the_trained_networks_own_and_are_reproduced(bundle, finished):
+def test_the_golden_frames_are_the_trained_networks_own_and_are_reproduced(bundle, models):
     golden = bundle.golden_frames()
     assert golden.frames.shape == (2, 1, 64, 64)
     assert golden.probabilities.shape == (2, 3, 5, 5)
-    with torch.inference_mode():
-        wanted = MapNetwork(finished.network, 8).eval()(torch.from_numpy(golden.frames))
+    wanted = models[8].answers(torch.from_numpy(golden.frames))
     np.testing.assert_array_equal(golden.probabilities, wanted[0].numpy())
     np.testing.assert_array_equal(golden.unfamiliarity, wanted[1].numpy())
     engine = open_engine(bundle, threads=1)
     assert check_golden_frames(engine, bundle, "model.fp32.onnx").probability < 1e-5
     # frames on which every engine says the same would prove nothing
     assert np.ptp(golden.probabilities.argmax(1)) > 0
+
+
+def test_the_detectors_figures_are_in_the_manifest_without_any_path(bundle):
+    figures = bundle.manifest.metrics["out_of_distribution"]
+    assert figures["training_patches"] == 90
+    assert figures["validation_patches"] == 30
+    assert figures["refused_images"] == 0
+    assert figures["auroc"] > 0.9
+    assert figures["validation_withheld"] <= 0.1
+    assert 0.2 <= bundle.manifest.quality.unfamiliar_share <= 0.5
 
 
 def test_it_knows_what_it_was_trained_and_chosen_by_and_not_what_was_held_out(bundle, finished):
@@ -132,12 +140,13 @@ def test_name_stride_data_folder_and_origin_are_taken_over(finished, tmp_path):
     assert bundle.manifest.synthetic
     assert bundle.geometry.stride_px == 16
     assert bundle.golden_frames().probabilities.shape == (2, 3, 3, 3)
-    assert said[0].startswith("torch against onnxruntime: probabilities differ by ")
-    assert "scores hold from " in said[1]
+    assert said[0].startswith("out of distribution: ")
+    assert said[1].startswith("torch against onnxruntime: probabilities differ by ")
+    assert "scores hold from " in said[2]
 
 
-def test_the_gates_figures_are_in_the_manifest_and_on_the_terminal(finished, graphs, tmp_path, monkeypatch):
-    monkeypatch.setattr(package, "to_onnx", lambda _network, stride_px: graphs[stride_px])
+@pytest.mark.usefixtures("_shared_graphs")
+def test_the_gates_figures_are_in_the_manifest_and_on_the_terminal(finished, tmp_path):
     said = export_quietly(finished.folder, tmp_path / "bundle")
     document = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
     metrics = document["metrics"]
@@ -168,15 +177,14 @@ def test_the_gates_figures_are_in_the_manifest_and_on_the_terminal(finished, gra
         assert metrics["engines"][name]["runs_on"]
 
 
-def test_the_gates_patches_are_held_out_ones_with_the_trained_networks_answers(bundle, finished):
+def test_the_gates_patches_are_held_out_ones_with_the_trained_networks_answers(bundle, finished, models):
     gate = bundle.gate_patches()
     run = read_run(finished.folder)
     held_out = read_part(run, None, finished.geometry, "test", 400)
     # few, so shown in all orientations
     np.testing.assert_array_equal(gate.patches, in_orientations(held_out.patches, 400))
     np.testing.assert_array_equal(gate.medians, np.tile(held_out.medians, 8))
-    with torch.inference_mode():
-        probabilities, unfamiliarity = MapNetwork(finished.network, 8).eval()(torch.from_numpy(gate.patches[:, None]))
+    probabilities, unfamiliarity = models[8].answers(torch.from_numpy(gate.patches[:, None]))
     np.testing.assert_array_equal(gate.probabilities, probabilities[:, :, 0, 0].numpy())
     np.testing.assert_array_equal(gate.unfamiliarity, unfamiliarity[:, 0, 0].numpy())
 
@@ -290,7 +298,6 @@ def unordered(finished, tmp_path) -> Path:
     return run
 
 
-@pytest.mark.usefixtures("_shared_graphs")
 def test_run_without_order_makes_a_bundle_without_order(unordered, tmp_path, inflamap):
     out = tmp_path / "bundle"
     code, _out, err = inflamap("export", unordered, "--out", out, "--stride", 8)
@@ -313,7 +320,6 @@ def test_run_without_order_makes_a_bundle_without_order(unordered, tmp_path, inf
     assert json.loads(open_bundle(out).golden_frames().facts)["ordered"] is False
 
 
-@pytest.mark.usefixtures("_shared_graphs")
 def test_missed_file_of_a_run_without_order_tells_distances(unordered, tmp_path, monkeypatch, inflamap):
     write = int8_search.quantize
     monkeypatch.setattr(
@@ -404,16 +410,18 @@ def other_graph(graphs: dict[int, bytes]) -> bytes:
     return bytes(model.SerializeToString())
 
 
+@pytest.mark.usefixtures("_shared_graphs")
 def test_an_export_that_scores_otherwise_leaves_no_bundle(finished, graphs, tmp_path, monkeypatch):
-    monkeypatch.setattr(package, "to_onnx", lambda *_anything: other_graph(graphs))
+    monkeypatch.setattr(measurements, "to_onnx", lambda _model: other_graph(graphs))
     with pytest.raises(CheckFailed, match="does not score as the trained network does"):
         export_quietly(finished.folder, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("_shared_graphs")
 def test_an_export_that_scores_otherwise_leaves_the_earlier_bundle(finished, graphs, earlier, monkeypatch):
     before = contents(earlier)
-    monkeypatch.setattr(package, "to_onnx", lambda *_anything: other_graph(graphs))
+    monkeypatch.setattr(measurements, "to_onnx", lambda _model: other_graph(graphs))
     with pytest.raises(CheckFailed):
         export_quietly(finished.folder, earlier)
     assert contents(earlier) == before
@@ -458,6 +466,17 @@ def test_a_failure_at_the_last_moment_leaves_the_earlier_bundle_and_no_temporari
             export_quietly(finished.folder, earlier)
     assert contents(earlier) == before
     assert [path.name for path in earlier.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_images_to_refuse_that_look_like_skin_fail_the_export_by_name(finished, tmp_path):
+    refuse = tmp_path / "refuse"
+    refuse.mkdir()
+    skin = next(finished.data.glob("Visite/*-002.png"))
+    shutil.copy(skin, refuse / "skin.png")
+    with pytest.raises(CheckFailed, match=r"refused would be scored; seen: 1 of 1: .*skin\.png; wanted: none; next: "):
+        export_quietly(finished.folder, tmp_path / "bundle", refuse=refuse)
+    assert open_bundle(tmp_path / "bundle").manifest.name == "tiny-run"
 
 
 @pytest.mark.parametrize("stride_px", [0, -8, 6, 10])

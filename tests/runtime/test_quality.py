@@ -43,7 +43,7 @@ def test_frame_that_shows_no_tissue_is_withheld_with_its_reason(pixels: npt.NDAr
     quality = check_quality(pixels, map_of((48, 64)), QualityLimits())
     assert quality.withheld
     assert quality.reasons[0].startswith(reason)
-    assert "(117 of 117 cells)" in quality.reasons[0]
+    assert quality.reasons[0].endswith("(100 % of the area)")
 
 
 def test_unfamiliar_frame_is_withheld() -> None:
@@ -61,14 +61,57 @@ def test_only_the_cells_over_a_dark_corner_are_left_out() -> None:
     assert not quality.valid[0, 0]
     assert quality.valid[4:, 4:].all()
     assert not quality.withheld
-    assert any("(1 of 117 cells)" in reason for reason in quality.reasons)
+    assert "under 1 % of the area not scored: dark" in quality.reasons
+
+
+def test_a_scored_frame_says_what_part_of_its_area_was_left_out() -> None:
+    found = map_of((48, 64))
+    found.unfamiliarity[0, :2] = 2.0
+    quality = check_quality(tissue(), found, QualityLimits())
+    assert not quality.withheld
+    # 2 of 117 cells
+    assert quality.reasons == ("2 % of the area not scored: unfamiliar",)
+
+
+@pytest.mark.parametrize(("strange", "withheld"), [(23, False), (24, True)])
+def test_a_frame_that_is_strange_in_part_is_not_scored_for_the_rest(strange: int, withheld: bool) -> None:
+    found = map_of((48, 64))
+    found.unfamiliarity.flat[:strange] = 2.0
+    # 23 of 117 cells are under a fifth
+    quality = check_quality(tissue(), found, QualityLimits(unfamiliar_share=0.2))
+    assert quality.withheld is withheld
+    assert quality.valid.sum() == 117 - strange
+
+
+def test_the_strange_share_is_of_the_cells_that_pass_every_other_check() -> None:
+    pixels, found = tissue(), map_of((48, 64))
+    # the right part is dark, and more than a fifth of the rest unfamiliar: of all cells that is less
+    pixels[:, 30:] = 0
+    found.unfamiliarity[:5, :4] = 2.0
+    quality = check_quality(pixels, found, QualityLimits(unfamiliar_share=0.2, valid_share=0.1))
+    assert np.mean(found.unfamiliarity > 1) < 0.2
+    assert quality.withheld
+
+
+def test_a_share_is_rounded_neither_to_nothing_nor_to_everything() -> None:
+    found = map_of((136, 136))
+    found.unfamiliarity[:] = 2.0
+    found.unfamiliarity[0, 0] = 0.5
+    [reason] = check_quality(tissue((136, 136)), found, QualityLimits()).reasons
+    assert reason.endswith("(99 % of the area)")
+
+
+def test_a_cell_of_which_nothing_is_known_is_not_familiar() -> None:
+    found = map_of((48, 64), unfamiliarity=float("nan"))
+    assert not check_quality(tissue(), found, QualityLimits()).valid.any()
 
 
 def test_share_of_valid_cells_decides_about_the_frame() -> None:
     found = map_of((48, 64))
     found.unfamiliarity[:, :7] = 2.0
     for share, withheld in ((6 / 13 - 0.01, False), (6 / 13 + 0.01, True)):
-        assert check_quality(tissue(), found, QualityLimits(valid_share=share)).withheld is withheld
+        limits = QualityLimits(valid_share=share, unfamiliar_share=1.0)
+        assert check_quality(tissue(), found, limits).withheld is withheld
 
 
 @settings(max_examples=50, deadline=None)

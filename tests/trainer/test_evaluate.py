@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from runtime.bundle import abbreviate
-from runtime.dense_map import Geometry, dense_map
+from runtime.dense_map import Geometry
 from runtime.engines import EngineOutput
 from runtime.errors import DataError
 from trainer.dataset import ScoredPatches, read_scored_patches
@@ -26,7 +26,9 @@ from trainer.evaluate import (
     unseen,
 )
 from trainer.figures import Figure
+from trainer.parts import Part
 from trainer.phantom import grade_distribution, oracle_agreement, write_phantom
+from trainer.predict import predict
 from trainer.split import seen_in_training
 
 GRADES = ("0", "1", "2", "3", "4")
@@ -86,34 +88,26 @@ def test_an_image_of_patch_size_is_scored_as_it_is(make_patches):
     assert told == [("scoring patches", 1, 2), ("scoring patches", 2, 2)]
 
 
-def test_a_larger_image_gets_the_mean_over_its_map_as_its_experts_saw_all_of_it(make_patches):
-    halves = np.zeros((4, 12), np.uint8)
+def test_a_larger_image_gets_the_mean_of_its_patches_logits_as_its_experts_saw_all_of_it(make_patches):
+    halves = np.zeros((4, 8), np.uint8)
     halves[:, 4:] = 3
     sizes = dataclasses.replace(make_patches([(3,), (0,)]), pixels=(halves, np.zeros((2100, 9), np.uint8)))
     found = evaluate(sizes, Brightness(), Geometry(4, 4, 0.5), GRADES, severity=None, progress=lambda *_step: None)
-    np.testing.assert_allclose(found.probabilities[0], [0.3, 0.05, 0.05, 0.55, 0.05], atol=1e-6)
+    # patches at columns 0, 2 and 4, of grades 0, 2 and 3: each lifts the logarithm of its own grade by a third
+    lifted = np.array([1, 0, 1, 1, 0]) * np.log(0.8 / 0.05) / 3
+    wanted = np.exp(lifted) / np.exp(lifted).sum()
+    np.testing.assert_allclose(found.probabilities[0], wanted, atol=1e-6)
     np.testing.assert_allclose(found.probabilities[1], [0.8, 0.05, 0.05, 0.05, 0.05], atol=1e-6)
-    assert found.figures["accuracy"].value == 1
 
 
-def test_a_trained_network_gives_an_image_the_mean_of_its_dense_map(trained, tiny):
-    geometry = Geometry(tiny.patch_px, tiny.total_stride, tiny.um_per_px)
-    engine = TorchEngine(trained.network, tiny.total_stride)
+def test_a_trained_network_is_evaluated_as_its_epoch_was_chosen(trained, tiny):
     data = trained.data.select([0, 1])
     photograph = np.random.default_rng(1).integers(0, 256, (201, 333), np.uint8)
-    found = evaluate(
-        dataclasses.replace(data, pixels=(photograph, data.pixels[1][:32, :32])),
-        engine,
-        geometry,
-        tiny.grades,
-        severity=None,
-        progress=lambda *_step: None,
-    )
-    cells = dense_map(photograph, engine, geometry).probabilities
-    assert cells.shape[1:] == (43, 76)
-    np.testing.assert_allclose(found.probabilities[0], cells.mean(axis=(1, 2)), atol=1e-6)
-    exact = engine.run(np.ascontiguousarray(data.pixels[1][None, None, :32, :32])).probabilities
-    np.testing.assert_array_equal(found.probabilities[1], exact[0, :, 0, 0])
+    data = dataclasses.replace(data, pixels=(photograph, data.pixels[1][:32, :32]))
+    found = evaluate_network(trained.network, data, severity=None, progress=lambda *_step: None)
+    logits = predict(trained.network, Part.of(data, ["val", "val"], "val"), tiny.patch_px)
+    wanted = torch.softmax(logits / trained.network.temperature, 1)
+    np.testing.assert_allclose(found.probabilities, wanted.numpy(), atol=1e-6)
 
 
 def test_a_run_goes_the_one_path_of_every_model(trained):

@@ -75,7 +75,7 @@ def rescored(data: ScoredPatches, parts: tuple[str, ...], part: str, scores: tup
 def predicted(run: Path, data: ScoredPatches, parts: tuple[str, ...]) -> tuple[Tensor, Part]:
     """The finished network's logits on the validation part, and the part."""
     val = Part.of(data, parts, "val")
-    return predict(load_network(run), val), val
+    return predict(load_network(run), val, 32), val
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit(train, finished, tmp_path):
@@ -147,7 +147,7 @@ def test_what_was_said_of_the_training_part_does(train, data, finished, tmp_path
 
 def test_textures_are_learned(trained):
     test = Part.of(trained.data, trained.parts, "test")
-    agree = predict(trained.network, test).argmax(1) == test.grades
+    agree = predict(trained.network, test, 32).argmax(1) == test.grades
     assert len(agree) == 50
     assert agree.float().mean() > 0.9
 
@@ -195,6 +195,27 @@ def test_the_run_tells_how_it_came_about(finished, data):
         {"train_loss", "val_loss", "val_loss_error", "val_accuracy"}
     ] * 3
     assert document["temperature"] > 0
+    assert document["calibration"].pop("warning") is None
+    assert document["calibration"].keys() == {"images", "patches", "accuracy", "confidence", "confidence_before"}
+
+
+def test_a_temperature_that_could_not_be_fitted_is_reported_in_log_and_run(train, data, tmp_path):
+    parts = split_patches(data, "random", 0)
+    log: list[str] = []
+    # raters of the validation part who name another grade than those of the training part
+    patches = tuple(
+        dataclasses.replace(patch, scores=((patch.grade + 1) % 3,) * 2) if here == "val" else patch
+        for patch, here in zip(data.patches, parts, strict=True)
+    )
+    # of several epochs the one that learned least would be kept
+    settings = FitSettings(epochs=1, batch=32, seed=5)
+    train(tmp_path, settings, data=dataclasses.replace(data, patches=patches), parts=parts, say=log.append)
+    document = json.loads((tmp_path / "run.json").read_text())
+    warning = document["calibration"]["warning"]
+    assert warning.startswith("the temperature reached its bound of 10")
+    assert log[-1] == f"warning: {warning}"
+    assert log[-2].startswith("temperature 10.00: mean confidence of a patch ")
+    assert document["temperature"] == 10
 
 
 def test_a_finished_run_leaves_no_state_and_no_temporaries(finished):

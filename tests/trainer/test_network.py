@@ -13,10 +13,8 @@ from torch import Tensor
 from runtime.dense_map import Geometry
 from trainer.network import (
     NETWORK_VERSION,
-    MapNetwork,
     NetworkConfig,
     TextureNetwork,
-    image_logits,
     load_network,
     save_network,
 )
@@ -30,9 +28,6 @@ def network(tiny) -> TextureNetwork:
     with torch.no_grad():
         network.head[2].weight *= 40
         network.temperature.fill_(0.7)
-        network.familiar_mean.uniform_(0, 1)
-        network.familiar_whitening.normal_()
-        network.unfamiliar_scale.fill_(1.7)
     return network
 
 
@@ -98,13 +93,47 @@ def test_every_size_gives_as_many_cells_as_the_contract_says(network, tiny, stri
 def test_a_map_cell_is_the_score_of_the_patch_below_it(network, height, width, stride_px):
     frame = frames(height, width)
     with torch.inference_mode():
-        probabilities, unfamiliarity = MapNetwork(network, stride_px)(frame)
+        probabilities = network.cell_probabilities(frame.float(), stride_px)
         patches = frame.unfold(2, 32, stride_px).unfold(3, 32, stride_px).reshape(-1, 1, 32, 32)
-        alone, strange = MapNetwork(network, stride_px)(patches)
+        alone = network.cell_probabilities(patches.float(), stride_px)
         logits = network(patches.float())
     torch.testing.assert_close(probabilities[0].flatten(1).T, alone[:, :, 0, 0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(unfamiliarity.flatten(), strange.flatten(), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(torch.softmax(logits / 0.7, 1), alone[:, :, 0, 0], atol=1e-5, rtol=0)
+
+
+DEEP = NetworkConfig(grades=("0", "1"), kernels=(4, 3, 3, 1), strides=(2, 2, 2, 1), widths=(16,) * 4, patch_px=48)
+
+
+@pytest.fixture(scope="module")
+def deep() -> TextureNetwork:
+    torch.manual_seed(5)
+    return TextureNetwork(DEEP).eval()
+
+
+@pytest.mark.parametrize("config", [NetworkConfig(), DEEP], ids=["default", "deep"])
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 40])
+def test_the_means_of_every_layer_see_the_patch_and_no_pixel_more_or_less(config, steps):
+    field, jump = 1, 1
+    for kernel, stride, (group, few, window) in zip(
+        config.kernels, config.strides, config.pooling(steps * config.total_stride), strict=True
+    ):
+        field, jump = field + (kernel - 1) * jump, jump * stride
+        assert 1 <= few <= group
+        assert field + ((window - 1) * group + few - 1) * jump == config.patch_px
+
+
+@given(height=st.integers(48, 48 + 40), width=st.integers(48, 48 + 40), stride_px=st.sampled_from([8, 16, 24]))
+def test_the_means_of_a_map_cell_are_those_of_the_patch_below_it(deep, height, width, stride_px):
+    frame = frames(height, width).float()
+    patches = frame.unfold(2, 48, stride_px).unfold(3, 48, stride_px).reshape(-1, 1, 48, 48)
+    with torch.inference_mode():
+        whole, alone = deep.layer_means(frame, stride_px), deep.layer_means(patches, stride_px)
+        energies = deep.energies(frame, stride_px)
+    assert len(whole) == 3
+    torch.testing.assert_close(whole[-1], energies)
+    for layer, of_patches in zip(whole, alone, strict=True):
+        assert layer.shape[2:] == energies.shape[2:]
+        torch.testing.assert_close(layer[0].flatten(1).T, of_patches[:, :, 0, 0], atol=1e-5, rtol=1e-5)
 
 
 def test_a_patch_need_not_be_a_multiple_of_the_convolutions_stride():
@@ -117,37 +146,22 @@ def test_a_stride_between_the_features_is_refused(network):
         network.energies(torch.zeros(1, 1, 40, 40), 6)
 
 
-def test_the_map_networks_outputs_are_probabilities_at_the_fitted_temperature(network):
+def test_cell_probabilities_are_those_at_the_fitted_temperature(network):
     with torch.inference_mode():
-        probabilities, unfamiliarity = MapNetwork(network, 4)(frames(40, 36, 2))
+        probabilities = network.cell_probabilities(frames(40, 36, 2).float(), 4)
+        logits = network.cell_logits(frames(40, 36, 2).float())
     assert probabilities.shape == (2, 3, 3, 2)
-    assert unfamiliarity.shape == (2, 3, 2)
+    torch.testing.assert_close(probabilities, torch.softmax(logits / 0.7, 1))
     torch.testing.assert_close(probabilities.sum(1), torch.ones(2, 3, 2))
     assert 0.4 < probabilities.amax(1).max() < 1
 
 
-def test_a_larger_images_answer_is_the_mean_probability_over_its_patches(network):
-    image = frames(40, 37).float()
+def test_its_logits_are_those_of_patches_alone(network):
+    patches = frames(32, 32, 2).float()
     with torch.inference_mode():
-        cells, whole = torch.softmax(network.cell_logits(image), 1), torch.softmax(network(image), 1)
-    assert cells.shape[2:] == (3, 2)
-    assert cells.std((2, 3)).max() > 0.005
-    torch.testing.assert_close(whole, cells.mean((2, 3)))
-
-
-def test_a_patchs_logits_are_its_own_cells_at_any_temperature():
-    cells = torch.randn((4, 5, 1, 1), generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(image_logits(cells, 0.5), 2 * cells[:, :, 0, 0])
-
-
-def test_unfamiliarity_is_the_distance_in_units_of_the_scale(tiny):
-    network = TextureNetwork(tiny)
-    network.familiar_mean.fill_(2.0)
-    network.familiar_whitening.copy_(torch.eye(16) / 3)
-    network.unfamiliar_scale.fill_(0.5)
-    energies = torch.full((1, 16, 1, 2), 2.0)
-    energies[0, :, 0, 1] = 5.0
-    torch.testing.assert_close(network.unfamiliarity(energies), torch.tensor([[[0.0, 2.0]]]))
+        torch.testing.assert_close(network(patches), network.cell_logits(patches)[:, :, 0, 0])
+    with pytest.raises(ValueError, match=r"images of \(32, 36\) px: wanted patches of 32 px"):
+        network(frames(32, 36).float())
 
 
 # files
@@ -160,8 +174,7 @@ def test_what_is_saved_is_loaded_to_the_last_bit(network, tiny, tmp_path):
     assert not again.training
     frame = frames(44, 48)
     with torch.inference_mode():
-        for wanted, found in zip(MapNetwork(network, 4)(frame), MapNetwork(again, 4)(frame), strict=True):
-            assert torch.equal(found, wanted)
+        assert torch.equal(again.cell_probabilities(frame.float(), 4), network.cell_probabilities(frame.float(), 4))
 
 
 def other_version(folder: Path) -> None:

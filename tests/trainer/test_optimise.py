@@ -110,7 +110,7 @@ def test_the_error_is_that_of_the_mean_loss(train, parts, tiny):
     state = train()
     network = TextureNetwork(tiny)
     network.load_state_dict(state["best"])
-    losses = ordinal(predict(network.eval(), parts[1]), parts[1].shares)
+    losses = ordinal(predict(network.eval(), parts[1], 32), parts[1].shares)
     entry = state["history"][kept_epoch(state["history"]) - 1]
     assert entry["val_loss"] == pytest.approx(float(losses.mean()), rel=1e-5)
     assert entry["val_loss_error"] == pytest.approx(float(losses.std(correction=0)) / len(losses) ** 0.5, rel=1e-4)

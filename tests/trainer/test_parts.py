@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trainer.parts import Part
+from trainer.parts import MAX_POSITIONS_PER_SIDE, Part, cut_patches
 
 SHAPES = ((40, 40), (36, 38), (40, 44), (36, 38), (40, 40))
 
@@ -29,25 +31,48 @@ def test_it_holds_the_raters_shares_and_their_median_of_its_own_rows(make_patche
     )
 
 
-def test_images_of_many_sizes_come_whole_and_once_each(part):
-    seen = {}
-    for rows, grey in part.batches(1000, 64):
-        for row, image in zip(rows.tolist(), grey, strict=True):
-            assert row not in seen
-            seen[row] = image[0].numpy()
-    assert sorted(seen) == list(range(len(part)))
-    for row, image in seen.items():
-        np.testing.assert_array_equal(image, part.pixels[row])
+def test_an_image_of_patch_size_is_its_only_patch():
+    image = np.arange(32 * 32, dtype=np.uint8).reshape(32, 32)
+    [patch] = cut_patches(image, 32)
+    np.testing.assert_array_equal(patch, image)
 
 
-def test_larger_images_are_cut_to_their_middle(part):
-    for rows, grey in part.batches(38, 64):
-        for row, image in zip(rows.tolist(), grey, strict=True):
-            height, width = SHAPES[row]
-            top, left = max(0, height - 38) // 2, max(0, width - 38) // 2
-            np.testing.assert_array_equal(image[0], part.pixels[row][top : top + 38, left : left + 38])
+def corners(height: int, width: int, patch_px: int) -> list[tuple[int, int]]:
+    """Top-left pixels of the patches of an image, read from an image whose pixels count themselves."""
+    numbers = np.arange(height * width).reshape(height, width)
+    return [divmod(int(patch[0, 0]), width) for patch in cut_patches(numbers, patch_px)]
 
 
-def test_no_batch_is_larger_than_asked_for(part):
-    assert sorted(len(rows) for rows, _grey in part.batches(1000, 1)) == [1] * 5
-    assert sorted(len(rows) for rows, _grey in part.batches(1000, 2)) == [1, 2, 2]
+def test_patches_of_an_image_of_200_px_overlap_by_more_than_half():
+    assert corners(200, 128, 128) == [(0, 0), (36, 0), (72, 0)]
+    assert corners(128, 192, 128) == [(0, 0), (0, 64)]
+    assert len(corners(200, 200, 128)) == 9
+
+
+@given(height=st.integers(32, 400), width=st.integers(32, 400))
+def test_patches_are_spread_evenly_from_edge_to_edge(height, width):
+    found = corners(height, width, 32)
+    for side, length in ((0, height), (1, width)):
+        along = sorted({corner[side] for corner in found})
+        assert (along[0], along[-1]) == (0, length - 32)
+        apart = np.diff(along)
+        assert len(along) <= MAX_POSITIONS_PER_SIDE
+        assert len(apart) == 0 or apart.max() - apart.min() <= 1
+        assert len(along) == MAX_POSITIONS_PER_SIDE or apart.max(initial=0) <= 16
+    assert len(found) == len(set(found))
+
+
+def test_an_image_smaller_than_a_patch_is_refused():
+    with pytest.raises(ValueError, match="image of 40x31 px: wanted at least 32x32"):
+        cut_patches(np.zeros((31, 40), np.uint8), 32)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_patches_come_in_the_images_order_in_full_batches(part, batch):
+    batches = list(part.patches(32, batch))
+    assert all(len(rows) == batch for rows, _grey in batches[:-1])
+    rows, grey = (torch.cat(some) for some in zip(*batches, strict=True))
+    wanted = [(row, patch) for row, pixels in enumerate(part.pixels) for patch in cut_patches(pixels, 32)]
+    assert rows.tolist() == [row for row, _patch in wanted]
+    assert grey.dtype == torch.uint8
+    np.testing.assert_array_equal(grey[:, 0], np.stack([patch for _row, patch in wanted]))

@@ -59,13 +59,9 @@ def test_a_cell_of_its_map_is_the_patch_below_it(network, draw_grey, height, wid
     assert cells.shape[2:] == ((height - 32) // stride + 1, (width - 32) // stride + 1)
 
 
-def test_a_larger_image_is_answered_by_all_its_patches(network, draw_grey):
-    image = draw_grey(40, 36)
-    with torch.inference_mode():
-        cells = network.cell_logits(image, network.config.total_stride)
-        answer = network(image)
-    assert cells.shape[2:] == (3, 2)
-    torch.testing.assert_close(torch.softmax(answer, 1), torch.softmax(cells, 1).mean((2, 3)))
+def test_an_image_larger_than_a_patch_is_refused(network, draw_grey):
+    with pytest.raises(ValueError, match=r"images of \(40, 36\) px: wanted patches of 32 px"):
+        network(draw_grey(40, 36))
 
 
 def test_a_stride_that_the_convolutions_cannot_take_is_refused(network, draw_grey):
