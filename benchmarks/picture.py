@@ -14,6 +14,7 @@ import tifffile
 
 from runtime.images import picture, read_frame
 from runtime.outputs import read_record, result_files
+from runtime.overlay.palette import class_colour
 
 HEIGHT_PX = 620
 GAP_PX = 12
@@ -32,8 +33,8 @@ def main() -> int:
     frame = np.dstack([picture(read_frame(chosen.frame))] * 3)
     overlay = np.asarray(cv2.imread(str(chosen.results / files.overlay), cv2.IMREAD_COLOR), np.uint8)
     grade = tifffile.imread(chosen.results / files.map)[0]
-    highest = len(record["score"]["area_fraction"]) - 1
-    row = side_by_side([frame, _coloured(grade, highest), overlay])
+    grades, ordered = len(record["score"]["area_fraction"]), record["score"]["mean"] is not None
+    row = side_by_side([frame, _coloured(grade, grades, ordered=ordered), overlay])
     # a page loads it; nothing is measured on it
     cv2.imwrite(str(chosen.out), row, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return 0
@@ -52,10 +53,14 @@ def side_by_side(pictures: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]
     return np.hstack(row[:-1])
 
 
-def _coloured(grade: npt.NDArray[np.float32], highest: int) -> npt.NDArray[np.uint8]:
-    """Expected grade [h, w] in Viridis; black where it was withheld."""
-    levels = np.nan_to_num(grade / highest * 255).astype(np.uint8)
-    coloured: npt.NDArray[np.uint8] = cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)
+def _coloured(grade: npt.NDArray[np.float32], grades: int, *, ordered: bool) -> npt.NDArray[np.uint8]:
+    """Expected grade [h, w] in Viridis, or class in its colour; black where it was withheld."""
+    coloured: npt.NDArray[np.uint8]
+    if ordered:
+        coloured = cv2.applyColorMap(np.nan_to_num(grade / (grades - 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    else:
+        table = np.array([class_colour(index)[::-1] for index in range(grades)], np.uint8)
+        coloured = table[np.nan_to_num(grade).astype(np.intp)]
     coloured[np.isnan(grade)] = 0
     return coloured
 

@@ -109,7 +109,7 @@ def _faults(model: Model, skin: Sequence[Image], whole: Sequence[Analysis]) -> l
 def _scales(model: Model, skin: Sequence[Image], whole: Sequence[Analysis]) -> list[str]:
     missed = []
     low, high = model.bundle.manifest.um_per_px_range
-    model_scale, grades = model.bundle.geometry.um_per_px, model.bundle.manifest.grades
+    model_scale, grading = model.bundle.geometry.um_per_px, model.bundle.manifest.grading
     for scale in (low, *SCALES, high, *OUTSIDE):
         shifts, withheld = [], 0
         for image, first in zip(skin, whole, strict=True):
@@ -119,9 +119,10 @@ def _scales(model: Model, skin: Sequence[Image], whole: Sequence[Analysis]) -> l
                 image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LANCZOS4 if factor > 1 else cv2.INTER_AREA
             )
             found = analyse(Frame(seen, EIGHT_BIT, "", scale, "option"), model)
-            score, wanted = sum_up([found], grades), sum_up([first], grades)
+            score, wanted = sum_up([found], grading), sum_up([first], grading)
             withheld += score is None
-            if score is not None and wanted is not None:
+            # the shipped model's grades have an order
+            if score is not None and wanted is not None and score.mean is not None and wanted.mean is not None:
                 shifts.append(abs(score.mean - wanted.mean))
         shift = float(np.mean(shifts)) if shifts else float("nan")
         print(f"{scale:.3f} µm/px: score shifts by {shift:.4f} grades on average, {withheld} of {len(skin)} withheld")

@@ -39,6 +39,7 @@ def gate_of(
         reference,
         geometry,
         limits,
+        ordered=model.network.config.ordered,
     )
 
 

@@ -40,8 +40,7 @@ class Quantized:
         file: the model file's name.
         model: its bytes, of the attempt that passed; None where none did.
         attempts: all of them, in order; the last is the one taken.
-        sensitivity: for each layer quantised alone the mean shift of the expected grade, in grades; empty where it was
-            not needed.
+        sensitivity: for each layer quantised alone `GateFigures.movement`; empty where it was not needed.
     """
 
     file: str
@@ -91,8 +90,8 @@ class Int8Search:
             model = self._try(recipe, calibrator, preferred, attempts)
             if attempts[-1].verdict.passed:
                 return Quantized(recipe.file, model, tuple(attempts), {})
-        # the shift is the figure that hardly depends on how many patches there are
-        nearest = min(attempts, key=lambda attempt: attempt.verdict.patches.shift).calibrator
+        # the movement is the figure that hardly depends on how many patches there are
+        nearest = min(attempts, key=lambda attempt: attempt.verdict.patches.movement).calibrator
         # what the recipe leaves in float for speed makes room for what has to be for the grades
         layers = feature_convolutions(self._graph)
         sensitivity = self._sensitivity(recipe, nearest, layers)
@@ -126,13 +125,17 @@ class Int8Search:
         return self._gate.judge(ExactEngine(model, name=recipe.file, precision="int8", threads=self._threads))
 
     def _sensitivity(self, recipe: Recipe, calibrator: str, layers: tuple[str, ...]) -> dict[str, float]:
-        """How far each layer alone moves the expected grade."""
-        found = {
-            layer: self._judge(recipe, quantize(self._graph, self._ranges(calibrator), recipe, (layer,))).patches.shift
+        """How far each layer alone moves the answers."""
+        judged = {
+            layer: self._judge(recipe, quantize(self._graph, self._ranges(calibrator), recipe, (layer,))).patches
             for layer in layers
         }
-        self._say(f"{recipe.file}: shift of the expected grade with one layer alone in INT8:")
+        found = {layer: figures.movement for layer, figures in judged.items()}
+        ordered = all(figures.shift is not None for figures in judged.values())
+        what = "shift of the expected grade" if ordered else "distance of the class probabilities"
+        unit = " grades" if ordered else ""
+        self._say(f"{recipe.file}: {what} with one layer alone in INT8:")
         for layer, shift in sorted(found.items(), key=lambda item: item[1], reverse=True):
             share = share_of(self._graph, (layer,))
-            self._say(f"  {layer:<20} {shift:.4f} grades   {share:4.0%} of the multiply-accumulates")
+            self._say(f"  {layer:<20} {shift:.4f}{unit}   {share:4.0%} of the multiply-accumulates")
         return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from export.distance import Distance
 from export.familiarity import fit_familiarity
 from export.golden import golden_images
 from export.map_network import MapNetwork
@@ -84,9 +85,10 @@ def measure(
         f"patches, {parity.frames:.1e} on {len(frames)} frames"
     )
     reference = OnnxRuntimeEngine(graph, name=REFERENCE_ENGINE, precision="fp32", threads=threads)
-    scales = measure_scale_range(validation.patches[:, None], reference, geometry, QualityLimits().unfamiliar)
+    distance = Distance.between(ordered=network.config.ordered)
+    scales = measure_scale_range(validation.patches[:, None], reference, geometry, QualityLimits().unfamiliar, distance)
     report(f"scores hold from {scales.low:.2f} to {scales.high:.2f} µm/px")
-    limits, quality_figures = measure_quality_limits(validation.patches, reference, geometry)
+    limits, quality_figures = measure_quality_limits(validation.patches, reference, geometry, distance)
     share = unfamiliar_share_limit(validation.patches, validation.frames, reference, geometry, limits)
     limits = replace(limits, unfamiliar_share=share)
     report(
@@ -95,7 +97,7 @@ def measure(
         f"unfamiliar cells; they withhold {quality_figures['withheld_as_they_are']:.1%} of the validation patches"
     )
     scale_figures = {
-        "mean_abs_shift_grades": scales.shifts,
+        f"mean_abs_shift_{distance.unit}": scales.shifts,
         "withheld": scales.withheld,
         "patches": len(validation.patches),
     }

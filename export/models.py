@@ -114,5 +114,7 @@ def _made(found: Quantized) -> dict[str, Any]:
             | {"misses": list(attempt.verdict.misses())}
             for attempt in found.attempts[:-1]
         ],
-        "shift_of_one_layer_alone": {layer: round(shift, 6) for layer, shift in found.sensitivity.items()},
+        f"{'distance' if last.verdict.patches.shift is None else 'shift'}_of_one_layer_alone": {
+            layer: round(shift, 6) for layer, shift in found.sensitivity.items()
+        },
     }

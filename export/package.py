@@ -35,9 +35,11 @@ from runtime.evenly import evenly
 from runtime.gate import Verdict
 from runtime.gate_set import GateSet
 from runtime.gate_table import gate_table
+from runtime.grading import check_quantity
 from runtime.machine import this_machine
 from runtime.manifest import FORMAT, facts_of
 from runtime.quality import QUALITY_VERSION
+from runtime.result import DEFAULT_QUANTITY
 from runtime.version import __version__
 from trainer.network import NETWORK_VERSION, TextureNetwork, load_network
 
@@ -57,6 +59,7 @@ def export_bundle(
     out: Path,
     *,
     name: str | None = None,
+    quantity: str = DEFAULT_QUANTITY,
     data: Path | None = None,
     stride_px: int = DEFAULT_STRIDE_PX,
     tensorrt: bool = False,
@@ -72,6 +75,7 @@ def export_bundle(
         run_folder: a finished run.
         out: the folder to write; an earlier bundle there is replaced.
         name: the bundle's; the run folder's name when None.
+        quantity: what an ordered score is called on overlay and page.
         data: where the run's data set is now; where it was when None.
         stride_px: pixels between neighbouring map cells.
         tensorrt: whether TensorRT's plans are built here too, and its engines judged.
@@ -81,11 +85,12 @@ def export_bundle(
 
     Raises:
         EngineMissing: TensorRT is asked for, and its package, driver or GPU is not here.
-        InflamapError: no finished run, no data to measure on, a stride the network cannot make, or a folder that is
-            not a bundle in the way.
+        InflamapError: no finished run, no data to measure on, a stride the network cannot make, a quantity that does
+            not fit an overlay, or a folder that is not a bundle in the way.
         CheckFailed: the exported model differs from the trained network, a quantised one does not keep its grades, or
             an image of `refuse` would still be scored.
     """
+    _require_quantity(quantity)
     require_replaceable(out)
     if tensorrt:
         # asked at once, and not after minutes of work
@@ -120,6 +125,8 @@ def export_bundle(
         "format": FORMAT,
         "name": name or run_folder.resolve().name,
         "grades": list(config.grades),
+        "ordered": config.ordered,
+        "quantity": quantity,
         "patch_px": config.patch_px,
         "stride_px": stride_px,
         "um_per_px": config.um_per_px,
@@ -254,6 +261,13 @@ def _engine_metrics(judged: dict[str, Judged]) -> dict[str, Any]:
 
 def _as_json(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _require_quantity(quantity: str) -> None:
+    try:
+        check_quantity(quantity)
+    except ValueError as error:
+        raise InflamapError(f"--quantity: {error}", next_step="give a word or two, such as Inflammation") from error
 
 
 def _load(run_folder: Path) -> TextureNetwork:

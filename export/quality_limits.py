@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import asdict, replace
 
+from export.distance import Distance
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
 from runtime.evenly import evenly
 from runtime.patch_statistics import patch_statistics
 from runtime.quality import QualityLimits, check_quality
 
-# half a grade: what rounds to another
+# half a grade: what rounds to another; where grades have no order, half of the probability
 MOST_ERROR = 0.5
 # what a limit may cost of the good patches, and of the bad ones at the step where the score fails
 GOOD_LOST, BAD_KEPT = 0.002, 0.1
@@ -74,7 +75,7 @@ FAULTS = (
 
 
 def measure_quality_limits(
-    patches: Patches, engine: Engine, geometry: Geometry
+    patches: Patches, engine: Engine, geometry: Geometry, distance: Distance
 ) -> tuple[QualityLimits, dict[str, Any]]:
     """Choose the limits by patches that are known to be good.
 
@@ -82,15 +83,16 @@ def measure_quality_limits(
         patches: uint8 [N, patch_px, patch_px] at the model's scale, of the validation part.
         engine: the exported model.
         geometry: its geometry.
+        distance: between two answers.
 
     Returns:
-        The limits, and the figures they were chosen by: for each fault the steps with the mean absolute change of the
-        expected grade and the share of patches that the limits withhold, the size at which the change passes
+        The limits, and the figures they were chosen by: for each fault the steps with the mean distance from
+        the answers to good patches and the share of patches that the limits withhold, the size at which it passes
         `MOST_ERROR` (None where none does), and what was withheld of the patches as they are. A fault that never makes
         the score fail keeps the usual limit.
     """
     some = patches[evenly(len(patches), MOST_PATCHES)]
-    reference = _expected(some, engine, geometry)
+    reference = _answers(some, engine, geometry)
     good = _statistics(some, geometry)
     limits = replace(
         QualityLimits(), structure=_rounded(STRUCTURE_SHARE * float(np.quantile(good["structure"], GOOD_LOST)))
@@ -101,7 +103,7 @@ def measure_quality_limits(
     for fault in FAULTS:
         worse[fault.name] = [np.stack([fault.apply(patch, size) for patch in some]) for size in fault.sizes]
         errors[fault.name] = [
-            float(np.abs(_expected(images, engine, geometry) - reference).mean()) for images in worse[fault.name]
+            float(distance.of(reference, _answers(images, engine, geometry)).mean()) for images in worse[fault.name]
         ]
         fails_at[fault.name] = size = _passes(fault.sizes, errors[fault.name])
         if size is not None:
@@ -116,7 +118,10 @@ def measure_quality_limits(
             "limit": fault.limit,
             "fails_at": fails_at[fault.name],
             "steps": {
-                f"{size:g}": {"error_grades": round(error, 4), "withheld": _withheld(images, engine, geometry, limits)}
+                f"{size:g}": {
+                    f"error_{distance.unit}": round(error, 4),
+                    "withheld": _withheld(images, engine, geometry, limits),
+                }
                 for size, error, images in zip(fault.sizes, errors[fault.name], worse[fault.name], strict=True)
             },
         }
@@ -145,8 +150,8 @@ def unfamiliar_share_limit(
     return _rounded(min(MOST_UNFAMILIAR, max(LEAST_UNFAMILIAR, UNFAMILIAR_TIMES * worst)))
 
 
-def _expected(images: Patches, engine: Engine, geometry: Geometry) -> npt.NDArray[np.float64]:
-    return np.array([dense_map(image, engine, geometry).expected_grade()[0, 0] for image in images])
+def _answers(images: Patches, engine: Engine, geometry: Geometry) -> npt.NDArray[np.float32]:
+    return np.stack([dense_map(image, engine, geometry).probabilities[:, 0, 0] for image in images])
 
 
 def _statistics(images: Patches, geometry: Geometry) -> dict[str, npt.NDArray[np.float64]]:

@@ -5,12 +5,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from export.distance import Distance
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
 from runtime.images import EIGHT_BIT, Frame, to_model_scale
 
-# an image resampled from a scale within the range keeps its expected grade to this on average
-TOLERANCE_GRADES = 0.1
+# the answer to an image resampled from a scale within the range moves by no more than this on average: grades, or
+# probability where the grades have no order
+TOLERANCE = 0.1
 # share of the patches that resampling from a scale within the range makes unfamiliar, at most
 TOLERANCE_WITHHELD = 0.05
 # sixths of an octave: finer steps would claim more than 300 patches can tell
@@ -26,7 +28,7 @@ class ScaleRange(msgspec.Struct, frozen=True):
 
     Attributes:
         low, high: µm/px around the model's own scale.
-        shifts: for each scale tried the mean absolute shift of the expected grade.
+        shifts: for each scale tried the mean distance from the answers at the model's own.
         withheld: for each scale tried the share of patches that are familiar at the model's scale and not at this one.
     """
 
@@ -37,21 +39,26 @@ class ScaleRange(msgspec.Struct, frozen=True):
 
 
 def measure_scale_range(
-    patches: npt.NDArray[np.uint8], engine: Engine, geometry: Geometry, unfamiliar: float
+    patches: npt.NDArray[np.uint8],
+    engine: Engine,
+    geometry: Geometry,
+    unfamiliar: float,
+    distance: Distance,
 ) -> ScaleRange:
-    """Resample patches to other scales and back, and see where scores move or skin becomes unfamiliar.
+    """Resample patches to other scales and back, and see where answers move or skin becomes unfamiliar.
 
     Args:
         patches: uint8 [N, 1, patch_px, patch_px] at the model's scale.
         engine: the exported model.
         geometry: its geometry.
         unfamiliar: the unfamiliarity above which a patch is withheld.
+        distance: between two answers.
     """
 
-    def answers(images: list[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    def answers(images: list[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         maps = [dense_map(image, engine, geometry) for image in images]
         return (
-            np.array([found.expected_grade()[0, 0] for found in maps], np.float64),
+            np.stack([found.probabilities[:, 0, 0] for found in maps]),
             np.array([found.unfamiliarity[0, 0] <= unfamiliar for found in maps]),
         )
 
@@ -61,9 +68,9 @@ def measure_scale_range(
 
     def holds(scale: float) -> bool:
         seen, still = answers([as_seen_at(patch, scale, geometry) for patch in originals])
-        shifts[scale] = float(np.abs(seen - reference).mean())
+        shifts[scale] = float(distance.of(reference, seen).mean())
         withheld[scale] = float(np.mean(familiar & ~still))
-        return shifts[scale] <= TOLERANCE_GRADES and withheld[scale] <= TOLERANCE_WITHHELD
+        return shifts[scale] <= TOLERANCE and withheld[scale] <= TOLERANCE_WITHHELD
 
     ends = []
     for direction in (1 / STEP, STEP):

@@ -17,6 +17,7 @@ from runtime.model import Model
 from runtime.obstacles import BLOCKED_S, Obstacles
 from runtime.outputs import CannotWrite, read_record
 from runtime.patience import WatchSettings
+from runtime.pseudonyms import Pseudonyms
 from runtime.result import Result
 from runtime.scoring import ChangedMeanwhile, Examined, write_examined
 from runtime.service_log import ServiceLog
@@ -51,11 +52,12 @@ class Conclusion:
         patience: WatchSettings,
         once: bool,
         log: ServiceLog,
+        pseudonyms: Pseudonyms | None,
         alive: Callable[[], object],
     ) -> None:
         self._folder, self._out, self._ledger, self._model = folder, out, ledger, model
         self._examiner, self._found, self._obstacles, self._patience = examiner, found, obstacles, patience
-        self._once, self._log, self._alive = once, log, alive
+        self._once, self._log, self._pseudonyms, self._alive = once, log, pseudonyms, alive
         self._surely = obstacles.surely
         self.done = self.kept = 0
         self.failing: dict[PurePath, str] = {}
@@ -139,13 +141,16 @@ class Conclusion:
                 return None
             if isinstance(found, Earlier):
                 return found.result, found
-            return write_examined(found, row.path, self._out, self._model, alive=self._alive), found
+            return self._write(row, found), found
         except InflamapError:
             raise
         except Exception as problem:
             raise InflamapError(
                 f"{self._folder / row.path}: unexpected {type(problem).__name__}", seen=problem
             ) from problem
+
+    def _write(self, row: ImageRow, found: Examined) -> Result:
+        return write_examined(found, row.path, self._out, self._model, pseudonyms=self._pseudonyms, alive=self._alive)
 
     def _take_over(self, row: ImageRow, result: Result, found: Earlier | Examined) -> None:
         """The image is done."""

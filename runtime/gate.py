@@ -19,6 +19,8 @@ UNCHANGED = 0.98
 CHANGED_MARGIN = 0.1
 SHIFT_GRADES = 0.02
 KAPPA = 0.99
+# without weights, by which a neighbouring grade hardly counts: what `UNCHANGED` comes to with three balanced classes
+PLAIN_KAPPA = 0.97
 ACCURACY_LOSS = 0.005
 INT8_SHARE = 0.8
 
@@ -58,19 +60,29 @@ class GateFigures(msgspec.Struct, frozen=True):
         unchanged: share whose most probable grade is the reference's.
         changed_margin: largest distance between the reference's two highest probabilities where the grade changed;
             0 where none did.
-        shift: mean absolute difference of the expected grade, in grades.
-        kappa: quadratic-weighted kappa between the two's grades; None where the reference gives but one grade.
+        shift: mean absolute difference of the expected grade, in grades; None where the grades have no order.
+        kappa: Cohen's kappa between the two's grades, with quadratic weights where they have an order, else plain; None
+            where the reference gives but one grade.
         accuracy_loss: the reference's accuracy less the model's, against the raters' median; None without raters.
         withholding_changed: see the function.
+        distance: mean total-variation distance of the probabilities, 0 to 1, where the grades have no order; else None.
     """
 
     cells: int
     unchanged: float
     changed_margin: float
-    shift: float
+    shift: float | None
     kappa: float | None
     accuracy_loss: float | None
     withholding_changed: float
+    distance: float | None = None
+
+    @property
+    def movement(self) -> float:
+        """How far the answers move on average: `shift`, without order `distance`."""
+        found = self.distance if self.shift is None else self.shift
+        assert found is not None
+        return found
 
     def misses(self) -> tuple[str, ...]:
         """What is not kept, each with the figure and its limit; empty where all is."""
@@ -81,17 +93,25 @@ class GateFigures(msgspec.Struct, frozen=True):
                 self.changed_margin < CHANGED_MARGIN,
             ),
             (
-                f"the expected grade shifts by {self.shift:.4f} on average, wanted at most {SHIFT_GRADES}",
-                self.shift <= SHIFT_GRADES,
-            ),
-            (
                 f"{self.withholding_changed:.4f} of the patches newly withheld or shown, wanted at most "
                 f"{1 - UNCHANGED:.2f}",
                 self.withholding_changed <= 1 - UNCHANGED,
             ),
         ]
+        if self.shift is not None:
+            checks.append(
+                (
+                    f"the expected grade shifts by {self.shift:.4f} on average, wanted at most {SHIFT_GRADES}",
+                    self.shift <= SHIFT_GRADES,
+                )
+            )
+        if self.distance is not None:
+            checks.append(
+                (f"the probabilities move by {self.distance:.4f}, wanted a number", bool(np.isfinite(self.distance)))
+            )
         if self.kappa is not None:
-            checks.append((f"kappa {self.kappa:.4f}, wanted {KAPPA}", self.kappa >= KAPPA))
+            least = PLAIN_KAPPA if self.shift is None else KAPPA
+            checks.append((f"kappa {self.kappa:.4f}, wanted {least}", self.kappa >= least))
         if self.accuracy_loss is not None:
             lost = 100 * self.accuracy_loss
             checks.append(
@@ -172,7 +192,12 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def compare(
-    reference: Cells, found: Cells, medians: npt.NDArray[np.int64] | None = None, *, unfamiliar: float
+    reference: Cells,
+    found: Cells,
+    medians: npt.NDArray[np.int64] | None = None,
+    *,
+    unfamiliar: float,
+    ordered: bool,
 ) -> GateFigures:
     """The gate's figures over at least one patch.
 
@@ -181,21 +206,23 @@ def compare(
         found: the answers to judge, of the same n patches.
         medians: int64 [n], the raters' median grades.
         unfamiliar: the unfamiliarity above which a patch is withheld.
+        ordered: whether the grades have an order.
     """
     wanted, given = reference.probabilities.argmax(1), found.probabilities.argmax(1)
     changed = wanted != given
     highest = np.sort(reference.probabilities, axis=1)
     margin = highest[:, -1] - highest[:, -2]
-    grades = np.arange(reference.probabilities.shape[1])
-    apart = (found.probabilities.astype(np.float64) - reference.probabilities) @ grades
+    grades = reference.probabilities.shape[1]
+    apart = found.probabilities.astype(np.float64) - reference.probabilities
     return GateFigures(
         cells=len(reference),
         unchanged=float(1 - changed.mean()),
         changed_margin=float(margin[changed].max(initial=0.0)),
-        shift=float(np.abs(apart).mean()),
-        kappa=_kappa(wanted, given, len(grades)),
+        shift=float(np.abs(apart @ np.arange(grades)).mean()) if ordered else None,
+        kappa=_kappa(wanted, given, grades, ordered=ordered),
         accuracy_loss=None if medians is None else _accuracy_loss(wanted == medians, given == medians),
         withholding_changed=withholding_changed(reference, found, unfamiliar=unfamiliar),
+        distance=None if ordered else float(np.abs(apart).sum(axis=1).mean() / 2),
     )
 
 
@@ -209,10 +236,12 @@ def _accuracy_loss(reference: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_
     return (int(reference.sum()) - int(found.sum())) / len(reference)
 
 
-def _kappa(wanted: npt.NDArray[np.int64], given: npt.NDArray[np.int64], grades: int) -> float | None:
-    """Quadratic-weighted kappa (Cohen 1968); None where the reference knows but one grade: it is undefined then."""
+def _kappa(wanted: npt.NDArray[np.int64], given: npt.NDArray[np.int64], grades: int, *, ordered: bool) -> float | None:
+    """Cohen's kappa, with quadratic weights (Cohen 1968) or plain (Cohen 1960); None where the reference knows but one
+    grade: it is undefined then."""
     if wanted.min() == wanted.max():
         return None
     expected = np.bincount(wanted, minlength=grades)[:, None] * np.bincount(given, minlength=grades)[None] / len(wanted)
-    distance = (np.arange(grades)[:, None] - np.arange(grades)[None]) ** 2
-    return float(1 - ((wanted - given) ** 2).sum() / (distance * expected).sum())
+    apart = np.arange(grades)[:, None] - np.arange(grades)[None]
+    weights = apart**2 if ordered else (apart != 0).astype(np.int64)
+    return float(1 - weights[wanted, given].sum() / (weights * expected).sum())

@@ -42,6 +42,7 @@ class GateSet(msgspec.Struct, frozen=True):
         strangers: uint8 [m, P, P], what the reference takes for no skin at all; there may be none.
         geometry: the model's.
         unfamiliar: the unfamiliarity above which a cell is withheld.
+        ordered: whether the grades have an order.
     """
 
     patches: npt.NDArray[np.uint8]
@@ -54,6 +55,7 @@ class GateSet(msgspec.Struct, frozen=True):
     strangers: npt.NDArray[np.uint8]
     geometry: Geometry
     unfamiliar: float
+    ordered: bool
 
     @staticmethod
     def of(
@@ -64,11 +66,13 @@ class GateSet(msgspec.Struct, frozen=True):
         reference: Engine,
         geometry: Geometry,
         limits: QualityLimits,
+        *,
+        ordered: bool,
     ) -> "GateSet":
         """Take the reference's answers on the frames; those on the patches are known from the export.
 
         Args:
-            patches, medians, on_patches, geometry: as above; at least one patch.
+            patches, medians, on_patches, geometry, ordered: as above; at least one patch.
             frames: those there are. Where the reference shows less than `LEAST_CELLS` of their cells, mosaics of the
                 patches are added.
             reference: proven on the golden frames.
@@ -93,6 +97,7 @@ class GateSet(msgspec.Struct, frozen=True):
                 suspects[unfamiliarity >= STRANGE * limits.unfamiliar],
                 geometry,
                 limits.unfamiliar,
+                ordered,
             )
 
         if frames and (found := made(frames, 0)).shown.sum() >= LEAST_CELLS:
@@ -115,6 +120,7 @@ class GateSet(msgspec.Struct, frozen=True):
                 _answers(self.patches, engine, self.geometry),
                 self.medians,
                 unfamiliar=self.unfamiliar,
+                ordered=self.ordered,
             ),
             self._judge_frames(engine) if self.shown.any() else None,
             Strangers(len(self.strangers), int(shown.sum())),
@@ -123,7 +129,12 @@ class GateSet(msgspec.Struct, frozen=True):
 
     def _judge_frames(self, engine: DeployedEngine) -> GateFigures:
         found = _answers(self.frames, engine, self.geometry)
-        grades = compare(self.on_frames.select(self.shown), found.select(self.shown), unfamiliar=self.unfamiliar)
+        grades = compare(
+            self.on_frames.select(self.shown),
+            found.select(self.shown),
+            unfamiliar=self.unfamiliar,
+            ordered=self.ordered,
+        )
         # what is newly shown is none of the cells that the reference shows
         changed = withholding_changed(
             self.on_frames.select(self.fit), found.select(self.fit), unfamiliar=self.unfamiliar

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from runtime.gate import GateFigures, Verdict
 
 HEADING = ("", "of", "unchanged", "margin", "shift", "kappa", "accuracy", "withheld", "no skin", "INT8", "")
+HEADING_WITHOUT_ORDER = tuple("distance" if word == "shift" else word for word in HEADING)
+ABOUT_SHIFT = "shift: of the expected grade, mean"
+ABOUT_DISTANCE = "distance: of the class probabilities, mean"
 
 
 def gate_table(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -13,7 +16,10 @@ def gate_table(verdicts: Mapping[str, Verdict]) -> list[str]:
     Args:
         verdicts: by the name of the file or engine.
     """
-    rows: list[tuple[str, ...]] = [HEADING]
+    # the verdicts of one table are of one model
+    ordered = all(verdict.patches.shift is not None for verdict in verdicts.values())
+    about = ABOUT_SHIFT if ordered else ABOUT_DISTANCE
+    rows: list[tuple[str, ...]] = [HEADING if ordered else HEADING_WITHOUT_ORDER]
     for name, verdict in verdicts.items():
         share = "-" if verdict.int8_share is None else f"{verdict.int8_share:.0%}"
         shown = f"{verdict.strangers.shown}/{verdict.strangers.patches}"
@@ -26,7 +32,7 @@ def gate_table(verdicts: Mapping[str, Verdict]) -> list[str]:
     return [
         *lines,
         "unchanged: share of the grades that are FP32's; margin: the largest between FP32's two best where one",
-        "changed; shift: of the expected grade, mean; accuracy: points lost; withheld: share newly withheld or shown;",
+        f"changed; {about}; accuracy: points lost; withheld: share newly withheld or shown;",
         "no skin: patches of shuffled pixels that are shown, and how many there are",
     ]
 
@@ -36,7 +42,7 @@ def _figures(what: str, figures: GateFigures) -> tuple[str, ...]:
         f"{figures.cells} {what}",
         f"{figures.unchanged:.4f}",
         f"{figures.changed_margin:.3f}",
-        f"{figures.shift:.4f}",
+        f"{figures.movement:.4f}",
         "-" if figures.kappa is None else f"{figures.kappa:.4f}",
         "" if figures.accuracy_loss is None else f"{100 * figures.accuracy_loss:+.2f}",
         f"{figures.withholding_changed:.4f}",

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import msgspec
 
 from runtime.bundle_files import FP32_MODEL, TRAINING_PATCHES_FILE
+from runtime.grading import Grading, check_quantity
 from runtime.quality import QualityLimits
 
-FORMAT = "inflamap.bundle/2"
+FORMAT = "inflamap.bundle/3"
 MODEL_SUFFIX = ".onnx"
 FACTS = (
-    *("format", "name", "grades", "patch_px", "stride_px", "um_per_px", "um_per_px_range"),
+    *("format", "name", "grades", "ordered", "quantity", "patch_px", "stride_px", "um_per_px", "um_per_px_range"),
     *("training", "quality", "golden", "gate", "synthetic"),
 )
 
@@ -53,11 +54,13 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`bundle.json`, key by key as in the contract; unknown keys are passed over, for newer versions may add some."""
+    """`bundle.json`, key by key as in the contract; unknown keys are ignored, for newer versions may add some."""
 
     format: str
     name: Annotated[str, msgspec.Meta(min_length=1)]
     grades: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
+    ordered: bool
+    quantity: str
     patch_px: PositivePx
     stride_px: PositivePx
     um_per_px: Positive
@@ -71,8 +74,7 @@ class Manifest(msgspec.Struct, frozen=True):
     synthetic: bool
 
     def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(f"format {self.format!r}, wanted {FORMAT!r}")
+        check_quantity(self.quantity)
         for needed in (FP32_MODEL, TRAINING_PATCHES_FILE, self.golden.file, self.gate.file):
             if needed not in self.files:
                 raise ValueError(f"files lacks {needed}")
@@ -86,9 +88,23 @@ class Manifest(msgspec.Struct, frozen=True):
         if not low <= self.um_per_px <= high:
             raise ValueError(f"um_per_px_range {low} to {high} does not hold um_per_px {self.um_per_px}")
 
+    @property
+    def grading(self) -> Grading:
+        """How its grades are read."""
+        return Grading(self.grades, self.ordered, self.quantity)
+
     def model_files(self) -> tuple[str, ...]:
         """Names of the models among the files."""
         return tuple(name for name in self.files if name.endswith(MODEL_SUFFIX))
+
+
+class _AnyFormat(msgspec.Struct):
+    format: str
+
+
+def _check_format(found: str) -> None:
+    if found != FORMAT:
+        raise ValueError(f"format {found!r}, wanted {FORMAT!r}")
 
 
 def facts_of(document: Mapping[str, Any]) -> str:
@@ -106,6 +122,8 @@ def decode_manifest(text: bytes) -> Manifest:
         ValueError: it is no JSON, or breaks the contract; the message names the key, what it holds and what it must.
     """
     try:
+        # before the keys, of which another format has others
+        _check_format(msgspec.json.decode(text, type=_AnyFormat).format)
         return msgspec.json.decode(text, type=Manifest)
     # a RecursionError for brackets without end
     except (msgspec.MsgspecError, RecursionError) as error:

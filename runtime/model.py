@@ -44,4 +44,12 @@ class Model(msgspec.Struct, frozen=True):
 
     def record(self) -> ModelRecord:
         manifest = self.bundle.manifest
-        return ModelRecord(manifest.name, self.sha256, self.engine.name, self.engine.precision, manifest.synthetic)
+        return ModelRecord(
+            manifest.name,
+            self.sha256,
+            self.engine.name,
+            self.engine.precision,
+            manifest.synthetic,
+            manifest.ordered,
+            manifest.quantity,
+        )

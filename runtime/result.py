@@ -11,6 +11,8 @@ from runtime.errors import one_line
 from runtime.version import NOTICE, __version__
 
 SCHEMA = "inflamap.score/1"
+# what an ordered score is called where nothing else is asked for
+DEFAULT_QUANTITY = "Inflammation"
 
 
 class ImageRecord(msgspec.Struct, frozen=True):
@@ -48,13 +50,22 @@ class ImageRecord(msgspec.Struct, frozen=True):
 
 
 class ModelRecord(msgspec.Struct, frozen=True):
-    """The model and engine that scored it. `sha256` is that of the model file the engine ran."""
+    """The model and engine that scored it.
+
+    Attributes:
+        name, synthetic: of its bundle.
+        sha256: of the model file the engine ran.
+        engine, precision: what ran it.
+        ordered, quantity: see `Grading`; records of earlier versions lack them, whose grades all had an order.
+    """
 
     name: str
     sha256: str
     engine: str
     precision: str
     synthetic: bool
+    ordered: bool = True
+    quantity: str = DEFAULT_QUANTITY
 
 
 class WorstRegion(msgspec.Struct, frozen=True):
@@ -62,7 +73,7 @@ class WorstRegion(msgspec.Struct, frozen=True):
 
     Attributes:
         mean: mean expected grade over its valid cells.
-        x_um, y_um: its centre on the frame.
+        x_um, y_um: position of its centre on the frame.
         size_um: its side.
         slice: of a stack, counted from 0; None otherwise.
     """
@@ -78,18 +89,34 @@ class Score(msgspec.Struct, frozen=True):
     """The image's score over its valid cells, of a stack those of all slices.
 
     Attributes:
-        mean: mean expected grade.
-        grade: `mean` rounded to the nearest grade.
+        mean: mean expected grade; None where the grades have no order.
+        grade: `mean` rounded to the nearest grade; without order the class with the most area, as an index.
         area_fraction: share of the valid cells whose most probable grade is the key (the grade's name).
         withheld_fraction: share of all cells left out, those of withheld slices among them.
-        worst_region: where the mean grade is highest; None in records of earlier versions.
+        worst_region: where the mean grade is highest; None where the grades have no order, and in records of earlier
+            versions.
     """
 
-    mean: float
+    mean: float | None
     grade: int
     area_fraction: dict[str, float]
     withheld_fraction: float
     worst_region: WorstRegion | None = None
+
+    @property
+    def grade_name(self) -> str:
+        """The grade's name."""
+        return list(self.area_fraction)[self.grade]
+
+    def headline(self, quantity: str) -> str:
+        """The score in a few words, such as "Inflammation 2.4 · grade mild" or "psoriatic · 56 % of the area".
+
+        Args:
+            quantity: what an ordered score is called.
+        """
+        if self.mean is None:
+            return f"{self.grade_name} · {share_in_words(self.area_fraction[self.grade_name])} of the area"
+        return f"{quantity} {self.mean:.1f} · grade {self.grade_name}"
 
 
 class SliceRecord(msgspec.Struct, frozen=True):
@@ -192,7 +219,7 @@ class Result(msgspec.Struct, frozen=True):
         if schema != SCHEMA or (score is None) != (result.status == "withheld"):
             raise ValueError(f"not a record of inflamap: schema {schema!r}, status {result.status!r}")
         if score is not None and not (
-            math.isfinite(score.mean)
+            (math.isfinite(score.mean) if score.mean is not None else not result.model.ordered)
             and 0 <= score.grade < len(score.area_fraction)
             and all(map(math.isfinite, [score.withheld_fraction, *score.area_fraction.values()]))
         ):
@@ -205,11 +232,14 @@ def summary_line(result: Result, name: str | None = None) -> str:
     name = one_line(name or result.image.path)
     if result.score is None:
         return f"{name}: withheld: {'; '.join(result.reasons)}"
-    line = f"{name}: {result.score.mean:.2f} (grade {result.score.grade})"
-    share = result.score.withheld_fraction
-    return f"{line}; {share_in_words(share)} of the cells withheld" if share else line
+    score = result.score
+    said = one_line(score.headline("")) if score.mean is None else f"{score.mean:.2f} (grade {score.grade})"
+    share = score.withheld_fraction
+    return f"{name}: {said}" + (f"; {share_in_words(share)} of the cells withheld" if share else "")
 
 
 def share_in_words(share: float) -> str:
-    """A share above 0, never rounded to nothing."""
-    return "under 1%" if share < 0.01 else f"{share:.0%}"
+    """A share above 0, never rounded to nothing or to all."""
+    if share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"

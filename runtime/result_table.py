@@ -4,22 +4,27 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from rich.cells import cell_len, set_cell_size
+
 from runtime.csv_text import csv_of
 from runtime.errors import one_line
 from runtime.ledger import ImageRow, State
 from runtime.result import share_in_words
 
+# terminal columns of a class's name
+WIDEST_NAME = 30
 _DONE = (State.SCORED, State.WITHHELD)
 
 
 def to_csv(rows: Sequence[ImageRow]) -> bytes:
     """One line an image, with a header; UTF-8.
 
-    The columns: `path`, `status`, `score` (mean expected grade), `grade`, `area_<grade>` (share of the valid cells, one
-    column a grade), `withheld_fraction`, `reason`, `um_per_px`, `image_sha256`, `model`, `model_sha256`, `engine`,
-    `precision`, `synthetic`, `attempts`, `arrived` and `finished` (UTC, ISO 8601), `read_ms`, `infer_ms`, `write_ms`,
-    `total_ms`, and `score_file`, `overlay_file`, `map_file` below the output folder. What describes a result is empty
-    for an image that waits or failed: an earlier result of it may be of another content.
+    The columns: `path`, `status`, `score` (mean expected grade; empty where grades have no order), `grade` (its
+    number), `grade_name`, `area_<grade>` (share of the valid cells, one column a grade), `withheld_fraction`, `reason`,
+    `um_per_px`, `image_sha256`, `model`, `model_sha256`, `engine`, `precision`, `synthetic`, `attempts`, `arrived` and
+    `finished` (UTC, ISO 8601), `read_ms`, `infer_ms`, `write_ms`, `total_ms`, and `score_file`, `overlay_file`,
+    `map_file` below the output folder. What describes a result is empty for an image that waits or failed: an earlier
+    result of it may be of another content.
     Bytes of names that are no UTF-8 are escaped as \\udcXX.
     """
     grades = list(dict.fromkeys(grade for row in rows for grade in _areas(row)))
@@ -27,11 +32,38 @@ def to_csv(rows: Sequence[ImageRow]) -> bytes:
 
 
 def to_lines(rows: Iterable[ImageRow]) -> Iterator[str]:
-    """The same for a person: score, state and path, with the reason where there is one."""
-    yield "score  state     image"
-    for row in rows:
-        score = f"{row.outcome.score:5.2f}" if row.state is State.SCORED else "    -"
-        yield f"{score}  {row.state:<8}  {one_line(row.path.as_posix())}{_remark(row)}"
+    """The same for a person: score, state and path, with the reason where there is one.
+
+    Without order the score is the class with the most area, and its share.
+    """
+    found = [(row, _score(row)) for row in rows]
+    classes = any(row.state is State.SCORED and row.outcome.score is None for row, _ in found)
+    heading = "most area" if classes else "score"
+    width = max(map(cell_len, (heading, *(score for _, score in found))))
+    yield f"{heading:<{width}}  state     image"
+    for row, score in found:
+        padded = f"{' ' * (width - cell_len(score))}{score}"
+        yield f"{padded}  {row.state:<8}  {one_line(row.path.as_posix())}{_remark(row)}"
+
+
+def _score(row: ImageRow) -> str:
+    if row.state is not State.SCORED:
+        return "-"
+    if row.outcome.score is not None:
+        return f"{row.outcome.score:.2f}"
+    name = _grade_name(row)
+    if name is None:
+        return "-"
+    shown = one_line(name)
+    if cell_len(shown) > WIDEST_NAME:
+        shown = f"{set_cell_size(shown, WIDEST_NAME - 1).rstrip()}…"
+    return f"{shown} {share_in_words(_areas(row)[name])}"
+
+
+def _grade_name(row: ImageRow) -> str | None:
+    """Name of the grade of a scored image; None where it is not known."""
+    names, grade = list(_areas(row)), row.outcome.grade
+    return names[grade] if grade is not None and grade < len(names) else None
 
 
 def _remark(row: ImageRow) -> str:
@@ -56,6 +88,7 @@ def _record(row: ImageRow | None, grades: Sequence[str]) -> dict[str, object]:
         "status": row and row.state,
         "score": outcome and outcome.score,
         "grade": outcome and outcome.grade,
+        "grade_name": row and _grade_name(row),
         **{f"area_{grade}": areas.get(grade) for grade in grades},
         "withheld_fraction": outcome and outcome.withheld_fraction,
         "reason": row and row.reason,

@@ -14,14 +14,17 @@ from runtime.acquisition import Acquisition
 from runtime.analysis import Analysis, analyse
 from runtime.dense_map import InflammationMap
 from runtime.errors import InflamapError
+from runtime.file_state import FileState
+from runtime.grading import Grading
 from runtime.images import FolderKind, Frame, file_sha256, folder_kind, read_frames
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import result_files, write_result
 from runtime.overlay import encode_jpeg
-from runtime.pictures import draw
+from runtime.pictures import ImageLabel, draw
+from runtime.pseudonyms import Pseudonyms
 from runtime.result import ImageRecord, MapRecord, Result, SliceRecord, Timing
-from runtime.summary import sum_up
+from runtime.summary import counted_cells, sum_up
 
 NOTHING_SAID = Acquisition()
 MACROSCOPIC = "macroscopic: a picture of the skin's surface, by its folder; such are never scored"
@@ -35,6 +38,7 @@ class ReadImage(msgspec.Struct, frozen=True):
         relative: its path below the watched folder.
         kind: what it is by its folder.
         frames: what it holds, of a stack each slice.
+        modified: when the file was last modified, Unix seconds; None where that is unknown.
         read_ms: milliseconds of reading, decoding and hashing.
     """
 
@@ -42,6 +46,7 @@ class ReadImage(msgspec.Struct, frozen=True):
     relative: PurePath
     kind: FolderKind | None
     frames: tuple[Frame, ...]
+    modified: float | None
     read_ms: float
 
 
@@ -52,6 +57,7 @@ class Examined(msgspec.Struct, frozen=True):
         path: the file.
         record: what is said of it.
         notes: what a person should know of it beside.
+        modified: when the file was last modified, Unix seconds; None where that is unknown.
         depths_um: of its frame, or of each slice, how far below the skin's surface it lies, where that is known.
         analyses: what each came to.
         read_ms: milliseconds of reading, decoding and hashing.
@@ -61,6 +67,7 @@ class Examined(msgspec.Struct, frozen=True):
     path: Path
     record: ImageRecord
     notes: tuple[str, ...]
+    modified: float | None
     depths_um: tuple[float | None, ...]
     analyses: tuple[Analysis, ...]
     read_ms: float
@@ -98,10 +105,12 @@ def read_image(path: Path, relative: PurePath, acquisition: Acquisition) -> Read
     started = time.perf_counter()
     # the watched folder itself may be a stack's
     kind = folder_kind(path.absolute())
+    state = FileState.of(path)
     frames = acquisition.tell(read_frames(path), relative, kind)
     if kind == "macroscopic":
         frames = tuple(replace(frame, objections=(*frame.objections, MACROSCOPIC)) for frame in frames)
-    return ReadImage(path, relative, kind, frames, 1000 * (time.perf_counter() - started))
+    modified = None if state is None else state.mtime_ns / 1e9
+    return ReadImage(path, relative, kind, frames, modified, 1000 * (time.perf_counter() - started))
 
 
 def score_image(image: ReadImage, model: Model) -> Examined:
@@ -111,11 +120,19 @@ def score_image(image: ReadImage, model: Model) -> Examined:
     analyses = tuple(analyse(frame, model) for frame in frames)
     infer_ms = 1000 * (time.perf_counter() - started)
     depths_um = tuple(frame.z_um for frame in frames)
-    return Examined(image.path, _record(image), _notes(frames), depths_um, analyses, image.read_ms, infer_ms)
+    return Examined(
+        image.path, _record(image), _notes(frames), image.modified, depths_um, analyses, image.read_ms, infer_ms
+    )
 
 
 def write_examined(
-    examined: Examined, relative: PurePath, out: Path, model: Model, *, alive: Callable[[], object] = lambda: None
+    examined: Examined,
+    relative: PurePath,
+    out: Path,
+    model: Model,
+    *,
+    pseudonyms: Pseudonyms | None = None,
+    alive: Callable[[], object] = lambda: None,
 ) -> Result:
     """Draw and write the result of an image, after making sure that the file still holds what was scored.
 
@@ -124,6 +141,7 @@ def write_examined(
         relative: its path below the watched folder, mirrored under `out` and named in the record.
         out: the results' folder.
         model: what scored it.
+        pseudonyms: stand for the image's name inside overlay and map, which then show neither folder nor date.
         alive: called again and again while a large file is read once more.
 
     Raises:
@@ -138,20 +156,21 @@ def write_examined(
         raise ChangedMeanwhile(
             f"{examined.path}: the file changed while it was scored", next_step="score it again once it is complete"
         )
-    files, grades = result_files(relative), model.bundle.manifest.grades
-    score = sum_up(analyses, grades)
+    files, grading = result_files(relative), model.bundle.manifest.grading
+    score = sum_up(analyses, grading)
     reasons = _reasons(analyses)
-    overlay = encode_jpeg(draw(analyses, examined.depths_um, reasons, score, model, relative.name))
+    label = ImageLabel.of(relative, examined.modified, pseudonyms)
+    overlay = encode_jpeg(draw(analyses, examined.depths_um, reasons, score, model, label))
     map_file = map_record = None
-    maps = [analysis.map for analysis in analyses if not analysis.withheld and analysis.map is not None]
-    if maps:
-        geometry = maps[0].geometry
-        map_file = encode_map(_shown_maps(analyses), relative.name)
+    if score is not None:
+        maps = _shown_maps(analyses)
+        geometry, shape = maps[0][0].geometry, maps[0][0].shape
+        map_file = encode_map(maps, label.name, grading)
         map_record = MapRecord(
             files.map.name,
             geometry.patch_px,
             geometry.stride_px,
-            maps[0].shape,
+            shape,
             (geometry.origin_um, geometry.origin_um),
         )
     write_ms = 1000 * (time.perf_counter() - started)
@@ -167,7 +186,7 @@ def write_examined(
             examined.read_ms, examined.infer_ms, write_ms, examined.read_ms + examined.infer_ms + write_ms
         ),
         notes=examined.notes,
-        slices=_slice_records(examined, grades) if len(analyses) > 1 else None,
+        slices=_slice_records(examined, grading) if len(analyses) > 1 else None,
     )
     write_result(out, relative, overlay=overlay, map_file=map_file, record=result.to_json())
     return result
@@ -176,13 +195,8 @@ def write_examined(
 def _shown_maps(analyses: tuple[Analysis, ...]) -> list[tuple[InflammationMap, npt.NDArray[np.bool_]]]:
     """(map, bool [h, w] of the cells that count) of each slice; of a withheld one no cell counts."""
     some = next(analysis.map for analysis in analyses if analysis.map is not None)
-    nothing = np.zeros(some.shape, np.bool_)
-    return [
-        (some, nothing)
-        if analysis.withheld or analysis.map is None or analysis.valid is None
-        else (analysis.map, analysis.valid)
-        for analysis in analyses
-    ]
+    nothing = some, np.zeros(some.shape, np.bool_)
+    return [counted_cells(analysis) or nothing for analysis in analyses]
 
 
 def _record(image: ReadImage) -> ImageRecord:
@@ -207,20 +221,21 @@ def _record(image: ReadImage) -> ImageRecord:
     )
 
 
-def _slice_records(examined: Examined, grades: tuple[str, ...]) -> tuple[SliceRecord, ...]:
+def _slice_records(examined: Examined, grading: Grading) -> tuple[SliceRecord, ...]:
     records = []
     for number, (z_um, analysis) in enumerate(zip(examined.depths_um, examined.analyses, strict=True)):
-        status: Literal["scored", "withheld"] = "withheld" if analysis.withheld else "scored"
-        records.append(SliceRecord(number, z_um, status, analysis.reasons, sum_up([analysis], grades)))
+        score = sum_up([analysis], grading)
+        status: Literal["scored", "withheld"] = "withheld" if score is None else "scored"
+        records.append(SliceRecord(number, z_um, status, analysis.reasons, score))
     return tuple(records)
 
 
 def _reasons(analyses: tuple[Analysis, ...]) -> tuple[str, ...]:
-    """Of a stack each with the slices that it is about, counted from 0 as in the record."""
+    """The reasons; of a stack each with the numbers of its slices, counted from 1."""
     if len(analyses) == 1:
         return analyses[0].reasons
     found: dict[str, list[int]] = {}
-    for number, analysis in enumerate(analyses):
+    for number, analysis in enumerate(analyses, 1):
         for reason in analysis.reasons:
             found.setdefault(reason, []).append(number)
     return tuple(

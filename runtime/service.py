@@ -33,6 +33,7 @@ from runtime.ledger.turns import Turns
 from runtime.model import Model
 from runtime.obstacles import Obstacles, Stopped
 from runtime.patience import WatchSettings
+from runtime.pseudonyms import Pseudonyms
 from runtime.retention import Keep, Retention
 from runtime.service_log import ServiceLog
 from runtime.version import __version__
@@ -55,6 +56,7 @@ class ServiceSettings(msgspec.Struct, frozen=True):
         min_free_gb: scoring pauses while the results' disk has less free, in 10^9 bytes.
         once: do what is there and end.
         keep: how long overlays are kept.
+        pseudonyms: stand for the names of folders and files inside overlays and maps; None shows the names.
     """
 
     watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
@@ -62,6 +64,7 @@ class ServiceSettings(msgspec.Struct, frozen=True):
     min_free_gb: float = 10.0
     once: bool = False
     keep: Keep = msgspec.field(default_factory=Keep)
+    pseudonyms: Pseudonyms | None = None
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -178,6 +181,7 @@ class _Service:
             patience=settings.watch,
             once=settings.once,
             log=log,
+            pseudonyms=settings.pseudonyms,
             alive=lambda: heartbeat.beat(self._status),
         )
         self._retention = Retention(out, ledger, settings.keep, self._surely, log)

@@ -57,10 +57,12 @@ class ServiceLog:
 
     def result(self, relative: PurePath, result: Result) -> None:
         """An image was scored, or its score withheld."""
+        score = result.score
         facts = {
             "image": self._name(relative),
-            "score": None if result.score is None else round(result.score.mean, 3),
-            "grade": None if result.score is None else result.score.grade,
+            # without order there is a class and no score
+            "score": None if score is None or score.mean is None else round(score.mean, 3),
+            "grade": None if score is None else score.grade,
             "reasons": list(result.reasons),
             "sha256": result.image.sha256,
             "model": result.model.sha256,

@@ -8,38 +8,68 @@ import numpy.typing as npt
 
 from runtime.analysis import Analysis
 from runtime.dense_map import InflammationMap
+from runtime.grading import Grading
 from runtime.result import Score, WorstRegion
 
 # side of the region that is looked for, about; some hundred cells of skin
 REGION_UM = 100.0
 
+# slice, map, valid cells
+_Scored = tuple[int, InflammationMap, npt.NDArray[np.bool_]]
 
-def sum_up(analyses: Sequence[Analysis], grades: tuple[str, ...]) -> Score | None:
+
+def sum_up(analyses: Sequence[Analysis], grading: Grading) -> Score | None:
     """The score over the valid cells of all frames that are not withheld; None where all are.
 
-    A frame that is withheld counts among the cells left out, if it has any.
+    A frame that is withheld counts among the cells left out, if it has any. Where the grades have no order, the score
+    has no mean and no worst region, and its grade is the class that is the most probable one of most cells; of classes
+    with equally many the one that is more probable over all cells, then the first.
     """
     scored = [
-        (slice_, analysis.map, analysis.valid)
+        (slice_, *counted)
         for slice_, analysis in enumerate(analyses)
-        if not analysis.withheld and analysis.map is not None and analysis.valid is not None
+        if (counted := counted_cells(analysis)) is not None
     ]
     if not scored:
         return None
-    expected = np.concatenate([found.expected_grade()[valid] for _, found, valid in scored])
-    counts = np.bincount(np.concatenate([found.grade()[valid] for _, found, valid in scored]), minlength=len(grades))
-    mean = float(expected.mean(dtype=np.float64))
-    # frames of one file are alike in size
-    cells = scored[0][2].size * len(analyses)
-    regions = [_worst_region(found, valid, slice_) for slice_, found, valid in scored]
-    worst = max(regions, key=lambda region: region.mean)
+    counts = np.bincount(
+        np.concatenate([found.grade()[valid] for _, found, valid in scored]), minlength=len(grading.names)
+    )
+    mean, worst = _mean_and_worst(scored, stack=len(analyses) > 1) if grading.ordered else (None, None)
     return Score(
         mean=mean,
-        grade=round(mean),
-        area_fraction={name: float(count / counts.sum()) for name, count in zip(grades, counts, strict=True)},
-        withheld_fraction=float(1 - expected.size / cells),
-        worst_region=worst if len(analyses) > 1 else WorstRegion(worst.mean, worst.x_um, worst.y_um, worst.size_um),
+        grade=_class_with_most_area(counts, scored) if mean is None else round(mean),
+        area_fraction={name: float(count / counts.sum()) for name, count in zip(grading.names, counts, strict=True)},
+        # frames of one file are alike in size
+        withheld_fraction=float(1 - counts.sum() / (scored[0][2].size * len(analyses))),
+        worst_region=worst,
     )
+
+
+def counted_cells(analysis: Analysis) -> tuple[InflammationMap, npt.NDArray[np.bool_]] | None:
+    """A frame's map and its valid cells, bool [h, w]; None where the frame is withheld or has no valid cell."""
+    if analysis.withheld or analysis.map is None or analysis.valid is None or not analysis.valid.any():
+        return None
+    return analysis.map, analysis.valid
+
+
+def _class_with_most_area(counts: npt.NDArray[np.intp], scored: Sequence[_Scored]) -> int:
+    """Its index, from the number of cells of each class, [K], and the maps, which decide between equals."""
+    largest = np.flatnonzero(counts == counts.max())
+    if len(largest) == 1:
+        return int(largest[0])
+    total = sum(found.probabilities[largest][:, valid].sum(axis=1, dtype=np.float64) for _, found, valid in scored)
+    return int(largest[np.argmax(total)])
+
+
+def _mean_and_worst(scored: Sequence[_Scored], *, stack: bool) -> tuple[float, WorstRegion]:
+    """The mean expected grade, and the worst region, which names its slice where the file is a stack."""
+    expected = np.concatenate([found.expected_grade()[valid] for _, found, valid in scored])
+    regions = [_worst_region(found, valid, slice_) for slice_, found, valid in scored]
+    worst = max(regions, key=lambda region: region.mean)
+    if not stack:
+        worst = WorstRegion(worst.mean, worst.x_um, worst.y_um, worst.size_um)
+    return float(expected.mean(dtype=np.float64)), worst
 
 
 def _worst_region(found: InflammationMap, valid: npt.NDArray[np.bool_], slice_: int) -> WorstRegion:

@@ -143,7 +143,9 @@ class WatchConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     log_files: Annotated[
         Annotated[int, Limits(least=2, most=9999)], Key("log files kept, the current one included")
     ] = 5
-    pseudonymise: Annotated[bool, Key("folder and file names, which may identify patients, are replaced")] = False
+    pseudonymise: Annotated[
+        bool, Key("folder and file names, which may identify patients, are replaced in logs, overlays and maps")
+    ] = False
 
 
 FIELDS: dict[str, FieldInfo] = {field.name: field for field in fields(WatchConfiguration)}

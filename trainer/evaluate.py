@@ -25,6 +25,15 @@ from trainer.split import person
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
+# keys of `evaluate --json` that mean nothing without an order of the grades: distances, weighted kappas, intraclass
+# correlations, and what is concluded from them
+OF_ORDER = frozenset(
+    {
+        *("mad", "mad_normalised", "qwk"),
+        *("kappa_among_raters", "kappa_model_with_raters", "difference", "verdict"),
+        *("icc", "icc_of_mean", "icc_with_model"),
+    }
+)
 
 
 class TorchEngine:
@@ -120,10 +129,13 @@ class Evaluation:
         return f"on subjects that it was also trained or chosen by, and so optimistically, {found}"
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `evaluate --json`, without NaN."""
+        """The document of `evaluate --json`, without NaN; what rests on an order of the grades is null without one."""
         experts = self.experts
         return {
-            **{name: figure_document(figure) for name, figure in self.figures.items()},
+            **{
+                name: figure_document(figure if self.ordered or name not in OF_ORDER else None)
+                for name, figure in self.figures.items()
+            },
             "patches": self.patches,
             "subjects": self.subjects,
             "synthetic": self.synthetic,
@@ -134,8 +146,12 @@ class Evaluation:
                 "optimistic": None if self.shared_subjects is None else self.shared_subjects > 0,
                 "note": self.optimism(),
             },
-            "experts": None if experts is None else {**experts.to_json(), "verdict": self.verdict()},
-            "raters": {} if experts is None else {name: rater.to_json() for name, rater in experts.raters.items()},
+            "experts": None
+            if experts is None
+            else self._without_order({**experts.to_json(), "verdict": self.verdict()}),
+            "raters": {}
+            if experts is None
+            else {name: self._without_order(rater.to_json()) for name, rater in experts.raters.items()},
             "per_grade": {
                 name: {
                     "patches": int(self.confusion[grade].sum()),
@@ -147,11 +163,21 @@ class Evaluation:
             "confusion": {"grades": list(self.grades), "rows_raters_columns_model": self.confusion.tolist()},
         }
 
+    def _without_order(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document as it is where grades have an order, else with null for what rests on one."""
+        return document if self.ordered else _nulled(document)
+
     def _oracle_document(self) -> dict[str, Any] | None:
         if self.oracle is None or self.accuracy_of_oracle is None:
             return None
-        rounded = {name: round(value, 6) for name, value in self.oracle.items()}
+        rounded = self._without_order({name: round(value, 6) for name, value in self.oracle.items()})
         return {**rounded, "accuracy_of_oracle": self.accuracy_of_oracle.to_json()}
+
+
+def _nulled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: None if key in OF_ORDER else _nulled(each) for key, each in value.items()}
+    return [_nulled(each) for each in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

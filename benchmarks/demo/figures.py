@@ -66,10 +66,9 @@ def agreement(evaluation: dict[str, Any]) -> str:
     """From the document of `inflamap evaluate --json`."""
     accuracy, mad = evaluation["accuracy"], evaluation["mad"]
     low, high = accuracy["ci95"]
-    return (
-        f"accuracy {accuracy['value']:.2f} ({low:.2f} to {high:.2f}), mean absolute deviation {mad['value']:.2f} "
-        "grades, on held-out patches"
-    )
+    # null where the grades have no order
+    deviation = "" if mad is None else f", mean absolute deviation {mad['value']:.2f} grades"
+    return f"accuracy {accuracy['value']:.2f} ({low:.2f} to {high:.2f}){deviation}, on held-out patches"
 
 
 def engine(bench: dict[str, Any]) -> str:

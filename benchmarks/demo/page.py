@@ -42,7 +42,7 @@ pre { background: #f5f5f5; padding: 12px; overflow-x: auto; font-size: 14px; } s
 <h1>inflamap demo</h1>
 <p class="quiet">$subtitle</p>
 <p class="notice">Everything here is synthetic: skin, raters and severity are drawn by inflamap itself. $notice</p>
-<h2>Frame, true severity, inflammation map</h2>
+<h2>Frame, true severity, map</h2>
 <div class="frames">
 $frames
 </div>

@@ -60,7 +60,7 @@ def against_truth(frame_file: Path, out: Path, relative: PurePath, bundle: Bundl
         frame_file.name,
         difference,
         np.dstack([pixels] * 3),
-        draw_overlay(pixels, geometry.um_per_px, bundle.manifest.grades, true_cells, geometry, text),
+        draw_overlay(pixels, geometry.um_per_px, bundle.manifest.grading, true_cells, geometry, text),
         # not cv2.imread, which on Windows opens no name beyond its code page
         np.asarray(cv2.imdecode(np.fromfile(out / files.overlay, np.uint8), cv2.IMREAD_COLOR), np.uint8),
     )

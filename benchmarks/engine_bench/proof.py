@@ -126,6 +126,7 @@ def gate_set(reference: Model, frames: Frames, count: int) -> GateSet:
         reference.engine,
         bundle.geometry,
         bundle.manifest.quality,
+        ordered=bundle.manifest.ordered,
     )
 
 

@@ -52,7 +52,7 @@ class EngineReport:
             *((judgement.fault,) if judgement and judgement.fault else ()),
             *(judgement.verdict.misses() if judgement and judgement.verdict else ()),
             *((self.timing_fault,) if self.timing_fault else ()),
-            *(() if repeats else ("the same frame scored twice got two mean scores",)),
+            *(() if repeats else ("the same frame scored twice got two scores",)),
         )
 
     @property

@@ -85,8 +85,11 @@ def _grades(reports: Sequence[EngineReport], part: str) -> list[str]:
     def unchanged(figures: Sequence[GateFigures | None]) -> _Column:
         return _column("unchanged", figures, lambda figure: figure.unchanged, ".4f")
 
+    # where grades have no order, of the class probabilities and not of the expected grade
+    moved = "distance" if any(figures and figures.shift is None for figures in patches) else "shift"
+
     def shift(figures: Sequence[GateFigures | None]) -> _Column:
-        return _column("shift", figures, lambda figure: figure.shift, ".4f")
+        return _column(moved, figures, lambda figure: figure.movement, ".4f")
 
     return _aligned(
         _engines(reports),

@@ -21,7 +21,7 @@ from runtime.engines.registry import REFERENCE_ENGINE
 from runtime.errors import CheckFailed, InflamapError, one_line
 from runtime.images import read_frame
 from runtime.model import Model
-from runtime.result import Result
+from runtime.result import Result, Score
 from runtime.scoring import examine, write_examined
 from runtime.summary import sum_up
 
@@ -56,9 +56,10 @@ class FrameTiming:
         withheld: number of timed frames that got no score.
         unmapped: number of those that were withheld before a map was computed; their time says little.
         withheld_reason: why the first of the withheld frames was withheld, None when none was.
-        repeatable: whether a frame got the identical mean score every time.
-        score_difference: largest difference of a frame's mean score (in grades) from the reference engine's; None for
-            that engine itself, where it was not timed, and when no frame was scored by both.
+        repeatable: whether a frame got the identical score every time.
+        score_difference: largest difference of a frame's mean score (in grades) from the reference engine's, or where
+            grades have no order of a class's share of the area; None for that engine itself, where it was not timed,
+            and when no frame was scored by both.
     """
 
     timed: int
@@ -94,9 +95,9 @@ class _Turn:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What an engine makes of a frame: its mean score (None when withheld), and whether it was mapped at all."""
+    """What an engine makes of a frame: its score (None when withheld), and whether it was mapped at all."""
 
-    mean: float | None
+    score: Score | None
     mapped: bool
 
 
@@ -189,8 +190,7 @@ def _timing(
         unmapped=len(own) - len(mapped),
         withheld_reason=next(("; ".join(result.reasons) for result in results if not result.score), None),
         repeatable=all(
-            (result.score.mean if result.score else None) == found[number % paths].mean
-            for number, result in enumerate(results)
+            _values(result.score) == _values(found[number % paths].score) for number, result in enumerate(results)
         ),
         score_difference=None if fp32 is None or fp32 is found else _difference(found, fp32),
     )
@@ -198,11 +198,20 @@ def _timing(
 
 def _find(model: Model, path: Path, um_per_px: float | None) -> _Finding:
     analysis = analyse(read_frame(path, um_per_px=um_per_px), model)
-    score = sum_up([analysis], model.bundle.manifest.grades)
-    return _Finding(None if score is None else score.mean, analysis.map is not None)
+    return _Finding(sum_up([analysis], model.bundle.manifest.grading), analysis.map is not None)
+
+
+def _values(score: Score | None) -> tuple[float, ...] | None:
+    """The mean grade, or without order the area of each class; None when withheld."""
+    if score is None:
+        return None
+    return tuple(score.area_fraction.values()) if score.mean is None else (score.mean,)
 
 
 def _difference(found: Sequence[_Finding], fp32: Sequence[_Finding]) -> float | None:
-    """Largest difference in mean score over the frames that both have scored."""
-    pairs = [(a.mean, b.mean) for a, b in zip(found, fp32, strict=True)]
-    return max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=None)
+    """Largest difference in `_values` over the frames that both have scored."""
+    pairs = [(_values(a.score), _values(b.score)) for a, b in zip(found, fp32, strict=True)]
+    return max(
+        (abs(x - y) for a, b in pairs if a is not None and b is not None for x, y in zip(a, b, strict=True)),
+        default=None,
+    )

@@ -21,7 +21,7 @@ from runtime.model import Model
 from runtime.overlay import encode_jpeg
 from runtime.overlay.picture import JPEG_QUALITY
 from runtime.patch_statistics import patch_statistics
-from runtime.pictures import draw
+from runtime.pictures import ImageLabel, draw
 from runtime.summary import sum_up
 
 BURST, BURSTS = 60, 6
@@ -30,7 +30,9 @@ REPEATS = 20
 
 def overlay_of(path: Path, model: Model) -> npt.NDArray[np.uint8]:
     analysis = analyse(read_frame(path), model)
-    return draw((analysis,), (None,), (), sum_up([analysis], model.bundle.manifest.grades), model, path.name)
+    return draw(
+        (analysis,), (None,), (), sum_up([analysis], model.bundle.manifest.grading), model, ImageLabel(path.name)
+    )
 
 
 def test_reading_against_hashing(against: Against, frame_files: tuple[Path, ...]) -> None:
@@ -52,12 +54,14 @@ def test_judging_against_the_map(against: Against, model: Model, frame: npt.NDAr
 
 def test_drawing_against_encoding(against: Against, model: Model, frame_files: tuple[Path, ...]) -> None:
     analysis = analyse(read_frame(frame_files[0]), model)
-    score = sum_up([analysis], model.bundle.manifest.grades)
-    picture = draw((analysis,), (None,), (), score, model, "frame.bmp")
+    score = sum_up([analysis], model.bundle.manifest.grading)
+    picture = draw((analysis,), (None,), (), score, model, ImageLabel("frame.bmp"))
     assert picture.shape[0] > 1000
     assert picture.std(axis=2).max() > 20, "there is colour in it"
     against.slower(
-        lambda: draw((analysis,), (None,), (), score, model, "frame.bmp"), lambda: encode_jpeg(picture), rounds=60
+        lambda: draw((analysis,), (None,), (), score, model, ImageLabel("frame.bmp")),
+        lambda: encode_jpeg(picture),
+        rounds=60,
     )
 
 

@@ -32,7 +32,7 @@ from runtime.model import Model
 from runtime.outputs import write_result
 from runtime.overlay import encode_jpeg
 from runtime.patch_statistics import patch_statistics
-from runtime.pictures import draw
+from runtime.pictures import ImageLabel, draw
 from runtime.quality import judge
 from runtime.scoring import examine, write_examined
 from runtime.summary import sum_up
@@ -83,10 +83,10 @@ def frame_stages(path: Path, place: Path, model: Model) -> dict[str, dict[str, C
     analysis = analyse(frame, model)
     assert analysis.map is not None
     assert analysis.valid is not None
-    score = sum_up([analysis], manifest.grades)
-    picture = draw((analysis,), (None,), (), score, model, path.name)
+    score = sum_up([analysis], manifest.grading)
+    picture = draw((analysis,), (None,), (), score, model, ImageLabel(path.name))
     overlay, maps = encode_jpeg(picture), [(analysis.map, analysis.valid)]
-    map_file = encode_map(maps, path.name)
+    map_file = encode_map(maps, path.name, manifest.grading)
     relative = PurePath(path.name)
     record = write_examined(examine(path, relative, model), relative, place / "results", model).to_json()
     return {
@@ -102,10 +102,10 @@ def frame_stages(path: Path, place: Path, model: Model) -> dict[str, dict[str, C
         },
         "writing": {
             "hash the file again": lambda: file_sha256(path),
-            "sum up": lambda: sum_up([analysis], manifest.grades),
-            "draw": lambda: draw((analysis,), (None,), (), score, model, path.name),
+            "sum up": lambda: sum_up([analysis], manifest.grading),
+            "draw": lambda: draw((analysis,), (None,), (), score, model, ImageLabel(path.name)),
             "encode the JPEG": lambda: encode_jpeg(picture),
-            "encode the map": lambda: encode_map(maps, path.name),
+            "encode the map": lambda: encode_map(maps, path.name, manifest.grading),
             "three durable files": lambda: write_result(
                 place / "results", relative, overlay=overlay, map_file=map_file, record=record
             ),

@@ -6,12 +6,19 @@ import click
 
 from export.package import DEFAULT_STRIDE_PX, export_bundle
 from runtime.console import reporter
+from runtime.result import DEFAULT_QUANTITY
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="BUNDLE folder to write.")
 @click.option("--name", help="Name of the model in every result. Default: the run's folder name.")
+@click.option(
+    "--quantity",
+    default=DEFAULT_QUANTITY,
+    show_default=True,
+    help="What the score is called on overlay and page; grades without an order show their class instead.",
+)
 @click.option("--calibration", type=click.Path(path_type=Path), help="The run's data set, if it was moved.")
 @click.option("--stride", type=int, default=DEFAULT_STRIDE_PX, show_default=True, help="Pixels between map cells.")
 @click.option("--tensorrt", is_flag=True, help="Also build TensorRT's plans here and judge its engines; needs a GPU.")
@@ -25,6 +32,7 @@ def export(
     run: Path,
     out: Path,
     name: str | None,
+    quantity: str,
     calibration: Path | None,
     stride: int,
     tensorrt: bool,
@@ -40,6 +48,7 @@ def export(
             run,
             out,
             name=name,
+            quantity=quantity,
             data=calibration,
             stride_px=stride,
             tensorrt=tensorrt,

@@ -41,6 +41,7 @@ def results(out: Path, csv_file: Path | None, by: str, plot_file: Path | None) -
         rows = list(ledger.rows())
         models = ledger.models()
         watched = ledger.noted(FOLDER_NOTE)
+        quantity = (ledger.noted("model") or {}).get("quantity")
     warnings = []
     if by == "folder" and any(row.outcome.synthetic for row in rows):
         warnings.append(SYNTHETIC_WARNING)
@@ -48,7 +49,7 @@ def results(out: Path, csv_file: Path | None, by: str, plot_file: Path | None) -
         warnings.append(f"results of {len(models)} models, not to be compared with each other")
     for line in warnings:
         click.echo(f"inflamap: {line}", err=True)
-    table = _Folders(rows, out, warnings) if by == "folder" else _Images(rows)
+    table = _Folders(rows, out, warnings, quantity) if by == "folder" else _Images(rows)
     if csv_file is None and plot_file is None:
         print_result("\n".join(table.lines()) if rows else "no images yet")
     elif csv_file == Path("-"):
@@ -76,13 +77,13 @@ class _Images:
 class _Folders:
     """A line a folder."""
 
-    def __init__(self, rows: list[ImageRow], out: Path, warnings: list[str]) -> None:
+    def __init__(self, rows: list[ImageRow], out: Path, warnings: list[str], quantity: str | None) -> None:
         # numpy and all that reads images, which a list of them need not wait for
         from runtime import folder_report
 
-        self._report, self._warnings = folder_report, warnings
+        self._report, self._warnings, self._quantity = folder_report, warnings, quantity
         self._highest = folder_report.highest_grade(rows)
-        self._folders = folder_report.fold(rows, out, self._highest)
+        self._folders = folder_report.fold(rows, out, self._highest, by_area=folder_report.has_classes(rows))
         self.what = f"{len(self._folders)} folder{'s' * (len(self._folders) != 1)}"
 
     def lines(self) -> Iterable[str]:
@@ -93,7 +94,7 @@ class _Folders:
         return self._report.to_csv(self._folders)
 
     def svg(self) -> bytes:
-        return self._report.to_svg(self._folders, self._highest, self._warnings)
+        return self._report.to_svg(self._folders, self._highest, self._warnings, self._quantity)
 
 
 def _write(path: Path, option: str, out: Path, watched: str | None, data: bytes, what: str) -> None:

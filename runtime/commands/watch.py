@@ -30,7 +30,7 @@ from runtime.model import Model
 from runtime.output_folder import check_output_folder, sweep_temporaries
 from runtime.output_lock import held
 from runtime.patience import WatchSettings, settings_for
-from runtime.pseudonyms import pseudonyms_of
+from runtime.pseudonyms import Pseudonyms, pseudonyms_of
 from runtime.retention import Keep
 from runtime.said_values import write_range
 from runtime.service import ServiceSettings
@@ -103,7 +103,11 @@ NOT_SETTINGS = frozenset({"config_file", "print_config", "once"})
 @click.option("--log-file", type=click.Path(path_type=Path), help="Also write lines of JSON here, rotated.")
 @click.option("--log-max-mb", type=ABOVE_ZERO, help="Size at which a new log is begun. Default: 10.")
 @click.option("--log-files", type=click.IntRange(min=2, max=9999), help="Logs kept. Default: 5.")
-@click.option("--pseudonymise", is_flag=True, help="No names of folders and files in what is said and logged.")
+@click.option(
+    "--pseudonymise",
+    is_flag=True,
+    help="No names of folders and files in messages, logs, overlays and maps; no dates on overlays.",
+)
 @click.pass_context
 def watch(context: click.Context, /, config_file: Path | None, print_config: bool, once: bool, **_options: Any) -> None:
     """Score each image newly saved below FOLDER, and those already there. Stop with Ctrl-C."""
@@ -123,7 +127,8 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
     with ExitStack() as stack:
         stack.enter_context(held(values.out))
         report = stack.enter_context(reporter())
-        log = _log(values, report.say, stack)
+        pseudonyms = pseudonyms_of(values.out) if values.pseudonymise else None
+        log = _log(values, report.say, pseudonyms, stack)
         damaged = set_aside_damaged(values.out)
         ledger = stack.enter_context(open_ledger(values.out, create=True))
         # one that was lost too, where a watch wrote these results; those of `inflamap score` are another matter
@@ -148,7 +153,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         stop = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda _number, _frame: stop.set())
-        settings = _settings(values, once)
+        settings = _settings(values, once, pseudonyms)
         _note_start(ledger, model, values.um_per_px, settings.watch, log)
         ledger.note("options", _start_options(configured, config_file))
         log.event(
@@ -192,13 +197,15 @@ def _configured(context: click.Context, config_file: Path | None) -> Configured:
     return configure(given, config_file, os.environ, awaited=is_bound)
 
 
-def _log(values: WatchConfiguration, say: Callable[[str], None], stack: ExitStack) -> ServiceLog:
+def _log(
+    values: WatchConfiguration, say: Callable[[str], None], pseudonyms: Pseudonyms | None, stack: ExitStack
+) -> ServiceLog:
     write = None
     if values.log_file is not None:
         from runtime.log_file import log_file
 
         write = stack.enter_context(log_file(values.log_file, max_mb=values.log_max_mb, files=values.log_files))
-    return ServiceLog(say, write, pseudonyms_of(values.out) if values.pseudonymise else None)
+    return ServiceLog(say, write, pseudonyms)
 
 
 def _page_address(viewer: str | None) -> "Address | None":
@@ -236,7 +243,7 @@ def _page(
     return stack.enter_context(ViewerProcess(setup, say, log)).tell_alive
 
 
-def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:
+def _settings(values: WatchConfiguration, once: bool, pseudonyms: Pseudonyms | None) -> ServiceSettings:
     return ServiceSettings(
         settings_for(values.folder, discovery=values.discovery, settle_s=values.settle_s, rescan_s=values.rescan_s),
         Acquisition(
@@ -245,6 +252,7 @@ def _settings(values: WatchConfiguration, once: bool) -> ServiceSettings:
         values.min_free_gb,
         once,
         Keep(values.keep_overlays_days, values.keep_overlays_gb),
+        pseudonyms,
     )
 
 
@@ -281,7 +289,17 @@ def _note_start(
     ledger.note("folder_fault", None)
     ledger.note("engine", model.engine.name)
     manifest = model.bundle.manifest
-    ledger.note("model", {"name": manifest.name, "sha256": model.sha256, "synthetic": manifest.synthetic})
+    ledger.note(
+        "model",
+        {
+            "name": manifest.name,
+            "sha256": model.sha256,
+            "synthetic": manifest.synthetic,
+            "grades": manifest.grades,
+            "ordered": manifest.ordered,
+            "quantity": manifest.quantity,
+        },
+    )
     ledger.note("process", os.getpid())
     ledger.note("paused", None)
     ledger.note("discovery", "events" if settings.events else "polling")

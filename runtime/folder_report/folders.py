@@ -22,7 +22,7 @@ class Worst(msgspec.Struct, frozen=True):
         mean: mean expected grade of the region.
         image: the image it is in, below the watched folder.
         x_um, y_um, size_um: its centre on the frame and its side.
-        slice: of a stack, counted from 0.
+        slice: of a stack, counted from 0 as in the record.
     """
 
     mean: float
@@ -41,11 +41,13 @@ class FolderFigures(msgspec.Struct, frozen=True):
         level: how many folders deep it lies; 0 for the watched folder.
         alone: it holds all images of the folder it is in, so that the figures of the two are the same.
         scored, withheld, failed, waiting: number of images, macroscopic pictures not counted.
-        mean: of the scored images' mean grades; None where none is scored.
+        mean: of the scored images' mean grades; None where none has one, and where areas were asked for.
         ci95: 95 % interval of that mean; None where fewer than three units were sampled.
+        areas: the mean share of the scored images' area of each class, where that was asked for; else None.
+        area_ci95: 95 % interval of the largest of these shares; None where fewer than three units were sampled.
         unit: what was sampled: `folders` or `images`.
         units: how many of them hold scored images.
-        worst: None where no record tells one.
+        worst: None where no record tells one, and where areas were asked for.
         models: how many models the scored images are of; of more than one the mean compares what cannot be compared.
         synthetic: whether any of these was trained on synthetic images.
     """
@@ -59,25 +61,37 @@ class FolderFigures(msgspec.Struct, frozen=True):
     waiting: int
     mean: float | None
     ci95: tuple[float, float] | None
+    areas: dict[str, float] | None
+    area_ci95: tuple[float, float] | None
     unit: str
     units: int
     worst: Worst | None
     models: int
     synthetic: bool
 
+    @property
+    def leading(self) -> str | None:
+        """The class with the most area, the first of equals; None where there are no areas or none is scored."""
+        areas = self.areas if self.areas and self.scored else {}
+        return max(areas, key=areas.__getitem__, default=None)
+
+
+_Values = tuple[float, ...]
+
 
 class _Folder(msgspec.Struct):
     path: PurePath
     level: int
     children: dict[str, "_Folder"] = msgspec.field(default_factory=dict)
-    scores: list[float] = msgspec.field(default_factory=list)
+    # of each image: its mean grade, or without order the area of each class
+    scores: list[_Values] = msgspec.field(default_factory=list)
     states: dict[State, int] = msgspec.field(default_factory=lambda: dict.fromkeys(State, 0))
     worst: Worst | None = None
     alone: bool = False
     models: set[tuple[str | None, str | None]] = msgspec.field(default_factory=set)
     synthetic: bool = False
     # over all below
-    total: float = 0.0
+    total: _Values = ()
     count: int = 0
 
 
@@ -85,7 +99,12 @@ WorstOf = Callable[[ImageRow, Path], Worst | None]
 
 
 def fold(
-    rows: Sequence[ImageRow], out: Path, highest: float, *, worst_of: WorstOf | None = None
+    rows: Sequence[ImageRow],
+    out: Path,
+    highest: float,
+    *,
+    by_area: bool = False,
+    worst_of: WorstOf | None = None,
 ) -> list[FolderFigures]:
     """Figures of the watched folder and of every folder below, each before those in it, in the order of their names.
 
@@ -93,33 +112,58 @@ def fold(
         rows: all images of a ledger.
         out: the results' folder, whose records tell the worst regions.
         highest: the highest grade.
+        by_area: whether to average the classes' areas, which all scored images have, and not mean grades, which images
+            of grades without an order lack; see `has_classes`.
         worst_of: `worst_region`, or what remembers its answers.
     """
     root = _Folder(PurePath(), 0)
+    classes = _classes(rows) if by_area else None
     for row in rows:
         # the folder alone tells; its pictures are no images of the study
         if folder_kind(row.path) != "macroscopic":
-            _put(root, row, out, worst_of or worst_region)
+            _put(root, row, out, classes, worst_of or worst_region)
     _sum_up(root)
-    return [_figures(folder, highest) for folder in _walk(root)]
+    return [_figures(folder, highest, classes) for folder in _walk(root)]
 
 
 def highest_grade(rows: Sequence[ImageRow]) -> float:
-    """The highest grade that the results know, as a number."""
+    """The highest grade that the results know, as a number; 0 where no image has been scored, so that no axis is drawn
+    for a scale that nobody knows."""
     known = (len(json.loads(row.outcome.area_fraction)) for row in rows if row.outcome.area_fraction)
-    return float(max(known, default=5) - 1)
+    return float(max(known, default=1) - 1)
 
 
-def _put(root: _Folder, row: ImageRow, out: Path, worst_of: WorstOf) -> None:
+def has_classes(rows: Sequence[ImageRow]) -> bool:
+    """Whether any scored image has no mean grade, because its grades have no order."""
+    return any(row.state is State.SCORED and row.outcome.score is None for row in rows)
+
+
+def _classes(rows: Sequence[ImageRow]) -> tuple[str, ...]:
+    """Names of all grades of the scored images."""
+    areas = (json.loads(row.outcome.area_fraction or "{}") for row in rows if row.state is State.SCORED)
+    return tuple(dict.fromkeys(name for each in areas for name in each))
+
+
+def _put(root: _Folder, row: ImageRow, out: Path, classes: tuple[str, ...] | None, worst_of: WorstOf) -> None:
     folder = root
     for name in row.path.parts[:-1]:
         folder = folder.children.setdefault(name, _Folder(folder.path / name, folder.level + 1))
     folder.states[row.state] += 1
-    if row.state is State.SCORED and row.outcome.score is not None:
-        folder.scores.append(row.outcome.score)
-        folder.worst = _worse(folder.worst, worst_of(row, out))
+    values = _values(row, classes) if row.state is State.SCORED else None
+    if values is not None:
+        folder.scores.append(values)
+        if classes is None:
+            folder.worst = _worse(folder.worst, worst_of(row, out))
         folder.models.add((row.outcome.model, row.outcome.model_sha256))
         folder.synthetic |= bool(row.outcome.synthetic)
+
+
+def _values(row: ImageRow, classes: tuple[str, ...] | None) -> _Values | None:
+    """What a scored image adds: the area of each class, or its mean grade; None where it has none."""
+    if classes is not None:
+        areas = json.loads(row.outcome.area_fraction or "{}")
+        return tuple(float(areas.get(name, 0.0)) for name in classes)
+    return None if row.outcome.score is None else (row.outcome.score,)
 
 
 def _sum_up(folder: _Folder) -> None:
@@ -127,16 +171,20 @@ def _sum_up(folder: _Folder) -> None:
     for each in reversed(list(_walk(folder))):
         if len(each.children) == 1 and not any(each.states.values()):
             next(iter(each.children.values())).alone = True
-        each.total += sum(each.scores)
+        each.total = _added(each.scores)
         each.count += len(each.scores)
         for child in each.children.values():
-            each.total += child.total
+            each.total = _added([values for values in (each.total, child.total) if values])
             each.count += child.count
             each.worst = _worse(each.worst, child.worst)
             each.models |= child.models
             each.synthetic |= child.synthetic
             for state, number in child.states.items():
                 each.states[state] += number
+
+
+def _added(values: Sequence[_Values]) -> _Values:
+    return tuple(map(sum, zip(*values, strict=True)))
 
 
 def _walk(folder: _Folder) -> Iterator[_Folder]:
@@ -148,10 +196,16 @@ def _walk(folder: _Folder) -> Iterator[_Folder]:
         pending += [child for _, child in sorted(each.children.items(), reverse=True)]
 
 
-def _figures(folder: _Folder, highest: float) -> FolderFigures:
+def _figures(folder: _Folder, highest: float, classes: tuple[str, ...] | None) -> FolderFigures:
     unit, sums, counts = _units(folder)
-    mean = folder.total / folder.count if folder.count else None
-    ci95 = mean_interval(np.array(sums, np.float64), np.array(counts, np.int64), highest) if counts else None
+    means = [total / folder.count for total in folder.total]
+    # the mean grade, or the largest share
+    place = int(np.argmax(means)) if means else 0
+    ci95 = None
+    if counts:
+        of_units = np.array([each[place] for each in sums], np.float64)
+        ci95 = mean_interval(of_units, np.array(counts, np.int64), highest if classes is None else 1.0)
+    ordered = classes is None
     return FolderFigures(
         folder.path,
         folder.level,
@@ -160,8 +214,10 @@ def _figures(folder: _Folder, highest: float) -> FolderFigures:
         folder.states[State.WITHHELD],
         folder.states[State.FAILED],
         folder.states[State.WAITING],
-        mean,
-        ci95,
+        means[0] if ordered and means else None,
+        ci95 if ordered else None,
+        None if classes is None else dict(zip(classes, means or [0.0] * len(classes), strict=True)),
+        None if ordered else ci95,
         unit,
         len(counts),
         folder.worst,
@@ -170,7 +226,7 @@ def _figures(folder: _Folder, highest: float) -> FolderFigures:
     )
 
 
-def _units(folder: _Folder) -> tuple[str, list[float], list[int]]:
+def _units(folder: _Folder) -> tuple[str, list[_Values], list[int]]:
     """What was sampled: the folder's sub-folders with scored images; where there is none, its images.
 
     A single sub-folder is no sample of any, but a step on the way to it. Images beside sub-folders count as one more.
@@ -182,7 +238,7 @@ def _units(folder: _Folder) -> tuple[str, list[float], list[int]]:
         (folder,) = holding
     if not holding:
         return "images", folder.scores, [1] * len(folder.scores)
-    own = [(sum(folder.scores), len(folder.scores))] if folder.scores else []
+    own = [(_added(folder.scores), len(folder.scores))] if folder.scores else []
     pairs = [(child.total, child.count) for child in holding] + own
     return "folders", [total for total, _ in pairs], [count for _, count in pairs]
 

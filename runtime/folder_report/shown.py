@@ -7,11 +7,18 @@ from rich.cells import cell_len, set_cell_size
 
 from runtime.errors import one_line
 from runtime.folder_report.folders import FolderFigures
+from runtime.result import share_in_words
 
 # to be read with any interval
 ABOUT_INTERVALS = (
     "95 %: interval of the mean, by how the folders in it differ, or its images where it holds no folders; "
     "none of fewer than three."
+)
+
+
+ABOUT_AREAS = (
+    "most area: the class with the largest mean share of the images' area. 95 %: interval of that share, by how the "
+    "folders in it differ, or its images where it holds no folders; none of fewer than three."
 )
 
 
@@ -42,6 +49,23 @@ def shown(folders: Sequence[FolderFigures]) -> list[ShownFolder]:
             rows.append(ShownFolder(name, depth, folder))
         depths[folder.level] = depth
     return rows
+
+
+class LeadingClass(msgspec.Struct, frozen=True):
+    """The class with the most area in a folder: its name as it fits, its share, and the share's interval or nothing."""
+
+    name: str
+    share: str
+    interval: str
+
+
+def leading_class(folder: FolderFigures, cells: int) -> LeadingClass | None:
+    """The class with the most area, its name in at most so many cells of a terminal; None where none is scored."""
+    name = folder.leading
+    if name is None or folder.areas is None:
+        return None
+    interval = "" if folder.area_ci95 is None else "–".join(f"{100 * end:.0f}" for end in folder.area_ci95) + " %"
+    return LeadingClass(cut(one_line(name), cells), share_in_words(folder.areas[name]), interval)
 
 
 def cut(name: str, cells: int) -> str:

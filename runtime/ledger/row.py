@@ -31,8 +31,8 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         sha256: of the image's content.
         um_per_px: its sampling, None when unknown.
-        score: mean expected grade, None when withheld.
-        grade: the score rounded.
+        score: mean expected grade; None when withheld, and when scored by grades without an order.
+        grade: the score rounded; without order the index of the class with the most area; None when withheld.
         withheld_fraction: share of the cells left out, None when withheld.
         area_fraction: JSON of {grade's name: share of the valid cells}, None when withheld.
         model, model_sha256, engine, precision, synthetic: what scored it.

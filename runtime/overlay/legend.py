@@ -1,20 +1,27 @@
-"""What tells a reader of the overlay how to read it: colour bar and scale bar."""
+"""What a reader needs to read the overlay: colour bar or list of classes, and scale bar."""
 
 import math
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from runtime.overlay.lettering import Style, legible, text_width, wrap, write
+from runtime.overlay.lettering import Style, fit, legible, text_width, wrap, write
+from runtime.overlay.palette import class_colour
 from runtime.overlay.tint import COLOUR_MAP, blend
+from runtime.result import share_in_words
 
 # a grey level, not a colour: np.full of a tuple takes a hundred times as long
 BACKGROUND = 26
 WORDS = (235, 235, 235)
 TITLE, KEY = "expected grade", "not scored"
+CLASSES_TITLE = "share of the area"
+# classes beyond these, those with the least area, are counted in one line
+MOST_CLASSES = 24
+LABEL_PX = 230
 
 
 def lowest_bar(unit: float) -> int:
@@ -46,7 +53,7 @@ def colour_bar(grades: tuple[str, ...], height: int, unit: float) -> npt.NDArray
     every = math.ceil(style.line_px / gap)
     lines_each = min(3, max(1, int(gap / style.line_px)))
     labels = {
-        grade: wrap(_label(grade, grades[grade]), style, round(230 * unit), lines_each)
+        grade: wrap(_label(grade, grades[grade]), style, round(LABEL_PX * unit), lines_each)
         for grade in (*range(0, highest + 1 - every, every), highest)
     }
     words_left = pad + thick + 2 * tick
@@ -67,11 +74,67 @@ def colour_bar(grades: tuple[str, ...], height: int, unit: float) -> npt.NDArray
         for number, line in enumerate(lines):
             write(panel, line, words_left, first + number * style.line_px, style)
 
-    swatch = np.s_[height - pad - style.size : height - pad, pad : pad + thick]
-    panel[swatch] = greys[: style.size]
-    write(panel, KEY, words_left, height - pad - round(0.14 * style.size), style)
+    _write_key(panel, words_left, thick, pad, style)
     panel.setflags(write=False)
     return panel
+
+
+def class_list(
+    names: tuple[str, ...], areas: Mapping[int, float], least_height: int, unit: float
+) -> npt.NDArray[np.uint8]:
+    """Draw the panel right of the picture for classes without an order: colour, name and area of each on the map.
+
+    Args:
+        names: of all classes.
+        areas: share of the scored cells by index of each class that has any; at least one.
+        least_height: of the panel in pixels.
+        unit: pixels of one design pixel.
+
+    Returns:
+        uint8 [H, W, 3], BGR, H at least `least_height`.
+    """
+    pad, thick, gap = round(14 * unit), round(30 * unit), round(7 * unit)
+    style = Style(round(17 * unit), 400, WORDS)
+    shown = sorted(sorted(areas, key=areas.__getitem__, reverse=True)[:MOST_CLASSES])
+    room = round(LABEL_PX * unit)
+    shares = {index: share_in_words(areas[index]) for index in shown}
+    entries = [(index, [*wrap(legible(names[index]), style, room, 2), shares[index]]) for index in shown]
+    if sum(len(lines) for _, lines in entries) * style.line_px + (len(entries) + 6) * style.line_px > least_height:
+        # one line each
+        room -= max(text_width(f"  {share}", style) for share in shares.values())
+        entries = [(index, [f"{fit(legible(names[index]), style, room)}  {shares[index]}"]) for index in shown]
+    more = [f"and {len(areas) - len(shown)} more classes"] if len(areas) > len(shown) else []
+    words_left = pad + thick + 2 * gap
+    words = [KEY, *more, *(line for _, lines in entries for line in lines)]
+    width = (
+        max(words_left + max(text_width(line, style) for line in words), pad + text_width(CLASSES_TITLE, style)) + pad
+    )
+    rows = 2 + len(more) + sum(len(lines) for _, lines in entries)
+    height = max(least_height, 2 * pad + rows * style.line_px + (len(entries) + 2) * gap)
+
+    panel = np.full((height, width, 3), BACKGROUND, np.uint8)
+    write(panel, CLASSES_TITLE, pad, pad + style.size, style)
+    tissue = np.linspace(20, 200, thick).round().astype(np.uint8)[None, :, None]
+    top = pad + style.line_px + gap
+    for index, lines in entries:
+        swatch = panel[top : top + len(lines) * style.line_px - gap // 2, pad : pad + thick]
+        colours = np.full(swatch.shape, class_colour(index)[::-1], np.uint8)
+        swatch[:] = blend(colours, np.ascontiguousarray(np.broadcast_to(tissue, swatch.shape)))
+        for line in lines:
+            write(panel, line, words_left, top + style.size, style)
+            top += style.line_px
+        top += gap
+    for line in more:
+        write(panel, line, pad, top + style.size, style)
+    _write_key(panel, words_left, thick, pad, style)
+    return panel
+
+
+def _write_key(panel: npt.NDArray[np.uint8], words_left: int, thick: int, pad: int, style: Style) -> None:
+    """Show at the bottom of a panel that cells without colour are not scored."""
+    bottom = panel.shape[0] - pad
+    panel[bottom - style.size : bottom, pad : pad + thick] = np.linspace(20, 200, thick).round()[None, :, None]
+    write(panel, KEY, words_left, bottom - round(0.14 * style.size), style)
 
 
 def scale_bar(canvas: npt.NDArray[np.uint8], picture_width: int, um_per_px: float | None, unit: float) -> None:

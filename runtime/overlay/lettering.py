@@ -53,6 +53,18 @@ def fit(text: str, style: Style, width: int) -> str:
     return text[: _fitting(text, style, width, "…")].rstrip() + "…"
 
 
+def shorten(text: str, style: Style, width: int) -> str:
+    """The text, or as much of its beginning and its end as fits `width` pixels with `…` between them."""
+    if text_width(text, style) <= width:
+        return text
+
+    def cut(kept: int) -> str:
+        return f"{text[: (kept + 1) // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"
+
+    lengths = range(len(text))
+    return cut(max(0, bisect_right(lengths, width, key=lambda kept: text_width(cut(kept), style)) - 1))
+
+
 def wrap(text: str, style: Style, width: int, lines: int) -> list[str]:
     """The text in at most `lines` lines of `width` pixels, broken between words where there are any; the last
     one is cut with `…`."""

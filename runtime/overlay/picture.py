@@ -10,37 +10,21 @@ import numpy.typing as npt
 
 from runtime.dense_map import Geometry
 from runtime.errors import InflamapError
+from runtime.grading import Grading
 from runtime.images.scale import LONGEST_SHOWN
-from runtime.overlay.legend import BACKGROUND, WORDS, colour_bar, lowest_bar, scale_bar
-from runtime.overlay.lettering import Style, fit, legible, text_width, wrap, write
-from runtime.overlay.tint import mapped_area, outline, tint
+from runtime.overlay.header import OverlayText, draw_header
+from runtime.overlay.legend import BACKGROUND, class_list, colour_bar, lowest_bar, scale_bar
+from runtime.overlay.lettering import Style, text_width, write
+from runtime.overlay.tint import mapped_area, outline, tint, tint_classes
 
 # narrower pictures are enlarged: a header needs this much for its words
 NARROWEST = 480
 # At 90 the speckle survives and a noisy 1000x1000 overlay takes a few ms; as level-1 PNG it takes 73.
 JPEG_QUALITY = 90
 
-AMBER, BLACK, FAINT = (0, 191, 255), (16, 16, 16), (165, 165, 165)
 # between the slices of a stack
 GAP = 8
-USE = "Research use only"
-REASON_LINES = 6
-
-
-class OverlayText(msgspec.Struct, frozen=True):
-    """The words on an overlay. What is too long is wrapped, then cut with `…`.
-
-    Attributes:
-        title: the result in a word, such as "Inflammation 2.4  (grade 2)" or "Withheld".
-        reasons: why the image, or a part of it, was withheld.
-        footer: where it comes from: file name, model, engine.
-        warning: drawn on an amber plate above all else; None when there is nothing to warn of.
-    """
-
-    title: str
-    reasons: tuple[str, ...]
-    footer: str
-    warning: str | None = None
+Values = npt.NDArray[np.float32]
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -48,20 +32,20 @@ class Slice(msgspec.Struct, frozen=True):
 
     Attributes:
         grey: uint8 [H, W].
-        expected: float32 [h, w], expected grade, NaN where withheld; None when there is no map.
+        values: float32 [h, w], see `Grading.cell_values`, NaN where withheld; None when there is no map.
         z_um: its depth below the surface of the skin, where that is known.
     """
 
     grey: npt.NDArray[np.uint8]
-    expected: npt.NDArray[np.float32] | None
+    values: Values | None
     z_um: float | None = None
 
 
 def draw_overlay(
     grey: npt.NDArray[np.uint8],
     um_per_px: float | None,
-    grades: tuple[str, ...],
-    expected: npt.NDArray[np.float32] | None,
+    grading: Grading,
+    values: Values | None,
     geometry: Geometry | None,
     text: OverlayText,
 ) -> npt.NDArray[np.uint8]:
@@ -69,15 +53,15 @@ def draw_overlay(
 
     The picture is the lower left corner of the overlay. Sides longer than 2000 px are reduced to that; a
     width below 480 px is enlarged by a whole factor, without smoothing. A cell is the stride x stride square
-    around its patch's centre, colours run smoothly between cells; withheld cells and the border, which no
-    cell speaks for, stay grey.
+    around its patch's centre, colours of ordered grades run smoothly between cells; withheld cells and the border,
+    which no cell speaks for, stay grey.
 
     Args:
         grey: uint8 [H, W], the frame at its own scale, any size from 1x1.
         um_per_px: sampling of `grey`; None when unknown: the map is then laid out as if it were the model's.
-        grades: names of the K grades, lowest first.
-        expected: float32 [h, w], expected grade 0 to K - 1, NaN where withheld; None when there is no map.
-        geometry: of `expected`; None when there is no map.
+        grading: how the grades are read.
+        values: float32 [h, w], see `Grading.cell_values`, NaN where withheld; None when there is no map.
+        geometry: of `values`; None when there is no map.
         text: the words.
 
     Returns:
@@ -86,26 +70,27 @@ def draw_overlay(
     shown = _shown(grey)
     down, across = shown.shape[0] / grey.shape[0], shown.shape[1] / grey.shape[1]
     picture = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
-    if expected is None or geometry is None:
-        return _put_together(picture, None if um_per_px is None else um_per_px / across, (), text)
+    shown_um = None if um_per_px is None else um_per_px / across
+    if values is None or geometry is None:
+        return _put_together(picture, shown_um, grading, (), text)
     frame_px = 1.0 if um_per_px is None else geometry.um_per_px / um_per_px
-    _put_map(picture, expected, len(grades), geometry, (frame_px * down, frame_px * across))
-    return _put_together(picture, None if um_per_px is None else um_per_px / across, grades, text)
+    _put_map(picture, values, grading, geometry, (frame_px * down, frame_px * across))
+    return _put_together(picture, shown_um, grading, (values,), text)
 
 
 def draw_slices(
     slices: Sequence[Slice],
     um_per_px: float | None,
-    grades: tuple[str, ...],
+    grading: Grading,
     geometry: Geometry,
     text: OverlayText,
 ) -> npt.NDArray[np.uint8]:
-    """Draw the slices of a stack side by side, each with its map, its number and its depth, row by row.
+    """Draw the slices of a stack side by side, each with its map, its number from 1 and its depth, row by row.
 
     Args:
         slices: all of one size.
         um_per_px: their sampling; None when unknown.
-        grades: names of the K grades, lowest first.
+        grading: how the grades are read.
         geometry: of the maps.
         text: the words above.
 
@@ -124,30 +109,33 @@ def draw_slices(
     for number, each in enumerate(slices):
         shown = cv2.resize(each.grey, tile[::-1], interpolation=cv2.INTER_AREA)
         seen = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
-        if each.expected is not None:
-            _put_map(seen, each.expected, len(grades), geometry, (frame_px * down, frame_px * across))
+        if each.values is not None:
+            _put_map(seen, each.values, grading, geometry, (frame_px * down, frame_px * across))
         depth = "" if each.z_um is None else f" · z {each.z_um:g} µm"
-        label = f"{number}{depth}" if each.expected is not None else f"{number}{depth} withheld"
+        label = f"{number + 1}{depth}{' withheld' if each.values is None else ''}"
         plate = number_style.line_px, min(tile[1], text_width(label, number_style) + number_style.size)
         seen[: plate[0], : plate[1]] = BACKGROUND
         write(seen, label, number_style.size // 2, number_style.size, number_style)
         top, left = number // columns * (tile[0] + GAP), number % columns * (tile[1] + GAP)
         sheet[top : top + tile[0], left : left + tile[1]] = seen
-    mapped = grades if any(each.expected is not None for each in slices) else ()
-    return _put_together(sheet, None if um_per_px is None else um_per_px / across, mapped, text)
+    maps = [each.values for each in slices if each.values is not None]
+    return _put_together(sheet, None if um_per_px is None else um_per_px / across, grading, maps, text)
 
 
 def _put_map(
     picture: npt.NDArray[np.uint8],
-    expected: npt.NDArray[np.float32],
-    grades: int,
+    values: Values,
+    grading: Grading,
     geometry: Geometry,
     scale: tuple[float, float],
 ) -> None:
     """Colour the picture by a map; `scale`: its pixels (down, across) for one of the model's."""
-    rows, columns = expected.shape
+    rows, columns = values.shape
     area = mapped_area((rows, columns), geometry, scale)
-    tint(picture, expected, grades - 1, area)
+    if grading.ordered:
+        tint(picture, values, len(grading.names) - 1, area)
+    else:
+        tint_classes(picture, values, area)
     outline(picture, area, max(1, round(_unit(picture))))
 
 
@@ -159,16 +147,18 @@ def _unit(picture: npt.NDArray[np.uint8]) -> float:
 
 
 def _put_together(
-    picture: npt.NDArray[np.uint8], um_per_px: float | None, grades: tuple[str, ...], text: OverlayText
+    picture: npt.NDArray[np.uint8],
+    um_per_px: float | None,
+    grading: Grading,
+    maps: Sequence[Values],
+    text: OverlayText,
 ) -> npt.NDArray[np.uint8]:
-    """The picture (uint8 [H, W, 3]) with words, scale bar and, where there are grades, their colours."""
+    """The picture (uint8 [H, W, 3]) with words, scale bar and, where there are maps, what their colours mean."""
     height, width = picture.shape[:2]
     unit = _unit(picture)
-    panel = np.empty((height, 0, 3), np.uint8)
-    if grades:
-        panel = colour_bar(grades, max(height, lowest_bar(unit)), unit)
+    panel = _legend(grading, maps, height, unit) if maps else np.empty((height, 0, 3), np.uint8)
     canvas_width = max(NARROWEST, width + panel.shape[1])
-    header = _header(text, canvas_width, unit)
+    header = draw_header(text, canvas_width, unit)
     body = max(height, panel.shape[0])
     canvas = np.empty((header.shape[0] + body, canvas_width, 3), np.uint8)
     canvas[: header.shape[0]] = header
@@ -179,6 +169,15 @@ def _put_together(
     canvas[-height:, :width] = picture
     scale_bar(canvas, width, um_per_px, unit)
     return canvas
+
+
+def _legend(grading: Grading, maps: Sequence[Values], height: int, unit: float) -> npt.NDArray[np.uint8]:
+    if grading.ordered:
+        return colour_bar(grading.names, max(height, lowest_bar(unit)), unit)
+    cells = np.concatenate([values[~np.isnan(values)] for values in maps]).astype(np.intp)
+    counts = np.bincount(cells)
+    areas = {int(index): float(counts[index] / cells.size) for index in np.flatnonzero(counts)}
+    return class_list(grading.names, areas, height, unit)
 
 
 def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
@@ -204,49 +203,3 @@ def _shown(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         return reduced
     factor = min(math.ceil(NARROWEST / width), LONGEST_SHOWN // longest)
     return grey.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else np.ascontiguousarray(grey)
-
-
-def _header(text: OverlayText, width: int, unit: float) -> npt.NDArray[np.uint8]:
-    """The strip above the picture: uint8 [H, width, 3], BGR."""
-    pad = round(14 * unit)
-    inside = width - 2 * pad
-    warning_style = Style(round(20 * unit), 700, BLACK)
-    title_style = Style(round(34 * unit), 600, (255, 255, 255))
-    reason_style = Style(round(19 * unit), 400, WORDS)
-    footer_style = Style(round(16 * unit), 400, FAINT)
-
-    warning = wrap(legible(text.warning or ""), warning_style, inside, 3)
-    footer_inside = inside - text_width(USE, footer_style) - 2 * pad
-    lines = [
-        (fit(legible(text.title), title_style, inside), title_style),
-        *((line, reason_style) for line in _reason_lines(text.reasons, reason_style, inside)),
-        *((line, footer_style) for line in wrap(legible(text.footer), footer_style, footer_inside, 2)),
-    ]
-    plate = len(warning) * warning_style.line_px + pad if warning else 0
-    height = plate + sum(style.line_px for _, style in lines) + pad
-    header = np.full((height, width, 3), BACKGROUND, np.uint8)
-    header[:plate] = AMBER
-    y = pad // 2
-    for line in warning:
-        write(header, line, pad, y + warning_style.size, warning_style)
-        y += warning_style.line_px
-    y = plate + pad // 2
-    for line, style in lines:
-        write(header, line, pad, y + style.size, style)
-        y += style.line_px
-    # on the footer's last line
-    baseline = y - footer_style.line_px + footer_style.size
-    write(header, USE, width - pad - text_width(USE, footer_style), baseline, footer_style)
-    return header
-
-
-def _reason_lines(reasons: tuple[str, ...], style: Style, width: int) -> list[str]:
-    """The reasons, two lines each at most; where they are too many, how many more there are."""
-    lines: list[str] = []
-    for number, reason in enumerate(reasons):
-        broken = wrap(legible(reason), style, width, 2)
-        left = len(reasons) - number
-        if len(lines) + len(broken) + (left > 1) > REASON_LINES:
-            return [*lines, f"… and {left} more in score.json"]
-        lines += broken
-    return lines

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.dense_map import Geometry
+from runtime.overlay.palette import class_colour
 
 # Viridis is ordered in lightness and told apart by the colour-blind. Cividis is too, but passes through grey
 # in its middle: over grey tissue a middling grade would look like no grade at all.
@@ -89,6 +90,37 @@ def tint(picture: npt.NDArray[np.uint8], expected: npt.NDArray[np.float32], high
         colours = cv2.merge([cv2.LUT(level, channel) for channel in _COLOURS])
         blend(colours, below, colours)
         cv2.copyTo(colours, np.ascontiguousarray(scored[nearest[band], seen]), below)
+
+
+def tint_classes(picture: npt.NDArray[np.uint8], classes: npt.NDArray[np.float32], area: Area) -> None:
+    """Colour each scored cell of `picture` by its class, in place; withheld cells and what is around the map stay grey.
+
+    Nothing is interpolated: between two classes without an order there is no third. Where the picture has fewer pixels
+    than the map cells, a pixel shows the cell at its centre.
+
+    Args:
+        picture: uint8 [H, W, 3], grey as BGR.
+        classes: float32 [h, w], index of each cell's class, NaN where withheld.
+        area: where the map lies.
+    """
+    height, width = picture.shape[:2]
+    rows, columns = area.bottom - area.top, area.right - area.left
+    scored = ~np.isnan(classes)
+    indices = np.where(scored, classes, 0).astype(np.intp)
+    table = np.array([class_colour(index)[::-1] for index in range(int(indices.max()) + 1)], np.uint8)
+    # along the rows as a whole, for the map has few of them; down the columns band by band
+    wide, wide_scored = (
+        cv2.resize(cells, (columns, len(cells)), interpolation=cv2.INTER_NEAREST_EXACT)
+        for cells in (table[indices], scored.astype(np.uint8))
+    )
+    nearest = ((np.arange(rows) + 0.5) * (len(classes) / rows)).astype(np.intp)
+    seen = np.s_[max(0, -area.left) : width - area.left]
+    for first in range(max(0, -area.top), min(rows, height - area.top), _BAND):
+        band = np.s_[first : min(first + _BAND, rows, height - area.top)]
+        below = picture[area.top + band.start : area.top + band.stop, max(0, area.left) : max(0, area.right)]
+        colours = np.ascontiguousarray(wide[nearest[band], seen])
+        blend(colours, below, colours)
+        cv2.copyTo(colours, np.ascontiguousarray(wide_scored[nearest[band], seen]), below)
 
 
 def _no_finer_than(cells: npt.NDArray[np.float32], rows: int, columns: int) -> npt.NDArray[np.float32]:

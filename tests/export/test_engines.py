@@ -25,6 +25,7 @@ def gate(bundle, finished) -> GateSet:
         open_engine(bundle, threads=1),
         bundle.geometry,
         QualityLimits(),
+        ordered=True,
     )
 
 

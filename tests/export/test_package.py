@@ -110,7 +110,7 @@ def test_no_name_of_a_person_or_folder_leaves_the_run(bundle, finished):
         for folder in (finished.folder, finished.data, Path.cwd()):
             assert str(folder).encode() not in content, (name, folder)
     manifest = (bundle.folder / "bundle.json").read_text()
-    assert re.findall(r'"[^"]*[/\\][^"]*"', manifest) == ['"inflamap.bundle/2"']
+    assert re.findall(r'"[^"]*[/\\][^"]*"', manifest) == ['"inflamap.bundle/3"']
     assert bundle.manifest.training["split"] == bundle.manifest.training["settings"]["split"] == "file"
 
 
@@ -283,6 +283,80 @@ def test_tensorrt_is_asked_for_before_the_work_where_there_is_none(finished, tmp
 
 def missing() -> None:
     raise EngineMissing("no GPU", next_step="buy one")
+
+
+# grades without an order
+
+
+@pytest.fixture
+def unordered(finished, tmp_path) -> Path:
+    """The run as if it had been trained by cross-entropy."""
+    run = tmp_path / "unordered"
+    shutil.copytree(finished.folder, run)
+    config = json.loads((run / "network.json").read_text())
+    (run / "network.json").write_text(json.dumps(config | {"ordered": False}))
+    return run
+
+
+def test_run_without_order_makes_a_bundle_without_order(unordered, tmp_path, inflamap):
+    out = tmp_path / "bundle"
+    code, _out, err = inflamap("export", unordered, "--out", out, "--stride", 8)
+    assert code == 0, err
+    manifest = open_bundle(out).manifest
+    assert (manifest.ordered, manifest.quantity) == (False, "Inflammation")
+    assert "distance: of the class probabilities, mean" in err
+    assert "expected grade" not in err
+    document = json.loads((out / "bundle.json").read_text())
+    assert (document["ordered"], document["quantity"]) == (False, "Inflammation")
+    # nothing that was measured takes classes for numbers
+    metrics = json.dumps(document["metrics"])
+    for word in ("mean_abs_shift_grades", "error_grades", "shift_of_one_layer"):
+        assert word not in metrics
+    assert document["metrics"]["scale"]["mean_abs_shift_probability"]
+    gate = document["metrics"]["model.int8.onnx"]["gate"]["patches"]
+    assert gate["shift"] is None
+    assert 0 <= gate["distance"] < 0.1
+    # the copy of the facts that is sealed
+    assert json.loads(open_bundle(out).golden_frames().facts)["ordered"] is False
+
+
+def test_missed_file_of_a_run_without_order_tells_distances(unordered, tmp_path, monkeypatch, inflamap):
+    write = int8_search.quantize
+    monkeypatch.setattr(
+        int8_search,
+        "quantize",
+        lambda graph, ranges, recipe, layers: (
+            spoil(write(graph, ranges, recipe, layers)) if recipe is PROCESSOR else write(graph, ranges, recipe, layers)
+        ),
+    )
+    code, _out, err = inflamap("export", unordered, "--out", tmp_path / "bundle", "--stride", 8)
+    assert code == 1
+    assert "distance of the class probabilities with one layer alone in INT8:" in err
+    assert "expected grade" not in err
+    missed = json.loads((tmp_path / "bundle" / "bundle.json").read_text())["metrics"]["missed"]["model.int8.onnx"]
+    assert missed["distance_of_one_layer_alone"]
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_quantity_is_written_and_sealed(finished, tmp_path, inflamap):
+    out = tmp_path / "bundle"
+    code, _out, err = inflamap("export", finished.folder, "--out", out, "--stride", 8, "--quantity", "Spongiosis")
+    assert code == 0, err
+    assert open_bundle(out).manifest.quantity == "Spongiosis"
+    assert open_bundle(out).manifest.ordered is True
+    document = json.loads((out / "bundle.json").read_text())
+    (out / "bundle.json").write_text(json.dumps(document | {"quantity": "Health"}))
+    with pytest.raises(BundleError, match="quantity 'Health'; wanted: quantity 'Spongiosis'"):
+        open_bundle(out).golden_frames()
+
+
+@pytest.mark.parametrize("quantity", ["", "two\nlines", "x" * 41])
+def test_quantity_that_fits_no_title_is_refused_before_the_work(finished, tmp_path, inflamap, quantity):
+    code, _out, err = inflamap("export", finished.folder, "--out", tmp_path / "bundle", "--quantity", quantity)
+    assert code == 2
+    assert err.startswith("inflamap: --quantity: quantity ")
+    assert "wanted one line of 1 to 40 printable characters" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 # what is in the way

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export.distance import Distance
 from export.quality_limits import FAULTS, MOST_ERROR, _between, _passes, brighter, measure_quality_limits
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.dense_map import dense_map
 from runtime.model import Model
 from runtime.quality import QualityLimits, check_quality
 
+GRADES = Distance.between(ordered=True)
 Measured = tuple[QualityLimits, dict[str, Any]]
 
 
@@ -26,7 +28,8 @@ def shipped() -> Model:
 @pytest.fixture(scope="module")
 def measured(shipped: Model) -> Measured:
     # patches that nothing was chosen by
-    return measure_quality_limits(shipped.bundle.gate_patches().patches[:120], shipped.engine, shipped.bundle.geometry)
+    patches = shipped.bundle.gate_patches().patches[:120]
+    return measure_quality_limits(patches, shipped.engine, shipped.bundle.geometry, GRADES)
 
 
 def test_good_patches_are_kept(measured: Measured) -> None:
@@ -75,7 +78,7 @@ def test_what_never_makes_the_score_fail_keeps_its_usual_limit(shipped: Model) -
             return output
 
     patches = shipped.bundle.gate_patches().patches[:20]
-    limits, figures = measure_quality_limits(patches, Constant(), shipped.bundle.geometry)  # type: ignore[arg-type]
+    limits, figures = measure_quality_limits(patches, Constant(), shipped.bundle.geometry, GRADES)  # type: ignore[arg-type]
     assert all(figures[fault.name]["fails_at"] is None for fault in FAULTS)
     assert limits.dark_mean == QualityLimits().dark_mean
     assert limits.detail == QualityLimits().detail

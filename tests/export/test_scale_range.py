@@ -7,14 +7,16 @@ import numpy.typing as npt
 import pytest
 
 from export import scale_range
+from export.distance import Distance
 from export.run_files import read_run
 from export.run_images import read_part
-from export.scale_range import STEP, STEPS, TOLERANCE_GRADES, measure_scale_range
+from export.scale_range import STEP, STEPS, TOLERANCE, measure_scale_range
 from runtime.dense_map import Geometry
 from runtime.engines import EngineOutput
 from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 
 GEOMETRY = Geometry(32, 8, 0.5)
+GRADES = Distance.between(ordered=True)
 
 
 class Brightness:
@@ -56,27 +58,27 @@ PATCHES = np.full((3, 1, 32, 32), 10, np.uint8)
 
 def test_the_range_ends_before_the_mean_shift_passes_a_tenth_of_a_grade(shifts_by):
     shifts_by(lambda step: 0.04 * abs(step))
-    found = measure_scale_range(PATCHES, Brightness(), GEOMETRY, 1.0)
+    found = measure_scale_range(PATCHES, Brightness(), GEOMETRY, 1.0, GRADES)
     low, high, shifts = found.low, found.high, found.shifts
     assert (low, high) == (pytest.approx(0.5 / STEP**2), pytest.approx(0.5 * STEP**2))
     # what was tried is told too, the two that failed among it
     assert list(shifts) == [f"{0.5 * STEP**step:.3f}" for step in range(-3, 4)]
     assert list(shifts.values()) == pytest.approx([0.12, 0.08, 0.04, 0, 0.04, 0.08, 0.12], abs=1e-3)
-    assert TOLERANCE_GRADES == 0.1
+    assert TOLERANCE == 0.1
 
 
 def test_the_range_ends_before_the_skin_looks_unfamiliar(shifts_by):
     shifts_by(lambda step: 0.01 * abs(step))
     # grey levels 10, 12, 14, 16, ...: 15 is the edge of the familiar
-    found = measure_scale_range(PATCHES, Brightness(edge=15), GEOMETRY, 1.0)
+    found = measure_scale_range(PATCHES, Brightness(edge=15), GEOMETRY, 1.0, GRADES)
     assert (found.low, found.high) == (pytest.approx(0.5 / STEP**2), pytest.approx(0.5 * STEP**2))
-    assert max(found.shifts.values()) < TOLERANCE_GRADES
+    assert max(found.shifts.values()) < TOLERANCE
     assert list(found.withheld.values()) == [1, 0, 0, 0, 0, 0, 1]
 
 
 def test_a_scale_that_holds_beyond_one_that_does_not_is_not_in_the_range(shifts_by):
     asked = shifts_by(lambda step: 0.3 if step in {2, -1} else 0.0)
-    found = measure_scale_range(PATCHES, Brightness(), GEOMETRY, 1.0)
+    found = measure_scale_range(PATCHES, Brightness(), GEOMETRY, 1.0, GRADES)
     low, high = found.low, found.high
     assert (low, high) == (0.5, pytest.approx(0.5 * STEP))
     assert set(asked) == {-1, 1, 2}
@@ -84,7 +86,7 @@ def test_a_scale_that_holds_beyond_one_that_does_not_is_not_in_the_range(shifts_
 
 def test_a_model_that_takes_everything_gets_an_end_all_the_same(shifts_by):
     shifts_by(lambda _step: 0.05)
-    found = measure_scale_range(PATCHES, Brightness(), GEOMETRY, 1.0)
+    found = measure_scale_range(PATCHES, Brightness(), GEOMETRY, 1.0, GRADES)
     low, high, shifts = found.low, found.high, found.shifts
     assert (low, high) == (pytest.approx(0.5 / STEP**STEPS), pytest.approx(0.5 * STEP**STEPS))
     assert len(shifts) == 2 * STEPS + 1
@@ -96,20 +98,20 @@ def test_the_shift_is_a_mean_of_sizes_so_that_opposite_ones_do_not_cancel(monkey
 
     monkeypatch.setattr(scale_range, "as_seen_at", as_seen_at)
     patches = np.stack([np.full((1, 32, 32), level, np.uint8) for level in (50, 150)])
-    found = measure_scale_range(patches, Brightness(), GEOMETRY, 1.0)
+    found = measure_scale_range(patches, Brightness(), GEOMETRY, 1.0, GRADES)
     assert (found.low, found.high) == (0.5, 0.5)
 
 
 def test_a_trained_model_holds_around_its_own_scale_and_the_same_each_time(finished, graphs):
     patches = read_part(read_run(finished.folder), None, finished.geometry, "val", 300).patches[:, None]
     engine = OnnxRuntimeEngine(graphs[8], name="onnxruntime-fp32", precision="fp32", threads=1)
-    first = measure_scale_range(patches, engine, finished.geometry, 1.0)
+    first = measure_scale_range(patches, engine, finished.geometry, 1.0, GRADES)
     low, high, shifts = first.low, first.high, first.shifts
     assert low <= 0.5 <= high
     assert shifts["0.500"] == 0
     inside = [shift for scale, shift in shifts.items() if low - 1e-3 <= float(scale) <= high + 1e-3]
-    assert max(inside) <= TOLERANCE_GRADES
-    assert measure_scale_range(patches, engine, finished.geometry, 1.0) == first
+    assert max(inside) <= TOLERANCE
+    assert measure_scale_range(patches, engine, finished.geometry, 1.0, GRADES) == first
 
 
 @pytest.mark.parametrize("step", [*range(-STEPS, 0), *range(1, STEPS + 1)])

@@ -41,7 +41,7 @@ def test_shipped_bundle_says_it_is_synthetic_and_holds_its_files() -> None:
     bundle = open_bundle(DEFAULT_BUNDLE)
     assert bundle.manifest.synthetic
     assert bundle.manifest.grades == ("0", "1", "2", "3", "4")
-    assert bundle.manifest.format == FORMAT == "inflamap.bundle/2"
+    assert bundle.manifest.format == FORMAT == "inflamap.bundle/3"
     assert set(bundle.manifest.model_files()) == {FP32_MODEL, INT8_MODEL, INT8_TENSORRT_MODEL, FP16_TENSORRT_MODEL}
     for name in bundle.manifest.files:
         assert bundle.read_file(name)
@@ -150,10 +150,16 @@ GOLDEN = json.loads((DEFAULT_BUNDLE / "bundle.json").read_text())["golden"]
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": "inflamap.bundle/9"}, "format 'inflamap.bundle/9', wanted 'inflamap.bundle/2'"),
-        ({"format": "inflamap.bundle/1"}, "format 'inflamap.bundle/1', wanted 'inflamap.bundle/2'"),
+        ({"format": "inflamap.bundle/9"}, "format 'inflamap.bundle/9', wanted 'inflamap.bundle/3'"),
+        ({"format": "inflamap.bundle/2"}, "format 'inflamap.bundle/2', wanted .*; next: export the run again"),
+        ({"format": "inflamap.bundle/1"}, "format 'inflamap.bundle/1', wanted 'inflamap.bundle/3'"),
         ({"grades": ["0"]}, r"length >= 2.*\$\.grades"),
         ({"grades": ["0", "1", "1"]}, "grades 0, 1, 1, wanted each name once"),
+        ({"ordered": "yes"}, r"\$\.ordered"),
+        ({"ordered": None}, r"\$\.ordered"),
+        ({"quantity": ""}, "quantity '', wanted one line of 1 to 40 printable characters"),
+        ({"quantity": "two\nlines"}, r"quantity 'two\\nlines'"),
+        ({"quantity": "x" * 41}, "quantity 'x{41}'"),
         ({"patch_px": 0}, r"\$\.patch_px"),
         ({"um_per_px": -0.5}, r"\$\.um_per_px"),
         ({"um_per_px_range": [0.6, 0.7]}, "um_per_px_range 0.6 to 0.7 does not hold um_per_px 0.5"),
@@ -178,7 +184,19 @@ def test_invalid_manifest_is_refused_and_named(
         edited(bundle_with(), **changes)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": "inflamap.bundle/2"}'])
+def test_bundle_of_an_earlier_format_is_to_be_exported_again(bundle_with: Callable[..., Bundle]) -> None:
+    folder = bundle_with().folder
+    document = json.loads((folder / "bundle.json").read_text()) | {"format": "inflamap.bundle/2"}
+    del document["ordered"], document["quantity"]
+    (folder / "bundle.json").write_text(json.dumps(document))
+    with pytest.raises(
+        BundleError,
+        match=r"format 'inflamap\.bundle/2', wanted 'inflamap\.bundle/3'; next: export the run again",
+    ):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": "inflamap.bundle/3"}'])
 def test_unreadable_manifest_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_bytes(content)
     with pytest.raises(BundleError, match="not a valid bundle"):

@@ -57,7 +57,7 @@ def some_cells(draw: Callable[..., int]) -> Cells:
 @given(some_cells(), st.booleans())
 def test_identical_answers_always_pass(found: Cells, scored: bool) -> None:
     medians = found.probabilities.argmax(1) if scored else None
-    figures = compare(found, found, medians, unfamiliar=1.0)
+    figures = compare(found, found, medians, unfamiliar=1.0, ordered=True)
     assert figures.misses() == ()
     assert (figures.unchanged, figures.shift, figures.changed_margin, figures.withholding_changed) == (1, 0, 0, 0)
     assert figures.kappa in (None, 1.0)
@@ -68,14 +68,16 @@ def test_a_nan_never_passes(reference: Cells, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, len(reference) - 1))
     spoilt = reference.probabilities.copy()
     spoilt[row, data.draw(st.integers(0, spoilt.shape[1] - 1))] = np.nan
-    figures = compare(reference, Cells(spoilt, reference.unfamiliarity), unfamiliar=1.0)
+    figures = compare(reference, Cells(spoilt, reference.unfamiliarity), unfamiliar=1.0, ordered=True)
     assert figures.misses()
     json.dumps(figures.to_json(), allow_nan=False)
 
 
 def test_an_unfamiliarity_that_is_no_number_withholds() -> None:
     reference = sure(0, 1, 2)
-    figures = compare(reference, Cells(reference.probabilities, np.full(3, np.nan, np.float32)), unfamiliar=1.0)
+    figures = compare(
+        reference, Cells(reference.probabilities, np.full(3, np.nan, np.float32)), unfamiliar=1.0, ordered=True
+    )
     assert figures.withholding_changed == 1.0
     assert figures.misses()
 
@@ -87,7 +89,7 @@ def test_figures_are_those_of_their_definitions(reference: Cells, seed: int) -> 
     mixed = 0.8 * reference.probabilities + 0.2 * rng.dirichlet(np.ones(grades), len(reference))
     found = Cells(mixed.astype(np.float32), rng.uniform(0, 2, len(reference)).astype(np.float32))
     medians = rng.integers(0, grades, len(reference))
-    figures = compare(reference, found, medians, unfamiliar=1.0)
+    figures = compare(reference, found, medians, unfamiliar=1.0, ordered=True)
 
     wanted, given_grades = reference.probabilities.argmax(1), found.probabilities.argmax(1)
     expected = [cells_.probabilities.astype(np.float64) @ np.arange(grades) for cells_ in (reference, found)]
@@ -109,7 +111,7 @@ def test_figures_are_those_of_their_definitions(reference: Cells, seed: int) -> 
 
 
 def test_accuracy_is_judged_only_where_somebody_scored_the_patches() -> None:
-    assert compare(sure(0, 1), sure(0, 1), unfamiliar=1.0).accuracy_loss is None
+    assert compare(sure(0, 1), sure(0, 1), unfamiliar=1.0, ordered=True).accuracy_loss is None
 
 
 @pytest.mark.parametrize(
@@ -135,9 +137,54 @@ def test_a_loss_of_half_a_point_is_kept_whatever_the_accuracy() -> None:
     reference = sure(*[0] * 400)
     for right in range(2, 401):
         medians = np.array([0] * right + [1] * (400 - right))
-        figures = compare(reference, sure(1, 1, *[0] * 398), medians, unfamiliar=1.0)
+        figures = compare(reference, sure(1, 1, *[0] * 398), medians, unfamiliar=1.0, ordered=True)
         assert figures.accuracy_loss == ACCURACY_LOSS
         assert not any("accuracy" in miss for miss in figures.misses())
+
+
+def test_without_order_classes_are_compared_and_no_distance_of_numbers() -> None:
+    # one class in 100 taken for its neighbour, or for the one farthest away: the same to grades without an order
+    reference = sure(*[0, 1, 2, 3, 4] * 80)
+    near, far = (
+        compare(reference, found, unfamiliar=1.0, ordered=False)
+        for found in (
+            sure(*[1, 1, 2, 3, 4] * 4, *[0, 1, 2, 3, 4] * 76),
+            sure(*[4, 1, 2, 3, 4] * 4, *[0, 1, 2, 3, 4] * 76),
+        )
+    )
+    assert near.shift is None
+    assert near.kappa == pytest.approx(far.kappa, abs=1e-3)
+    assert near.distance == far.distance == pytest.approx(0.01)
+    assert near.movement == near.distance
+    wanted, given = reference.probabilities.argmax(1), np.array([4, 1, 2, 3, 4] * 4 + [0, 1, 2, 3, 4] * 76)
+    assert far.kappa == pytest.approx(cohen_kappa_score(wanted, given))
+
+
+def test_without_order_no_miss_is_about_the_expected_grade() -> None:
+    kept = replace(KEPT, shift=None, distance=0.3)
+    assert kept.misses() == ()
+    missed = replace(kept, unchanged=0.5, kappa=0.96, distance=float("nan"))
+    said = "; ".join(missed.misses())
+    assert "expected grade" not in said
+    assert "0.5000 of the grades unchanged" in said
+    assert "kappa 0.9600, wanted 0.97" in said
+    assert "the probabilities move by nan" in said
+
+
+@given(some_cells())
+def test_identical_answers_pass_without_order_too(found: Cells) -> None:
+    figures = compare(found, found, found.probabilities.argmax(1), unfamiliar=1.0, ordered=False)
+    assert figures.misses() == ()
+    assert (figures.shift, figures.distance) == (None, 0.0)
+
+
+@given(some_cells(), st.data())
+def test_a_nan_never_passes_without_order(reference: Cells, data: st.DataObject) -> None:
+    row = data.draw(st.integers(0, len(reference) - 1))
+    spoilt = reference.probabilities.copy()
+    spoilt[row, data.draw(st.integers(0, spoilt.shape[1] - 1))] = np.nan
+    figures = compare(reference, Cells(spoilt, reference.unfamiliarity), unfamiliar=1.0, ordered=False)
+    assert figures.misses()
 
 
 def test_every_miss_is_named_and_says_where() -> None:

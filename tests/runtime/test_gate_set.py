@@ -38,6 +38,8 @@ def made(
     skin: npt.NDArray[np.uint8],
     frames: list[npt.NDArray[np.uint8]],
     limits: QualityLimits | None = None,
+    *,
+    ordered: bool = True,
 ) -> GateSet:
     """Four patches of skin, and frames."""
     geometry = model.bundle.geometry
@@ -45,7 +47,14 @@ def made(
     answers = Cells.of(dense_map(patch, model.engine, geometry) for patch in patches)
     medians = answers.probabilities.argmax(1)
     return GateSet.of(
-        patches, medians, answers, frames, model.engine, geometry, limits or model.bundle.manifest.quality
+        patches,
+        medians,
+        answers,
+        frames,
+        model.engine,
+        geometry,
+        limits or model.bundle.manifest.quality,
+        ordered=ordered,
     )
 
 
@@ -71,6 +80,25 @@ def test_only_cells_that_would_be_shown_are_judged(gate: GateSet, model: Model) 
     assert verdict.patches.cells == 4
     assert verdict.frames is not None
     assert verdict.frames.cells == 5 * 11
+
+
+def test_without_order_an_engine_is_judged_by_its_classes(model: Model, skin: npt.NDArray[np.uint8]) -> None:
+    gate = made(model, skin, [skin], ordered=False)
+
+    def blurred(output: EngineOutput) -> EngineOutput:
+        # less sure, so that the expected grade moves, and of the same class
+        even = 1 / output.probabilities.shape[1]
+        return EngineOutput(0.5 * output.probabilities + np.float32(0.5 * even), output.unfamiliarity)
+
+    for engine in (Shifted(model, lambda output: output), Shifted(model, blurred)):
+        verdict = gate.judge(engine)  # type: ignore[arg-type]
+        assert verdict.frames is not None
+        for figures in (verdict.patches, verdict.frames):
+            assert figures.shift is None
+            assert figures.unchanged == 1
+        assert not verdict.misses()
+    assert verdict.patches.movement > 0.1
+    assert made(model, skin, [skin]).judge(Shifted(model, blurred)).misses()  # type: ignore[arg-type]
 
 
 def test_an_engine_that_is_wrong_on_frames_alone_fails(gate: GateSet, model: Model) -> None:

@@ -36,6 +36,14 @@ def test_verdict_stands_in_one_line_for_patches_and_one_for_cells() -> None:
     assert len(notes) == 3
 
 
+def test_without_order_the_column_is_of_probabilities() -> None:
+    figures = replace(FIGURES, shift=None, distance=0.0123)
+    heading, patches, *notes = gate_table({"a": Verdict(figures, None, STRANGERS, None)})
+    assert row(heading)[3] == "distance"
+    assert row(patches)[5] == "0.0123"
+    assert not any("shift" in line or "expected grade" in line for line in (heading, *notes))
+
+
 def test_without_frames_there_is_no_line_of_them() -> None:
     assert len(gate_table({"a": Verdict(FIGURES, None, STRANGERS, None)})) == 1 + 1 + 3
 

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.dense_map import Geometry
+from runtime.grading import Grading
 from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices, encode_jpeg
 from runtime.overlay.legend import colour_bar, round_length
 from runtime.overlay.lettering import Style, fit, legible, text_width, wrap
 
-GRADES = ("0", "1", "2", "3", "4")
+GRADES = Grading(("0", "1", "2", "3", "4"))
 GEOMETRY = Geometry(patch_px=128, stride_px=16, um_per_px=0.5)
 TEXT = OverlayText("Inflammation 2.4", ("8 % withheld: too dark",), "v0000012.bmp · phantom · onnxruntime-int8")
 AMBER = (0, 191, 255)
@@ -193,7 +194,7 @@ def test_every_frame_and_every_text_stays_on_the_canvas(shape: tuple[int, int], 
     overlay = draw_overlay(
         frame,
         0.5,
-        names,
+        Grading(names),
         np.full(cells, 5, np.float32) if mapped else None,
         GEOMETRY if mapped else None,
         text,
@@ -250,7 +251,7 @@ def test_reasons_make_room_and_many_are_counted(frame: np.ndarray) -> None:
 @pytest.mark.parametrize("name", ["b\udcff\udc80d.bmp", "a\x00\n\t\x1b[31m.bmp", "", "µ ÅŁж 中文 עברית 😀 \U0010ffff"])
 def test_any_file_name_can_be_written(frame: np.ndarray, name: str) -> None:
     text = OverlayText(name, (name,), name, name)
-    assert draw_overlay(frame, 0.5, (name, "b"), uniform_map(frame, 0.3), GEOMETRY, text).any()
+    assert draw_overlay(frame, 0.5, Grading((name, "b")), uniform_map(frame, 0.3), GEOMETRY, text).any()
 
 
 @settings(deadline=None)
@@ -292,7 +293,7 @@ def test_drawing_twice_gives_the_same_picture(frame: np.ndarray) -> None:
     second = draw_overlay(frame, 0.5, GRADES, expected, GEOMETRY, TEXT)
     assert np.array_equal(second, draw_overlay(frame, 0.5, GRADES, expected, GEOMETRY, TEXT))
     with pytest.raises(ValueError, match="read-only"):
-        colour_bar(GRADES, 600, 1.0)[:] = 0
+        colour_bar(GRADES.names, 600, 1.0)[:] = 0
 
 
 def test_slices_stand_side_by_side_each_with_its_number_and_depth() -> None:
@@ -308,3 +309,86 @@ def test_slices_stand_side_by_side_each_with_its_number_and_depth() -> None:
     columns = np.flatnonzero((told != untold).any(axis=(0, 2)))
     assert columns.size
     assert columns.max() < told.shape[1] // 2
+
+
+def test_numbers_on_slices_begin_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("runtime.overlay.picture.write", lambda _image, text, *_rest: written.append(text))
+    grey = np.full((200, 200), 90, np.uint8)
+    slices = [Slice(grey, uniform_map(grey, 2.0), 10.0), Slice(grey, None)]
+    draw_slices(slices, GEOMETRY.um_per_px, GRADES, GEOMETRY, TEXT)
+    assert written == ["1 · z 10 µm", "2 withheld"]
+
+
+CLASSES = Grading(tuple(f"class {index}" for index in range(7)), ordered=False)
+
+
+@pytest.mark.parametrize("level", [10, 90, 200])
+def test_classes_are_told_apart_on_any_tissue(level: int) -> None:
+    frame = np.full((600, 520), level, np.uint8)
+    colours = [
+        picture_in(draw_overlay(frame, 0.5, CLASSES, uniform_map(frame, index), GEOMETRY, TEXT), frame)[200, 200]
+        for index in range(7)
+    ]
+    lab = cv2.cvtColor(np.array([colours], np.float32) / 255, cv2.COLOR_BGR2LAB)[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    assert apart[~np.eye(7, dtype=bool)].min() > 10
+
+
+def test_between_two_classes_there_is_no_third_colour() -> None:
+    frame = np.full((600, 520), 100, np.uint8)
+    classes = uniform_map(frame, 0.0)
+    classes[:, classes.shape[1] // 2 :] = 4
+    classes[3, 4] = np.nan
+    seen = picture_in(draw_overlay(frame, 0.5, CLASSES, classes, GEOMETRY, TEXT), frame)
+    inside = seen[56 : 56 + 16 * (classes.shape[0] - 4), 56 : 56 + 16 * classes.shape[1]]
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) == 3
+    assert (inside[3 * 16 : 4 * 16, 4 * 16 : 5 * 16] == 100).all()
+    assert coloured(inside)[:48].all()
+    # each cell is its own square
+    edge = 16 * (classes.shape[1] // 2)
+    assert (inside[:48, :edge] == inside[0, 0]).all()
+    assert (inside[:48, edge:] == inside[0, -1]).all()
+
+
+def test_colour_of_a_class_on_the_map_is_that_in_the_list() -> None:
+    frame = np.full((600, 520), 20, np.uint8)
+    overlay = draw_overlay(frame, 0.5, CLASSES, uniform_map(frame, 5), GEOMETRY, TEXT)
+    seen = picture_in(overlay, frame)[centre_of(7), centre_of(3)].astype(int)
+    panel = overlay[-600:, 520:].astype(int)
+    first = int(np.argmax(coloured(panel).any(axis=0)))
+    swatch = panel[:, first][coloured(panel)[:, first]]
+    assert np.abs(swatch - seen).max() <= 2
+    assert np.abs(seen - (0.5 * np.array([0x00, 0x5E, 0xD5]) + 0.7 * 20)).max() <= 1
+
+
+def test_list_names_the_classes_on_the_map_with_their_areas_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("runtime.overlay.legend.write", lambda _image, text, *_rest: written.append(text))
+    frame = np.full((600, 520), 100, np.uint8)
+    classes = uniform_map(frame, 2.0)
+    classes[: len(classes) // 3] = 5
+    draw_overlay(frame, 0.5, CLASSES, classes, GEOMETRY, TEXT)
+    assert written[:-2] == ["share of the area", "class 2", "67 %", "class 5", "33 %"]
+    assert not any("grade" in text or "expected" in text for text in written)
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (200, 3000), (3000, 200), (1045, 1000)])
+@pytest.mark.parametrize("classes", [2, 7, 300])
+def test_any_number_of_classes_is_listed_beside_frames_of_any_size(shape: tuple[int, int], classes: int) -> None:
+    frame = np.full(shape, 100, np.uint8)
+    grading = Grading(tuple(f"class {index} " + "of a very long name " * 8 for index in range(classes)), ordered=False)
+    cells = np.arange(GEOMETRY.cells(shape[0]) * GEOMETRY.cells(shape[1]), dtype=np.float32) % classes
+    overlay = draw_overlay(
+        frame, 0.5, grading, cells.reshape(GEOMETRY.cells(shape[0]), GEOMETRY.cells(shape[1])), GEOMETRY, TEXT
+    )
+    assert 480 <= overlay.shape[1] <= 2600
+    assert overlay.shape[0] <= 2600
+
+
+def test_more_cells_of_classes_than_pixels_keep_to_the_classes() -> None:
+    frame = np.full((4000, 4000), 100, np.uint8)
+    geometry = Geometry(patch_px=8, stride_px=1, um_per_px=0.5)
+    classes = np.random.default_rng(0).choice(np.array([0, 6], np.float32), (3993, 3993))
+    shown = draw_overlay(frame, 0.5, CLASSES, classes, geometry, TEXT)[-1000:-500, 100:1900]
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 2

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import result_of
+from msgspec.structs import replace
 
-from runtime.result import ImageRecord, ModelRecord, Result, Score, Timing, summary_line
+from runtime.result import ImageRecord, ModelRecord, Result, Score, Timing, share_in_words, summary_line
 
 IMAGE = ImageRecord("a/b.bmp", "0" * 64, 1000, 1000, 0.5, "vivascope")
 MODEL = ModelRecord("m", "0" * 64, "onnxruntime-fp32", "fp32", synthetic=True)
@@ -25,9 +26,43 @@ def test_scored_image() -> None:
     score = Score(2.347, 2, {"0": 1.0}, 0.0)
     assert summary_line(result(score)) == "a/b.bmp: 2.35 (grade 2)"
     some = summary_line(result(Score(2.347, 2, {"0": 1.0}, 0.25), "dark: x"))
-    assert some == "a/b.bmp: 2.35 (grade 2); 25% of the cells withheld"
+    assert some == "a/b.bmp: 2.35 (grade 2); 25 % of the cells withheld"
     few = summary_line(result(Score(2.347, 2, {"0": 1.0}, 0.0003), "dark: x"))
-    assert few == "a/b.bmp: 2.35 (grade 2); under 1% of the cells withheld"
+    assert few == "a/b.bmp: 2.35 (grade 2); under 1 % of the cells withheld"
+
+
+def unordered(areas: dict[str, float], grade: int, withheld: float = 0.0) -> Result:
+    found = result(Score(None, grade, areas, withheld))
+    return replace(found, model=replace(MODEL, ordered=False))
+
+
+def test_without_order_the_class_with_the_most_area_is_said_and_no_number() -> None:
+    line = summary_line(unordered({"healthy": 0.2, "pso\nriatic": 0.564, "other": 0.236}, 1, 0.25))
+    assert line == "a/b.bmp: pso riatic · 56 % of the area; 25 % of the cells withheld"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(1.0, "100 %"), (0.9999, "over 99 %"), (0.994, "99 %"), (0.01, "1 %"), (0.004, "under 1 %")]
+)
+def test_share_is_never_rounded_to_all_or_nothing(share: float, said: str) -> None:
+    assert share_in_words(share) == said
+
+
+def test_ordered_score_is_called_what_the_bundle_says() -> None:
+    score = Score(2.347, 2, {"none": 0.0, "mild": 0.5, "severe": 0.5}, 0.0)
+    assert score.headline("Spongiosis") == "Spongiosis 2.3 · grade severe"
+
+
+def test_result_without_order_comes_back_from_its_document() -> None:
+    found = unordered({"a": 0.4, "b": 0.6}, 1)
+    document = json.loads(json.dumps(found.to_json()))
+    assert document["score"]["mean"] is None
+    assert document["score"]["grade"] == 1
+    assert Result.from_json(document).score == found.score
+    # records of earlier versions know no other grades than ordered ones
+    del document["model"]["ordered"]
+    with pytest.raises(ValueError, match="not a record of inflamap"):
+        Result.from_json(document)
 
 
 def test_withheld_image_gives_every_reason() -> None:

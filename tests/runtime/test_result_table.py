@@ -24,6 +24,7 @@ COLUMNS = [
     "status",
     "score",
     "grade",
+    "grade_name",
     "area_none",
     "area_mild",
     "area_severe",
@@ -82,6 +83,7 @@ def test_table_has_every_column_of_a_result(ledger: Ledger) -> None:
         "status": "scored",
         "score": "2.25",
         "grade": "2",
+        "grade_name": "severe",
         "area_none": "0.25",
         "area_mild": "0.5",
         "area_severe": "0.25",
@@ -109,6 +111,22 @@ def test_times_are_utc(ledger: Ledger) -> None:
     take(ledger)
     (line,) = parsed(to_csv(list(ledger.rows())))
     assert line["arrived"] == "2023-11-14T22:13:20.000+00:00"
+
+
+def test_without_order_there_is_a_class_and_no_score(ledger: Ledger) -> None:
+    areas = {"healthy": 0.2, "psoriatic": 0.564, "other": 0.236}
+    ledger.finished(take(ledger), result_of(Path("a.bmp"), ordered=False, areas=areas), NOW)
+    ledger.failed(take(ledger, "b.bmp"), "locked", NOW)
+    rows = list(ledger.rows())
+    assert rows[0].state is State.SCORED
+    line, _ = parsed(to_csv(rows))
+    assert (line["status"], line["score"], line["grade"], line["grade_name"]) == ("scored", "", "1", "psoriatic")
+    assert line["area_psoriatic"] == "0.564"
+    assert list(to_lines(rows)) == [
+        "most area       state     image",
+        "psoriatic 56 %  scored    a.bmp",
+        "             -  failed    b.bmp  (locked)",
+    ]
 
 
 def test_score_of_zero_is_not_left_out(ledger: Ledger) -> None:
@@ -141,7 +159,7 @@ def test_image_that_waits_or_failed_has_nothing_of_an_earlier_content(ledger: Le
 
 def test_empty_table_is_a_header() -> None:
     assert parsed(to_csv([])) == []
-    assert to_csv([]).decode().startswith("path,status,score,grade,withheld_fraction,")
+    assert to_csv([]).decode().startswith("path,status,score,grade,grade_name,withheld_fraction,")
 
 
 def test_grades_of_several_models_each_have_a_column(ledger: Ledger) -> None:

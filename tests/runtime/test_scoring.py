@@ -58,6 +58,8 @@ def test_record_holds_every_key_of_the_contract(
         "engine": "onnxruntime-fp32",
         "precision": "fp32",
         "synthetic": True,
+        "ordered": True,
+        "quantity": "Inflammation",
     }
     assert record["status"] == "scored"
     assert record["map"] == {
@@ -235,7 +237,7 @@ def test_slices_of_a_stack_are_scored_one_by_one(tmp_path: Path, skin: npt.NDArr
     assert np.nanmean(grades[2]) == pytest.approx(third["score"]["mean"], abs=1e-5)
     assert record["score"]["withheld_fraction"] == pytest.approx(np.isnan(grades).mean())
     assert record["score"]["worst_region"]["slice"] in (0, 2)
-    assert all(reason.startswith("slice 1: ") for reason in record["reasons"] if "dark" in reason)
+    assert all(reason.startswith("slice 2: ") for reason in record["reasons"] if "dark" in reason)
     assert "depth unknown of 3 slices" in record["notes"][0]
     overlay = cv2.imread(str(tmp_path / "out" / "stack.tif.overlay.jpg"))
     assert overlay.shape[1] > 2 * skin.shape[1], "side by side"
@@ -266,7 +268,7 @@ def test_slices_outside_the_depth_that_is_scored_are_left_out(
         (40.0, "withheld"),
     ]
     assert result.status == "scored"
-    assert result.reasons[0] == "slice 0: depth: 0 µm below the surface is outside 10 to 30, which are to be scored"
+    assert result.reasons[0] == "slice 1: depth: 0 µm below the surface is outside 10 to 30, which are to be scored"
     assert result.notes[0].startswith("depth counted from the stack's first slice")
 
 

@@ -22,7 +22,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 def test_result_is_one_line_for_a_person_and_one_for_a_program() -> None:
     said, written = list[str](), list[dict[str, Any]]()
     ServiceLog(said.append, written.append).result(PATIENT, result_of(PATIENT))
-    assert said == ["Eva Müller/v0000001.bmp: 2.25 (grade 2); 12% of the cells withheld"]
+    assert said == ["Eva Müller/v0000001.bmp: 2.25 (grade 2); 12 % of the cells withheld"]
     (entry,) = written
     assert entry.pop("time").endswith("Z")
     assert entry == {
@@ -38,6 +38,13 @@ def test_result_is_one_line_for_a_person_and_one_for_a_program() -> None:
         "ms": 6.0,
         "line": said[0],
     }
+
+
+def test_result_without_order_is_logged_by_its_class() -> None:
+    said, written = list[str](), list[dict[str, Any]]()
+    ServiceLog(said.append, written.append).result(PATIENT, result_of(PATIENT, ordered=False))
+    assert said == ["Eva Müller/v0000001.bmp: mild · 50 % of the area; 12 % of the cells withheld"]
+    assert (written[0]["event"], written[0]["score"], written[0]["grade"]) == ("scored", None, 1)
 
 
 def test_withheld_and_failed_images_tell_why() -> None:
@@ -69,7 +76,7 @@ def test_scores_stay_with_pseudonyms_of_images_named_by_numbers() -> None:
     log.result(Path("2/25.bmp"), result_of(Path("2/25.bmp")))
     log.event("gone", "2/25.bmp: gone after 2 tries", about=Path("2/25.bmp"))
     name = written[0]["image"]
-    assert said == [f"{name}: 2.25 (grade 2); 12% of the cells withheld", f"{name}: gone after 2 tries"]
+    assert said == [f"{name}: 2.25 (grade 2); 12 % of the cells withheld", f"{name}: gone after 2 tries"]
 
 
 def test_what_is_about_no_image_names_none() -> None:

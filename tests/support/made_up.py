@@ -19,17 +19,22 @@ def result_of(
     um_per_px: float | None = 0.5,
     model: str = "tiny",
     areas: dict[str, float] | None = None,
+    ordered: bool = True,
 ) -> Result:
-    """A result of the image found at `path`; `model` is its name, whose first letter makes its hash."""
+    """A result of the image found at `path`; `model` is its name, whose first letter makes its hash.
+
+    Without order `score` is ignored: the score is the class with the most area.
+    """
     files = result_files(path)
     scored = status == "scored"
     areas = areas or {"none": 0.25, "mild": 0.5, "severe": 0.25}
+    most = max(range(len(areas)), key=list(areas.values()).__getitem__)
     return Result(
         ImageRecord(path.as_posix(), "5" * 64, 100, 90, um_per_px, "option"),
-        ModelRecord(model, model[0] * 64, "onnxruntime-fp32", "fp32", True),
+        ModelRecord(model, model[0] * 64, "onnxruntime-fp32", "fp32", True, ordered),
         "scored" if scored else "withheld",
         () if scored else ("too dark, too small",),
-        Score(score, round(score), areas, 0.125) if scored else None,
+        Score(score if ordered else None, round(score) if ordered else most, areas, 0.125) if scored else None,
         MapRecord(files.map.name, 64, 16, (3, 4), (16.0, 16.0)) if scored else None,
         files.overlay.name,
         Timing(1.0, 2.0, 3.0, 6.0),

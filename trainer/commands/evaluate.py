@@ -105,12 +105,11 @@ def _open_model(model: Path) -> tuple[Engine, Geometry, tuple[str, ...], bool, T
     """Engine, geometry, grades, whether they are ordered, and what it saw in training, of a run or a bundle."""
     if _is_bundle(model):
         bundle = open_bundle(model)
-        settings = bundle.manifest.training.get("settings")
         return (
             open_engine(bundle, threads=default_threads()),
             bundle.geometry,
             bundle.manifest.grades,
-            not (isinstance(settings, dict) and settings.get("loss") == "cross-entropy"),
+            bundle.manifest.ordered,
             TrainedOn(bundle.training_patches(), option_um_per_px=_scale_in(bundle.manifest.training)),
         )
     network, document = load_run(model)

@@ -17,6 +17,11 @@ def test_every_line_holds_its_figures(figures: DemoFigures) -> None:
     assert "90 frames saved at 9/s, 89 recorded; close to record p50 1.20 s, p95 1.29 s" in lines["watch"]
 
 
+def test_without_order_no_deviation_is_told(figures: DemoFigures) -> None:
+    classes = replace(figures, evaluation=figures.evaluation | {"mad": None})
+    assert dict(classes.lines())["agreement"] == "accuracy 0.80 (0.76 to 0.84), on held-out patches"
+
+
 def test_a_demo_in_which_nothing_was_scored_says_so(figures: DemoFigures) -> None:
     nothing = replace(figures, truths=[replace(truth, difference=None) for truth in figures.truths])
     assert dict(nothing.lines())["maps"] == "no frame was scored"

@@ -116,7 +116,7 @@ def test_engine_that_is_right_until_it_is_timed_is_not_chosen(
     register(monkeypatch, tiring)
     found = measured(frames, tmp_path / "out", NAME, FP32)[NAME]
     assert found.timing is not None
-    assert found.misses() == ("the same frame scored twice got two mean scores",)
+    assert found.misses() == ("the same frame scored twice got two scores",)
     assert choose([found], 1e6).engine is None
 
 

@@ -50,7 +50,7 @@ def test_every_miss_is_told() -> None:
     assert found.misses() == (
         "patches: 0.5000 of the grades unchanged, wanted 0.98",
         "frames: 0.6000 of the grades unchanged, wanted 0.98",
-        "the same frame scored twice got two mean scores",
+        "the same frame scored twice got two scores",
     )
     assert found.to_json(111.0)["reason"] == "; ".join(found.misses())
     assert report_of(golden=False).to_json(111.0)["reason"] == "a differs"

@@ -1,8 +1,10 @@
 """A person reads it within the width of a terminal."""
 
 from made_up_reports import report_of
+from msgspec.structs import replace
 
 from benchmarks.engine_bench.choice import choose
+from benchmarks.engine_bench.proof import Judgement
 from benchmarks.engine_bench.report import EngineReport
 from benchmarks.engine_bench.table import notes, tables
 
@@ -38,6 +40,27 @@ def test_one_that_fails_is_said_to_and_is_not_among_the_timed() -> None:
 def test_patches_that_were_chosen_by_are_not_called_held_out() -> None:
     assert "held-out patches" in tables([report_of()], "test")[0]
     assert "patches of val" in tables([report_of()], "val")[0]
+
+
+def test_without_order_columns_are_of_probabilities_and_not_of_the_expected_grade() -> None:
+    found = report_of()
+    assert found.judgement is not None
+    assert found.judgement.verdict is not None
+    verdict = found.judgement.verdict
+    assert verdict.frames is not None
+    classes = replace(
+        verdict,
+        patches=replace(verdict.patches, shift=None, distance=0.0123),
+        frames=replace(verdict.frames, shift=None, distance=0.0456),
+    )
+    report = EngineReport(**vars(found) | {"judgement": Judgement(classes)})
+    lines = tables([report], "test")
+    assert "shift" not in lines[1]
+    assert lines[1].count("distance") == 2
+    assert "0.0123" in lines[2]
+    assert "0.0456" in lines[2]
+    assert report.keeps_grades
+    assert report.to_json(111.0)["gate"]["patches"]["shift"] is None
 
 
 def test_without_a_timed_engine_there_is_no_table_of_times() -> None:

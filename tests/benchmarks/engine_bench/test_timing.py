@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
+from msgspec.structs import replace
 
 from benchmarks.engine_bench import timing
 from benchmarks.engine_bench.frames import find_frames
 from benchmarks.engine_bench.timing import WARM_UP_FRAMES, FrameTiming, Spread, Stopped, time_engines
+from runtime.bundle import Bundle
 from runtime.engines.registry import MODEL_FILES
 from runtime.errors import CheckFailed, UnreadableImage
 from runtime.images import read_frame
@@ -144,11 +146,11 @@ def test_scores_of_the_engines_are_compared(
 
     def off(model: Model, path: Path, um_per_px: float | None) -> Any:
         found = find(model, path, um_per_px)
-        if model.engine.name != TWIN or found.mean is None:
+        if model.engine.name != TWIN or found.score is None:
             return found
         # the two scored frames have different widths
         more = 0.25 if read_frame(path).width == 400 else -0.5
-        return dataclasses.replace(found, mean=found.mean + more)
+        return dataclasses.replace(found, score=replace(found.score, mean=found.score.mean + more))
 
     first, second = timed(images, tmp_path / "same", model, twin)
     assert (first.score_difference, second.score_difference) == (None, 0.0)
@@ -157,6 +159,29 @@ def test_scores_of_the_engines_are_compared(
     monkeypatch.setattr(timing, "_find", off)
     _first, second = timed(images, tmp_path / "out", model, twin)
     assert second.score_difference == pytest.approx(0.5)
+
+
+def test_without_order_areas_are_compared(
+    images: Path, tmp_path: Path, bundle_with: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = Model.load(bundle_with(ordered=False), threads=1)
+    find = timing._find
+
+    def off(model: Model, path: Path, um_per_px: float | None) -> Any:
+        found = find(model, path, um_per_px)
+        if found.score is None:
+            return found
+        assert found.score.mean is None
+        names = list(found.score.area_fraction)
+        return dataclasses.replace(found, score=replace(found.score, area_fraction=dict.fromkeys(names, 0.2)))
+
+    (found,) = timed(images, tmp_path / "same", classes)
+    assert found.repeatable
+    assert found.withheld == 1
+    monkeypatch.setattr(timing, "_find", off)
+    (found,) = timed(images, tmp_path / "out", classes)
+    # the areas that were found first are not those of the results
+    assert not found.repeatable
 
 
 def test_scores_are_compared_with_those_of_fp32_wherever_it_stands(

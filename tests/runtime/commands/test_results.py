@@ -200,3 +200,32 @@ def test_no_images_make_no_folders(tmp_path: Path, capsys: pytest.CaptureFixture
         pass
     assert results(tmp_path, "--by", "folder") == 0
     assert capsys.readouterr().out == "no images yet\n"
+
+
+def test_study_of_classes_is_told_by_area_and_never_as_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        bind_folder(ledger, tmp_path, tmp_path / "out")
+        for number in range(3):
+            areas = {"healthy": 0.44, "psoriatic": 0.56, "lichenoid": 0.0}
+            finish(ledger, f"P{number}/a.bmp", ordered=False, areas=areas)
+    for more in ([], ["--by", "folder"], ["--csv", "-"], ["--by", "folder", "--csv", "-"]):
+        assert results(tmp_path, *more) == 0
+        said = capsys.readouterr().out
+        assert "psoriatic" in said
+        for word in ("nan", "None", "worst", "mean grade", "Inflammation"):
+            assert word not in said
+    plot = tmp_path.parent / "plot.svg"
+    assert results(tmp_path, "--by", "folder", "--plot", plot) == 0
+    assert "psoriatic 56 %" in plot.read_text(encoding="utf-8")
+
+
+def test_picture_is_titled_by_the_models_quantity(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        finish(ledger, "P0/a.bmp")
+        ledger.note("model", {"name": "m", "sha256": "0" * 64, "synthetic": False, "quantity": "Spongiosis"})
+    plot = tmp_path.parent / "quantity.svg"
+    assert results(tmp_path, "--by", "folder", "--plot", plot) == 0
+    assert "Spongiosis: mean grade by folder" in plot.read_text(encoding="utf-8")
+    assert "nflammation" not in plot.read_text(encoding="utf-8").replace("inflamap", "")

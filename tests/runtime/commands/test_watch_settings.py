@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 from kill_trial import CHECKOUT, soon
 from unprivileged import as_ordinary_user, own, place_for_all
 
@@ -134,8 +135,14 @@ def test_log_and_journal_hold_no_names_with_pseudonyms(tmp_path: Path, folder: P
     for text in (log.read_text(), done.stderr):
         assert "Eva" not in text
         assert "broken" not in text
-    # the results are for those who may see them
+    # the records are for those who may see them; overlay and map, which are handed on, hold no names either
     assert (tmp_path / "out" / "Eva M" / "v1.bmp.score.json").exists()
+    with tifffile.TiffFile(tmp_path / "out" / "Eva M" / "v1.bmp.map.ome.tif") as file:
+        assert file.ome_metadata is not None
+        assert "v1.bmp" not in file.ome_metadata
+        assert any(
+            entry["image"].rpartition("/")[2] in file.ome_metadata for entry in entries if entry["event"] == "scored"
+        )
     # the same names the next time
     again = run(str(folder), "--out", str(tmp_path / "out"), *options)
     assert again.returncode == 2

@@ -43,6 +43,7 @@ def gate(bundle: Bundle, reference: DeployedEngine) -> GateSet:
         reference,
         bundle.geometry,
         bundle.manifest.quality,
+        ordered=True,
     )
 
 

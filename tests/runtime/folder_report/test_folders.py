@@ -112,7 +112,7 @@ def test_records_that_tell_no_worst_region_are_no_matter(study: Study, tmp_path:
 
 def test_highest_grade_is_that_of_the_results(study: Study) -> None:
     assert highest_grade(study([("a.bmp", 1.0)])) == 4.0
-    assert highest_grade([]) == 4.0
+    assert highest_grade([]) == 0.0
 
 
 def row(path: str, score: float | None) -> ImageRow:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from runtime.folder_report import fold, to_csv, to_lines
+from runtime.folder_report import fold, to_csv, to_lines, to_svg
 from runtime.ledger import ImageRow
 
 Study = Callable[..., list[ImageRow]]
@@ -74,6 +74,13 @@ def test_columns_stay_where_an_encoding_knows_few_letters(
         len(line) for line in to_lines(found, 4.0, 80)
     ]
     assert ("●" in lines[1]) == (encoding == "utf-8")
+
+
+def test_no_axis_is_drawn_where_no_image_tells_the_scale(study: Study, tmp_path: Path) -> None:
+    rows = study([("x/y.bmp", None)])
+    lines = list(to_lines(fold(rows, tmp_path, 0.0), 0.0, 120))
+    assert lines[0].split() == ["folder", "scored", "not", "mean", "95", "%", "worst"]
+    assert b"<line" not in to_svg(fold(rows, tmp_path, 0.0), 0.0, [])
 
 
 def test_any_name_is_a_line(study: Study, tmp_path: Path) -> None:

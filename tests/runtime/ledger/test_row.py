@@ -8,6 +8,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import result_of
 
 from runtime.ledger.row import Outcome, from_key, to_key
 from runtime.result import ImageRecord, MapRecord, ModelRecord, Result, Score, Timing
@@ -58,6 +59,13 @@ def test_scored_result_is_kept() -> None:
         overlay_file="Site #1/a.bmp.overlay.jpg",
         map_file="Site #1/a.bmp.map.ome.tif",
     )
+
+
+def test_result_without_order_is_scored_and_has_a_class() -> None:
+    outcome = Outcome.of(Path("a.bmp"), result_of(Path("a.bmp"), ordered=False))
+    assert (outcome.score, outcome.grade) == (None, 1)
+    assert outcome.area_fraction is not None
+    assert json.loads(outcome.area_fraction)["mild"] == 0.5
 
 
 def test_withheld_result_has_neither_score_nor_map() -> None:

@@ -122,13 +122,23 @@ def test_grades_without_an_order_have_no_distances_in_the_table(inflamap, traine
     assert {"accuracy", "mad", "mad_normalised", "qwk", "ece"} <= set(document)
 
 
-@pytest.mark.parametrize("loss", ["ordinal", "cross-entropy", None])
-def test_a_bundle_tells_by_its_loss_whether_its_grades_have_an_order(inflamap, bundle_with, tmp_path, loss):
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_bundle_says_whether_its_grades_have_an_order(inflamap, bundle_with, tmp_path, ordered):
     write_phantom(tmp_path / "phantom", patches=4, frames=0, seed=2)
-    bundle = bundle_with(training={} if loss is None else {"settings": {"loss": loss}})
+    bundle = bundle_with(ordered=ordered)
     code, out, _err = inflamap("evaluate", bundle.folder, tmp_path / "phantom", "--json")
     assert code == 0
-    assert json.loads(out)["ordered"] is (loss != "cross-entropy")
+    found = json.loads(out)
+    assert found["ordered"] is ordered
+    for name in ("mad", "mad_normalised", "qwk"):
+        assert (found[name] is not None) is ordered
+        assert (found["oracle"] is None or found["oracle"][name] is not None) is (ordered or found["oracle"] is None)
+        assert found["accuracy"]["value"] >= 0
+    for rater in found["raters"].values():
+        assert (rater["mad"] is not None) is ordered
+        assert rater["with_model"]["accuracy"] is not None
+    if not ordered:
+        assert {found["experts"][name] for name in ("verdict", "kappa_among_raters", "icc", "difference")} == {None}
 
 
 def test_many_grades_and_hostile_names_leave_the_table_readable(inflamap, untrained, save_image, tmp_path):

@@ -1,0 +1,44 @@
+"""How a model's grades are read: their names, whether they have an order, and what the score is called."""
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from runtime.dense_map import InflammationMap
+from runtime.result import DEFAULT_QUANTITY
+
+# an overlay's title must hold it beside the score
+MAX_QUANTITY_LENGTH = 40
+
+
+class Grading(msgspec.Struct, frozen=True):
+    """The meaning of a model's grades.
+
+    Attributes:
+        names: of the K grades; lowest first where they are ordered.
+        ordered: whether neighbouring grades are nearer to each other than distant ones. Where they are not, means and
+            distances of grades mean nothing: a score is the class with the most area.
+        quantity: what an ordered score is called, such as "Inflammation".
+    """
+
+    names: tuple[str, ...]
+    ordered: bool = True
+    quantity: str = DEFAULT_QUANTITY
+
+    def cell_values(self, found: InflammationMap) -> npt.NDArray[np.float32]:
+        """Value of each cell, float32 [h, w]: its expected grade, or without order the index of its most probable
+        class."""
+        return found.expected_grade() if self.ordered else found.grade().astype(np.float32)
+
+
+def check_quantity(quantity: str) -> None:
+    """Require a quantity that fits an overlay's title.
+
+    Raises:
+        ValueError: it is empty, too long, not printable on one line, or begins or ends with a space.
+    """
+    if not (0 < len(quantity) <= MAX_QUANTITY_LENGTH and quantity.isprintable() and quantity == quantity.strip()):
+        raise ValueError(
+            f"quantity {quantity[: 2 * MAX_QUANTITY_LENGTH]!r}, wanted one line of 1 to {MAX_QUANTITY_LENGTH} "
+            "printable characters without spaces around it"
+        )

@@ -1,0 +1,107 @@
+"""What the cells of an image come to, with an order of the grades and without."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.analysis import Analysis
+from runtime.dense_map import Geometry, InflammationMap
+from runtime.grading import Grading
+from runtime.summary import sum_up
+
+GEOMETRY = Geometry(32, 8, 0.5)
+NAMES = ("healthy", "eczematous", "psoriatic", "lichenoid", "rolled-in_scale")
+CLASSES = Grading(NAMES, ordered=False)
+
+
+def analysis(
+    probabilities: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], *, withheld: bool = False
+) -> Analysis:
+    found = InflammationMap(probabilities, np.zeros(valid.shape, np.float32), GEOMETRY)
+    return Analysis(np.zeros((8, 8), np.uint8), 0.5, found, valid, withheld, ())
+
+
+def of_classes(*classes: int, of: int = 5) -> Analysis:
+    """A row of cells, each certain of its class."""
+    probabilities = np.eye(of, dtype=np.float32)[list(classes)].T[:, None]
+    return analysis(np.ascontiguousarray(probabilities), np.ones((1, len(classes)), bool))
+
+
+@st.composite
+def analyses(draw: st.DrawFn) -> list[Analysis]:
+    """One frame or several slices of one size; some withheld, some without a valid cell."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, columns = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    found = []
+    for _ in range(draw(st.integers(1, 4))):
+        probabilities = rng.dirichlet(np.full(5, 0.3), (rows, columns)).transpose(2, 0, 1).astype(np.float32)
+        valid = rng.random((rows, columns)) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+        found.append(analysis(probabilities, valid, withheld=draw(st.booleans())))
+    return found
+
+
+@given(analyses())
+def test_without_order_the_score_is_a_class_with_the_most_area(found: list[Analysis]) -> None:
+    score = sum_up(found, CLASSES)
+    counted = [each for each in found if not each.withheld and each.valid is not None and each.valid.any()]
+    if not counted:
+        assert score is None
+        return
+    assert score is not None
+    assert score.mean is None
+    assert score.worst_region is None
+    grades = np.concatenate([each.map.grade()[each.valid] for each in counted if each.map is not None])
+    counts = np.bincount(grades, minlength=5)
+    assert counts[score.grade] == counts.max() > 0
+    assert score.grade_name == NAMES[score.grade]
+    assert list(score.area_fraction) == list(NAMES)
+    assert list(score.area_fraction.values()) == pytest.approx((counts / counts.sum()).tolist())
+    cells = len(found) * np.size(found[0].valid)
+    assert score.withheld_fraction == pytest.approx(1 - len(grades) / cells)
+
+
+@given(analyses(), st.permutations(range(5)))
+def test_without_order_the_numbers_of_the_classes_do_not_matter(found: list[Analysis], order: list[int]) -> None:
+    renamed = Grading(tuple(NAMES[index] for index in order), ordered=False)
+    other = [
+        analysis(np.ascontiguousarray(each.map.probabilities[order]), each.valid, withheld=each.withheld)
+        for each in found
+        if each.map is not None and each.valid is not None
+    ]
+    first, second = sum_up(found, CLASSES), sum_up(other, renamed)
+    assert (first is None) == (second is None)
+    if first is not None and second is not None:
+        assert first.grade_name == second.grade_name
+        assert first.area_fraction == second.area_fraction
+
+
+def test_no_class_between_two_others_appears() -> None:
+    # the mean of these class numbers is 2.8: class 3, which no cell is of
+    score = sum_up([of_classes(*[4] * 56, *[0] * 44)], CLASSES)
+    assert score is not None
+    assert score.grade_name == "rolled-in_scale"
+    assert score.area_fraction["lichenoid"] == 0
+    assert score.headline("Inflammation") == "rolled-in_scale · 56 % of the area"
+
+
+def test_of_equal_areas_the_more_probable_class_wins() -> None:
+    probabilities = np.array([[0.6, 0.2], [0.4, 0.8]], np.float32)[:, None]
+    score = sum_up([analysis(probabilities, np.ones((1, 2), bool))], Grading(("a", "b"), ordered=False))
+    assert score is not None
+    assert score.grade_name == "b"
+
+
+def test_with_order_the_score_is_the_mean_grade_with_its_worst_region() -> None:
+    score = sum_up([of_classes(*[4] * 56, *[0] * 44)], Grading(NAMES))
+    assert score is not None
+    assert score.mean == pytest.approx(2.24)
+    assert score.grade == 2
+    assert score.worst_region is not None
+
+
+def test_frame_without_a_valid_cell_is_no_score() -> None:
+    nothing = analysis(np.full((5, 2, 2), 0.2, np.float32), np.zeros((2, 2), bool))
+    assert sum_up([nothing], CLASSES) is None
+    assert sum_up([nothing], Grading(NAMES)) is None
