@@ -95,7 +95,7 @@ def test_made_once_and_forgotten_when_there_are_too_many(
 ) -> None:
     read: list[Path] = []
     before = pictures.read_frames
-    monkeypatch.setattr(pictures, "read_frames", lambda path: read.append(path) or before(path))
+    monkeypatch.setattr(pictures, "read_frames", lambda path, **how: read.append(path) or before(path, **how))
     found = Pictures(bench.folder, bench.out)
     first = found.frame(row, 0)
     assert found.frame(row, 0) is first
