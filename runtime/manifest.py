@@ -69,6 +69,8 @@ class Manifest(msgspec.Struct, frozen=True):
     gate: Gate
     quality: QualityLimits
     synthetic: bool
+    ordered: bool = True
+    quantity: str = "Inflammation"
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:

@@ -76,6 +76,10 @@ def test_session_tells_all_that_a_page_begins_with(page: Served) -> None:
     assert told["health"]["counts"] == {"waiting": 0, "scored": 1, "withheld": 0, "failed": 1}
 
 
+def test_notice_stands_on_the_page_itself(page: Served) -> None:
+    assert NOTICE in page.ask("/").body.decode()
+
+
 def test_pictures_record_and_map_by_id(page: Served) -> None:
     entry = entries(page)["P1/a#b <script>.bmp"]
     address = f"/api/images/{entry['id']}"
