@@ -38,6 +38,8 @@ BUSY_PAUSE_S = 10.0
 # a word now and then tells a page that it is still connected
 SILENCE_S = 10.0
 BODY_S = 5.0
+# the first look at the ledger takes some tens of milliseconds
+FIRST_LOOK_S = 5.0
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -204,6 +206,9 @@ class _Answers:
 
     async def healthz(self, _request: Request) -> Response:
         """For a supervisor: 503 where somebody has to come."""
+        if self._page.health is None:
+            # at the start; nothing is known yet that would be a fault
+            await self._page.news(0, FIRST_LOOK_S)
         found = self._page.health
         severe = found is None or found.severe
         return Response(

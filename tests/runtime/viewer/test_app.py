@@ -170,6 +170,11 @@ def test_healthz_and_metrics(page: Served) -> None:
     assert b'inflamap_images{state="scored"} 1.0' in metrics.body
 
 
+def test_healthz_asked_at_the_very_start_is_no_fault(scored: Bench) -> None:
+    with served(scored.folder, scored.out) as page:
+        assert page.ask("/healthz").status == 200
+
+
 def test_healthz_says_503_where_the_disk_is_full(scored: Bench) -> None:
     with served(scored.folder, scored.out, min_free_gb=1e9) as page:
         entries(page)

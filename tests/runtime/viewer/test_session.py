@@ -14,7 +14,6 @@ from runtime.ledger.row import Outcome
 from runtime.viewer.session import Entry, Session, id_of
 from runtime.viewer.setup import Scale
 
-
 SCALE = Scale(("calm", "inflamed"), True, "Inflammation", ("m",))
 CLASSES = Scale(("calm", "inflamed"), False, "Inflammation", ("m",))
 
