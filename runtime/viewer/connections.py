@@ -39,18 +39,31 @@ class IdleConnections:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, connection: Connection, address: str) -> None:
-        """Register a connection; where that makes too many, close others soon."""
-        of_address = self._by_address.setdefault(address, {})
+    def add(self, connection: Connection, address: str, *, answered: bool = False) -> bool:
+        """Register a connection; where that makes too many, close others soon.
+
+        Args:
+            connection: the connection.
+            address: of its client.
+            answered: a response was sent on it. It is not kept where it would be one too many: new connections, of
+                which nothing was read yet, come first.
+
+        Returns:
+            whether it may stay open.
+        """
+        of_address = self._by_address.get(address, {})
         if connection in of_address:
-            return
-        of_address[connection] = None
+            return True
+        if answered and (self._count >= MAX_IDLE or len(of_address) >= MAX_IDLE_PER_ADDRESS):
+            return False
+        self._by_address.setdefault(address, of_address)[connection] = None
         self._count += 1
         if self._count > MAX_IDLE_EVER:
             self._close_oldest()
         elif not self._scheduled and (self._count > MAX_IDLE or len(of_address) > MAX_IDLE_PER_ADDRESS):
             self._scheduled = True
             self._call_later(GRACE_S, self._trim)
+        return True
 
     def discard(self, connection: Connection, address: str) -> None:
         """Remove a connection, which got a request or ended."""

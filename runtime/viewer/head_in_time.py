@@ -49,7 +49,9 @@ class HeadInTime(H11Protocol):
             self._leave_idle()
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_S, self.transport.abort)
-            self._connections().add(self, self._key)
+            if not self._connections().add(self, self._key, answered=self.cycle is not None):
+                # what was sent is still delivered, within the same time
+                self.transport.close()
 
     def _leave_idle(self) -> None:
         if self._timer is not None:

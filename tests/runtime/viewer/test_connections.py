@@ -68,6 +68,17 @@ def test_many_addresses_together_lose_those_of_the_largest() -> None:
     assert not single.closed
 
 
+def test_a_connection_that_had_its_answer_makes_room_for_those_that_wait_for_one() -> None:
+    later = Later()
+    idle = IdleConnections(later)
+    fresh = [Fake() for _ in range(MAX_IDLE_PER_ADDRESS)]
+    assert all(idle.add(each, "a") for each in fresh)
+    assert not idle.add(Fake(), "a", answered=True)
+    assert idle.add(Fake(), "b", answered=True)
+    later.run()
+    assert not any(each.closed for each in fresh)
+
+
 def test_never_more_than_a_process_can_open() -> None:
     idle = IdleConnections(Later())
     for _ in range(3 * MAX_IDLE_EVER):
