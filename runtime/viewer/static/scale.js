@@ -5,8 +5,10 @@ import { COLOURS } from "./colours.js";
 import { session } from "./store.js";
 import { score, share } from "./words.js";
 
-/** Colours of classes without an order: Okabe and Ito's, without black. */
+/** Colours of classes without an order: Okabe and Ito's, without black, as on the overlay. */
 export const CLASS_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"];
+// share of the remaining way to white that each repeat of the colours goes
+const LIGHTENING = 0.45;
 
 /** The scale of the model that the watch runs; null before the page knows it. */
 export const currentScale = () =>
@@ -60,9 +62,6 @@ export function spoken(entry) {
 
 function classRgb(index) {
   const hex = CLASS_COLOURS[index % CLASS_COLOURS.length];
-  const white = 1 - 0.5 ** Math.floor(index / CLASS_COLOURS.length);
-  return [1, 3, 5].map((at) => {
-    const level = parseInt(hex.slice(at, at + 2), 16);
-    return Math.round(level + (255 - level) * white);
-  });
+  const kept = (1 - LIGHTENING) ** Math.floor(index / CLASS_COLOURS.length);
+  return [1, 3, 5].map((at) => Math.round(255 - kept * (255 - parseInt(hex.slice(at, at + 2), 16))));
 }
