@@ -107,6 +107,8 @@ function drawMap() {
   if (!grid) return;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(grid.columns, grid.rows);
+  // between classes there is nothing, and no colour either
+  canvas.dataset.ordered = String(shown.scale?.ordered ?? true);
   // without the scale of the map's own result nothing is coloured
   for (let at = 0; shown.scale && at < grid.steps.length; at += 1) {
     if (grid.steps[at] === NO_SCORE) continue;

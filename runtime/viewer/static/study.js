@@ -90,7 +90,7 @@ function drawChart() {
   }
   title.textContent = `${scale.ordered ? scale.quantity : "Class with the most area"}, image by image in the order of acquisition`;
   note.hidden = !others;
-  note.textContent = `${others} results of an earlier model have other grades. They are not drawn, and no mean below holds them.`;
+  note.textContent = `Results of an earlier model with other grades: ${others}. They are not drawn, and no figure below holds them.`;
   canvas.setAttribute("aria-label", scale.ordered ? scoresInWords(list) : classesInWords(list, scale));
 }
 

@@ -2,6 +2,7 @@
 
 import { COLOURS } from "./colours.js";
 import { brief, css, currentScale, gradeName, rgbOf, scaleOf } from "./scale.js";
+import { session } from "./store.js";
 import { element, base, folder, score, share, time, um } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -20,8 +21,15 @@ export function say(entry, record, number, { goTo }) {
   slices(record, number, scale);
   facts(entry, record, scale, goTo);
   legend(scale, record);
+  saySynthetic(entry);
   at("retry").hidden = entry.state === "waiting" || entry.state === "scored";
   at("retry").dataset.id = entry.id;
+}
+
+/** Whether the model that runs, or that scored the image shown, was trained on synthetic images. */
+export function saySynthetic(entry) {
+  at("synthetic").textContent = session.syntheticWarning;
+  at("synthetic").hidden = !(session.health?.synthetic || entry?.synthetic);
 }
 
 /** Patient and site, as the folders are called, then the file. */

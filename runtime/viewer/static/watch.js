@@ -3,6 +3,7 @@
 import { open } from "./now.js";
 import { byAcquisition } from "./order.js";
 import { entryOf, listen, session, those } from "./store.js";
+import { saySynthetic } from "./verdict.js";
 import { MARKS, element, seconds, time } from "./words.js";
 
 const MOST = 200;
@@ -96,9 +97,7 @@ function sayFaults() {
   const said = faults.join("; ");
   if (at("faults").textContent !== said) at("faults").textContent = said;
   at("faults").hidden = !faults.length;
-  const synthetic = session.health?.synthetic || entryOf(document.documentElement.dataset.shown)?.synthetic;
-  at("synthetic").textContent = session.syntheticWarning;
-  at("synthetic").hidden = !synthetic;
+  saySynthetic(entryOf(document.documentElement.dataset.shown));
 }
 
 at("retry").addEventListener("click", () => retry(at("retry")));

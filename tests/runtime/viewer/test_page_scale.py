@@ -67,7 +67,7 @@ def test_a_result_of_an_earlier_model_is_painted_by_its_own_scale(results: PageR
         assert opened.text("#quantity") == "Score"
         opened.page.click("#tab-session")
         opened.wait("() => document.querySelector('#folders tbody tr')")
-        assert "1 results of an earlier model have other grades" in opened.text("#chart-note")
+        assert "Results of an earlier model with other grades: 1." in opened.text("#chart-note")
         assert "Scores of 1 images" in opened.page.get_attribute("#chart", "aria-label")
         row = opened.text("#folders tbody tr")
         assert "1 of other grades" in row
@@ -103,6 +103,9 @@ def test_classes_without_an_order_are_shown_as_such(results: PageResults, open_p
         # the eighth class: the first colour again, lighter
         assert page.evaluate(CELL) == [241, 202, 115, 255]
         right = CELL.replace("getImageData(0", "getImageData(3")
+        # in sharp cells: between two classes a mixture of their colours would be a third
+        assert page.evaluate("getComputedStyle(document.getElementById('map')).imageRendering") == "pixelated"
+        assert page.is_visible("#synthetic")
         # Okabe and Ito's second colour, exactly
         assert page.evaluate(right) == [0x56, 0xB4, 0xE9, 255]
         legend = page.locator("#legend li").all_inner_texts()
