@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from runtime.earlier_result import withdraw_stale_result
 from runtime.errors import InflamapError, NeverAnImage, one_line
 from runtime.folder_watch import FolderWatch
-from runtime.in_hand import Earlier, EngineFailed, Examiner, PlaceForbids
+from runtime.in_hand import Earlier, EngineFailed, Examiner
 from runtime.ledger import ImageRow, Ledger
 from runtime.ledger.ledger import LONGEST_PAUSE_S
 from runtime.ledger.row import to_key
@@ -17,6 +17,7 @@ from runtime.model import Model
 from runtime.obstacles import BLOCKED_S, Obstacles
 from runtime.outputs import CannotWrite, read_record
 from runtime.patience import WatchSettings
+from runtime.place import PlaceForbids
 from runtime.pseudonyms import Pseudonyms
 from runtime.result import Result
 from runtime.scoring import ChangedMeanwhile, Examined, write_examined

@@ -20,6 +20,7 @@ from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import is_folder, is_missing
 from runtime.ledger import ImageRow
 from runtime.model import Model
+from runtime.place import PlaceForbids, require_inside
 from runtime.result import Result
 from runtime.scoring import Examined, ReadImage, read_image, score_image
 
@@ -61,10 +62,6 @@ class InHand(msgspec.Struct):
         self.lasts_s += min(now - self.seen, LONGEST_LOOK_S)
         self.seen = now
         return self.lasts_s > STUCK_S and not self.examined.done()
-
-
-class PlaceForbids(InflamapError):
-    """Where the file lies keeps it from being scored, whatever it holds."""
 
 
 class EngineFailed(InflamapError):
@@ -136,16 +133,10 @@ class Examiner:
                 f"{path}: its results would lie in the watched folder, which is only read",
                 next_step="choose an --out that does not hold the watched folder",
             )
+        require_inside(self._folder, relative)
         # one that leads in a circle, or that may not be looked at, is told of when it is read
         with suppress(OSError, RuntimeError):
-            if not path.is_symlink():
-                return
-            if not path.resolve().is_relative_to(self._real_folder):
-                raise PlaceForbids(
-                    f"{path}: a link that leads out of the watched folder",
-                    next_step="save the image itself there, or watch the folder that holds it",
-                )
-            if not path.exists():
+            if path.is_symlink() and not path.exists():
                 raise UnreadableImage(f"{path}: a link to nothing", next_step="put its file back, or remove the link")
 
 

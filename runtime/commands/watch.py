@@ -25,6 +25,7 @@ from runtime.ledger import Ledger, State, open_ledger
 from runtime.ledger.binding import bind_folder, is_bound, recall_folder
 from runtime.ledger.damage import set_aside_damaged
 from runtime.ledger.rebuild import rebuild
+from runtime.manifest import Manifest
 from runtime.manners import lower_priority
 from runtime.model import Model
 from runtime.output_folder import check_output_folder, sweep_temporaries
@@ -165,7 +166,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
             engine=model.engine.name,
             synthetic=bundle.manifest.synthetic,
         )
-        heartbeat = Heartbeat(alive=_page(address, values, report.say, log, stack))
+        heartbeat = Heartbeat(alive=_page(address, values, bundle.manifest, report.say, log, stack))
         tally = watch_and_score(values.folder, values.out, ledger, model, settings, stop, log=log, heartbeat=heartbeat)
         heartbeat.stopping()
         counts = _counts(ledger)
@@ -222,6 +223,7 @@ def _page_address(viewer: str | None) -> "Address | None":
 def _page(
     address: "Address | None",
     values: WatchConfiguration,
+    manifest: Manifest,
     say: Callable[[str], None],
     log: ServiceLog,
     stack: ExitStack,
@@ -230,7 +232,7 @@ def _page(
     if address is None:
         return lambda: None
     from runtime.viewer.process import ViewerProcess, new_token
-    from runtime.viewer.setup import Setup
+    from runtime.viewer.setup import Scale, Setup
 
     setup = Setup(
         folder=values.folder.absolute(),
@@ -239,6 +241,7 @@ def _page(
         token=None if address.is_loopback else new_token(),
         min_free_gb=values.min_free_gb,
         pseudonymise=values.pseudonymise,
+        scale=Scale.of(manifest),
     )
     return stack.enter_context(ViewerProcess(setup, say, log)).tell_alive
 

@@ -1,11 +1,12 @@
 """Opening files that the microscope may still hold: briefly, without shutting it out, and never waiting for anybody."""
 
+import errno
 import hashlib
 import os
 import stat
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from runtime.errors import NeverAnImage
 from runtime.images.limits import MAX_FILE_BYTES
@@ -38,7 +39,27 @@ def read_shared(path: Path, *, at_most: int | None = None) -> bytes:
     """
     # asked before opening: to open a pipe, if only for a moment, wakes its writer, and a device may rewind
     _check(path, path.stat(), at_most)
-    descriptor = _open(path)
+    return _read_and_close(_open(path), path, at_most)
+
+
+def read_without_links(folder: Path, relative: PurePath) -> bytes:
+    """Read the bytes of a file below a folder, opened without following a link at any part of `relative`.
+
+    Args:
+        folder: a folder; links on the way to it are followed.
+        relative: path of the file below it, without `..`.
+
+    Raises:
+        OSError: as `open` raises it; also where a part of `relative` is a link.
+        NeverAnImage: as `read_shared`.
+        MemoryError: as `read_shared`.
+    """
+    if relative.is_absolute() or ".." in relative.parts or not relative.parts:
+        raise FileNotFoundError(errno.ENOENT, "not a path below the folder", str(relative))
+    return _read_and_close(_open_without_links(folder, relative), folder / relative, None)
+
+
+def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
     try:
         # another file may have taken the name since
         found = os.fstat(descriptor)
@@ -117,6 +138,21 @@ if sys.platform == "win32":
     def _open(path: Path) -> int:
         return open_descriptor(path, kernel_calls())
 
+    def _open_without_links(folder: Path, relative: PurePath) -> int:
+        # Windows opens no path part by part. The file opened must be the one that the path names without links now.
+        path = folder / relative
+        _check(path, path.lstat(), None)
+        descriptor = _open(path)
+        try:
+            opened, named = os.fstat(descriptor), path.lstat()
+            inside = path.resolve(strict=True) == path
+            if not inside or (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino):
+                raise OSError(errno.ELOOP, "a link", str(path))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
     def _let_wait(descriptor: int) -> None:
         pass
 
@@ -124,10 +160,24 @@ if sys.platform == "win32":
         return is_held(path, kernel_calls())
 
 else:
+    # O_NONBLOCK: a pipe that took the name has no writer to wait for; O_NOCTTY: nor does a terminal bind us
+    _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
     def _open(path: Path) -> int:
-        # O_NONBLOCK: a pipe that took the name has no writer to wait for; O_NOCTTY: nor does a terminal bind us
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        return os.open(path, _FLAGS)
+
+    def _open_without_links(folder: Path, relative: PurePath) -> int:
+        *above, name = relative.parts
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in above:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=opened)
+                os.close(opened)
+                opened = inner
+            _check(folder / relative, os.stat(name, dir_fd=opened, follow_symlinks=False), None)
+            return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=opened)
+        finally:
+            os.close(opened)
 
     def _let_wait(descriptor: int) -> None:
         # of a regular file, bytes that a network drive has yet to bring are waited for

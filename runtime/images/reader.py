@@ -46,7 +46,9 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
     return frames[0]
 
 
-def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, ...]:
+def read_frames(
+    path: Path, *, um_per_px: float | None = None, read: Callable[[Path], bytes] = read_shared
+) -> tuple[Frame, ...]:
     """Reads one image file: BMP, PNG, JPEG, TIFF or DICOM, chosen by its first bytes, whatever its name.
 
     The file is read once; the hash and the pixels come from the same bytes. Files that show any sign of being
@@ -55,6 +57,7 @@ def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, .
     Args:
         path: the file; it is only read.
         um_per_px: lateral sampling in µm per pixel, where the user knows it; beats everything else.
+        read: reads its bytes, with the errors of `read_shared`.
 
     Returns:
         its images, at least one and all of one size, each at its own scale and depth. Grey saved as RGB becomes one
@@ -68,7 +71,8 @@ def read_frames(path: Path, *, um_per_px: float | None = None) -> tuple[Frame, .
     """
     if um_per_px is not None and not (math.isfinite(um_per_px) and um_per_px > 0):
         raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
-    data = _read_bytes(path)
+    with _said_plainly(path):
+        data = read(path)
     try:
         frames = frames_of(data)
     except UnreadableImage as error:
@@ -179,11 +183,6 @@ def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None) -> st
         if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
             return None
         raise
-
-
-def _read_bytes(path: Path) -> bytes:
-    with _said_plainly(path):
-        return read_shared(path)
 
 
 @contextmanager

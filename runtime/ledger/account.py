@@ -15,6 +15,8 @@ from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
 OUTCOME = Outcome.__struct_fields__
 # a row's columns, in the order of `to_row`
 ROW = "path, state, reason, attempts, redo, size, mtime_ns, arrived, due, finished, " + ", ".join(OUTCOME)
+# `ImageRow.acquired` in SQL
+ACQUIRED = "CASE WHEN mtime_ns > 0 THEN mtime_ns / 1e9 ELSE COALESCE(finished, arrived) END"
 # file names, which need not be UTF-8
 _NAMES = frozenset({"score_file", "overlay_file", "map_file"})
 
@@ -129,10 +131,13 @@ class Account:
         return [to_row(row) for row in found.fetchall()]
 
     def newest(self, most: int) -> list[ImageRow]:
-        """Images that were ever done or failed, the newest first; those that wait to be scored anew among them."""
+        """Return the images acquired last that were ever done or failed, also those waiting for a retry.
+
+        Ordered by `ImageRow.acquired`, then path; the last one first.
+        """
         found = self._database.execute(
             f"SELECT {ROW} FROM images WHERE finished IS NOT NULL OR state = 'failed'"
-            " ORDER BY COALESCE(finished, arrived) DESC, path DESC LIMIT ?",
+            f" ORDER BY {ACQUIRED} DESC, path DESC LIMIT ?",
             (most,),
         )
         return [to_row(row) for row in found.fetchall()]

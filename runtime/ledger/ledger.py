@@ -18,7 +18,8 @@ LONGEST_PAUSE_S = 3600.0
 # a kill may hit the same image twice or thrice by chance; one that ends the program every time is found by this
 MOST_INTERRUPTIONS = 5
 
-# what a row holds of an image whose file is there no more: no file is so
+# What a new row holds of an image that was never seen as a file. A row whose file disappeared keeps the time when the
+# file was saved, by which images are ordered; the size alone marks it, because no file has that size.
 NO_FILE = FileState(-1, 0)
 
 _NEWEST = "AND interruptions = 0 AND redo = 0 ORDER BY arrived DESC, path DESC"
@@ -115,7 +116,7 @@ class Ledger(Account):
         self._database.execute(
             "UPDATE images SET state = iif(arrived = ?1, ?2, 'waiting'), due = iif(arrived = ?1, NULL, 0),"
             " redo = redo AND (arrived != ?1 OR ?5), reason = ?3, finished = ?4, begun = NULL, interruptions = 0,"
-            f" size = iif(?5, {NO_FILE.size}, size), mtime_ns = iif(?5, {NO_FILE.mtime_ns}, mtime_ns), {columns}"
+            f" size = iif(?5, {NO_FILE.size}, size), {columns}"
             " WHERE path = ?",
             (
                 row.arrived,
@@ -171,7 +172,7 @@ class Ledger(Account):
         self._database.execute(
             "UPDATE images SET state = iif(arrived = ?1, 'failed', 'waiting'), reason = iif(arrived = ?1, ?2, ''),"
             " due = iif(arrived = ?1, ?3, 0), begun = NULL, interruptions = 0, finished = ?4,"
-            f" size = iif(?6, {NO_FILE.size}, size), mtime_ns = iif(?6, {NO_FILE.mtime_ns}, mtime_ns) WHERE path = ?5",
+            f" size = iif(?6, {NO_FILE.size}, size) WHERE path = ?5",
             (row.arrived, reason, due, now, to_key(row.path), gone),
         )
         return due

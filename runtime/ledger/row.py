@@ -113,6 +113,16 @@ class ImageRow(msgspec.Struct, frozen=True):
     finished: float | None
     outcome: Outcome
 
+    @property
+    def acquired(self) -> float:
+        """When the image was saved, Unix seconds: its file's time of modification.
+
+        Where no file was ever seen, as after a ledger was rebuilt from results, the time of the result stands in.
+        """
+        if self.file.mtime_ns > 0:
+            return self.file.mtime_ns / 1e9
+        return self.arrived if self.finished is None else self.finished
+
 
 def to_key(relative: PurePath | str) -> bytes:
     """The path as the ledger stores it: the same bytes on every system."""

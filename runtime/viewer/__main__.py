@@ -17,8 +17,6 @@ from runtime.viewer.head_in_time import HeadInTime
 from runtime.viewer.keeping_up import KeepingUp
 from runtime.viewer.setup import Began, from_line
 
-# browsers open up to six connections a page
-MOST_CONNECTIONS = 256
 MOST_HEAD_BYTES = 16 << 10
 # the lowest there is: a page may wait, an image should not
 NICER = 19
@@ -55,7 +53,6 @@ def main() -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
     )

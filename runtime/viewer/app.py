@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from html import escape
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,6 +26,7 @@ from runtime.viewer.guard import MOST_BODY_BYTES, Guard
 from runtime.viewer.keeping_up import KeepingUp
 from runtime.viewer.metrics import CONTENT_TYPE, Metrics
 from runtime.viewer.pictures import NotThere
+from runtime.viewer.scales import scale_of_record
 from runtime.viewer.session import MOST
 from runtime.viewer.setup import Setup
 
@@ -36,6 +38,8 @@ BUSY_PAUSE_S = 10.0
 # a word now and then tells a page that it is still connected
 SILENCE_S = 10.0
 BODY_S = 5.0
+# the first look at the ledger takes some tens of milliseconds
+FIRST_LOOK_S = 5.0
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -85,6 +89,8 @@ class _Answers:
         # read once: no address that a browser sends comes near the disk
         static = files("runtime.viewer") / "static"
         self._files = {file.name: file.read_bytes() for file in static.iterdir() if file.is_file()}
+        # stands there before, and without, any answer of the watch
+        self._files["index.html"] = self._files["index.html"].replace(b"<!-- notice -->", escape(NOTICE).encode())
         self.names = sorted(name for name in self._files if PurePosixPath(name).suffix in _TYPES)
 
     def file(self, name: str) -> Callable[[Request], Any]:
@@ -104,7 +110,10 @@ class _Answers:
             "version": session.version,
             "entries": session.entries(),
             "most": MOST,
-            "grades": self._grades(),
+            "grades": session.scale.grades,
+            "ordered": session.scale.ordered,
+            "quantity": session.scale.quantity,
+            "models": session.scale.models,
             "health": self._page.health,
             "notice": NOTICE,
             "synthetic_warning": SYNTHETIC_WARNING,
@@ -142,7 +151,7 @@ class _Answers:
                 # the version first: what is taken meanwhile is told the next time
                 version = session.version
                 entries, known = session.entries(known), version
-                told = {"version": known, "entries": entries, "health": page.health, "grades": self._grades()}
+                told = {"version": known, "entries": entries, "health": page.health}
                 yield b"event: update\ndata: " + msgspec.json.encode(told) + b"\n\n"
                 await self._pause()
         finally:
@@ -157,38 +166,14 @@ class _Answers:
 
     async def folders(self, _request: Request) -> Response:
         """One entry a folder."""
-        page = self._page
-        found = await page.reading(page.reader.folders)
-        return _json(
-            [
-                {
-                    "name": "all" if not each.path.parts else page.reader.name(each.path / "x").rpartition("/")[0],
-                    "level": each.level,
-                    "alone": each.alone,
-                    "scored": each.scored,
-                    "withheld": each.withheld,
-                    "failed": each.failed,
-                    "waiting": each.waiting,
-                    "mean": each.mean,
-                    "ci95": each.ci95,
-                    "worst": None
-                    if each.worst is None
-                    else {
-                        "id": page.reader.id_of(each.worst.image),
-                        "name": page.reader.name(each.worst.image),
-                        **{key: getattr(each.worst, key) for key in ("mean", "x_um", "y_um", "size_um", "slice")},
-                    },
-                    "models": each.models,
-                }
-                for each in found
-            ]
-        )
+        return _json(await self._page.reading(self._page.reader.folders))
 
     async def record(self, request: Request) -> Response:
-        """What score.json says; its path is the name that the page uses, and other files are not named."""
+        """What score.json says and the `scale` of it; its path is the page's name, and other files are not named."""
         row = self._row(request)
         found = await self._made(self._page.pictures.record, row)
         found["image"] = {**found.get("image", {}), "path": self._page.reader.name(row.path)}
+        found["scale"] = scale_of_record(found, self._page.reader.session.scale)
         # names of files, which the page has no use for
         found["overlay"] = None
         if isinstance(found.get("map"), dict):
@@ -221,6 +206,9 @@ class _Answers:
 
     async def healthz(self, _request: Request) -> Response:
         """For a supervisor: 503 where somebody has to come."""
+        if self._page.health is None:
+            # at the start; nothing is known yet that would be a fault
+            await self._page.news(0, FIRST_LOOK_S)
         found = self._page.health
         severe = found is None or found.severe
         return Response(
@@ -238,9 +226,6 @@ class _Answers:
         if row is None:
             raise HTTPException(404, "no such image")
         return row
-
-    def _grades(self) -> list[str]:
-        return self._page.reader.session.grades
 
     async def _made(self, make: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.viewer.address import Address
+from runtime.viewer.connections import ActiveRequests, address_key
 
 # nothing the page sends is longer
 MOST_BODY_BYTES = 1024
@@ -37,6 +38,7 @@ class Guard:
       refused.
     - A request that another site's page makes is refused by `Origin` or `Sec-Fetch-Site`, whatever it asks for; one
       that changes anything has to bring the right `Origin`.
+    - Of one address, and in all, only so many requests are answered at a time; `/healthz` always is.
     - Where others than this machine can ask, a request has to bring the token: in the address once, from then on in a
       cookie, or as `Authorization: Bearer`.
 
@@ -48,6 +50,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, address: Address, token: str | None) -> None:
         self._app, self._address, self._token = app, address, token
+        self._active = ActiveRequests()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,7 +69,17 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope)
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        if refusal is not None or scope["path"] == "/healthz":
+            await (refusal or self._app)(scope, receive, send_with_headers)
+            return
+        client = address_key(scope["client"])
+        if not self._active.begin(client):
+            await PlainTextResponse("too many requests at a time", 503)(scope, receive, send_with_headers)
+            return
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            self._active.end(client)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)

@@ -19,7 +19,9 @@ class Health(msgspec.Struct, frozen=True):
         ok: nothing keeps images from being scored.
         faults: what does, a sentence each; the loop that is stuck and the disk that is full first.
         severe: whether somebody has to come: the loop is stuck, or the disk is full.
+        stuck: whether the watch's loop does not get on.
         counts: images in each state.
+        counts_age_s: seconds since they were counted.
         oldest_waiting_s: seconds since the image that waits longest came to rest; None when none waits.
         images_per_second: over the last minute.
         free_gb: on the results' disk, 10^9 bytes; None where that cannot be told.
@@ -33,7 +35,9 @@ class Health(msgspec.Struct, frozen=True):
     ok: bool
     faults: tuple[str, ...]
     severe: bool
+    stuck: bool
     counts: dict[str, int]
+    counts_age_s: float
     oldest_waiting_s: float | None
     images_per_second: float
     free_gb: float | None
@@ -47,7 +51,9 @@ class Health(msgspec.Struct, frozen=True):
     folder: str | None
 
 
-def health_of(status: Status | None, out: Path, *, loop_age_s: float, min_free_gb: float) -> Health:
+def health_of(
+    status: Status | None, out: Path, *, loop_age_s: float, min_free_gb: float, counts_age_s: float = 0.0
+) -> Health:
     """Put together what is known.
 
     Args:
@@ -55,13 +61,15 @@ def health_of(status: Status | None, out: Path, *, loop_age_s: float, min_free_g
         out: the results' folder.
         loop_age_s: seconds since the watch's loop was seen alive.
         min_free_gb: as of the watch.
+        counts_age_s: seconds since `status` was read.
     """
+    stuck = loop_age_s > STUCK_S
     try:
         free_gb = free_bytes(out) / BYTES_PER_GB
     except OSError:
         free_gb = None
     severe = []
-    if loop_age_s > STUCK_S:
+    if stuck:
         severe.append(f"the watch does not answer: its loop was last seen alive {loop_age_s:.0f} s ago")
     if free_gb is None:
         severe.append("the results' disk does not tell its free space")
@@ -71,7 +79,7 @@ def health_of(status: Status | None, out: Path, *, loop_age_s: float, min_free_g
         severe.append("the ledger cannot be read")
         nothing = dict.fromkeys(map(str, State), 0)
         return Health(
-            *(False, tuple(severe), True, nothing, None, 0.0, free_gb, min_free_gb, loop_age_s),
+            *(False, tuple(severe), True, stuck, nothing, 0.0, None, 0.0, free_gb, min_free_gb, loop_age_s),
             *(None, None, None, None, False, None),
         )
     faults = [fault for fault in (status.paused, status.folder_fault) if fault]
@@ -79,7 +87,9 @@ def health_of(status: Status | None, out: Path, *, loop_age_s: float, min_free_g
         ok=not severe and not faults,
         faults=(*severe, *faults),
         severe=bool(severe),
+        stuck=stuck,
         counts={str(state): number for state, number in status.counts.items()},
+        counts_age_s=counts_age_s,
         oldest_waiting_s=status.oldest_waiting_s,
         images_per_second=status.images_per_second,
         free_gb=free_gb,

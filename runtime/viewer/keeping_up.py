@@ -113,7 +113,13 @@ class KeepingUp:
 
     def _look_at_health(self) -> Health:
         age_s = self._clock() - self._seen_alive
-        return health_of(self.reader.status, self._setup.out, loop_age_s=age_s, min_free_gb=self._setup.min_free_gb)
+        return health_of(
+            self.reader.status,
+            self._setup.out,
+            loop_age_s=age_s,
+            min_free_gb=self._setup.min_free_gb,
+            counts_age_s=self.reader.status_age_s,
+        )
 
 
 def _without_ages(health: Health) -> tuple[object, ...]:

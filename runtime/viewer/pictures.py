@@ -16,6 +16,7 @@ from runtime.images import LONGEST_SHOWN, read_frames, reduced_picture
 from runtime.ledger import ImageRow
 from runtime.outputs import read_record
 from runtime.overlay import encode_jpeg
+from runtime.place import read_inside
 
 # a newest frame is asked for by every page that is open
 MOST_BYTES = 64 << 20
@@ -45,7 +46,7 @@ class Pictures:
         """A slice of the image as it came from the microscope, as JPEG, its longer side 2000 px at most.
 
         Raises:
-            NotThere: it is gone or cannot be read, or has no such slice.
+            InflamapError: it is gone, cannot be read, has no such slice, or lies outside the watched folder.
         """
         return self._remembered(("frame", row.path, row.finished, number), lambda: self._frame(row, number))
 
@@ -77,7 +78,7 @@ class Pictures:
         return found
 
     def _frame(self, row: ImageRow, number: int) -> bytes:
-        frames = read_frames(self._folder / row.path)
+        frames = read_frames(self._folder / row.path, read=lambda _path: read_inside(self._folder, row.path))
         if number >= len(frames):
             raise NotThere("no such slice")
         return encode_jpeg(reduced_picture(frames[number], LONGEST_SHOWN)[0])

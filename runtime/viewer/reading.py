@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path, PurePath
+from typing import Any
 
 from runtime.errors import InflamapError, one_line
-from runtime.folder_report import FolderFigures, Worst, fold, highest_grade, worst_region
+from runtime.folder_report import Worst, worst_region
 from runtime.ledger import ImageRow, Ledger, open_ledger
 from runtime.outputs import LEDGER_FILE
 from runtime.pseudonyms import pseudonyms_of
 from runtime.status import Status, status_of
+from runtime.viewer.folders import folder_table
 from runtime.viewer.session import MOST, Session, id_of
 from runtime.viewer.setup import Setup
 
@@ -36,7 +38,7 @@ class LedgerReader:
     def __init__(self, setup: Setup, clock: Callable[[], float] = time.time) -> None:
         self._out, self._clock = setup.out, clock
         self._pseudonyms = pseudonyms_of(setup.out) if setup.pseudonymise else None
-        self.session = Session(self.name, self._said)
+        self.session = Session(setup.scale, self.name, self._said)
         self.status: Status | None = None
         """None where the ledger cannot be read."""
         self._opened = ExitStack()
@@ -47,6 +49,11 @@ class LedgerReader:
         self._stale = self._status_stale = True
         self._status_rest_s = 0.0
         self._worst: dict[tuple[PurePath, str | None], Worst | None] = {}
+
+    @property
+    def status_age_s(self) -> float:
+        """Seconds since `status` was read."""
+        return max(0.0, self._clock() - self._status_at) if self.status is not None else 0.0
 
     def look(self) -> bool:
         """Read what changed; whether that is anything that a page shows."""
@@ -71,13 +78,15 @@ class LedgerReader:
         self._changes = None
         self._all_at = float("-inf")
 
-    def folders(self) -> list[FolderFigures]:
-        """Figures of the watched folder and all below it, see `fold`; what records told is remembered."""
+    def folders(self) -> list[dict[str, Any]]:
+        """Return the table of folders, see `folder_table`; what records told is remembered."""
         try:
             rows = list(self._open().rows())
         except (InflamapError, sqlite3.Error, OSError):
             return []
-        return fold(rows, self._out, highest_grade(rows), worst_of=self._remembered)
+        return folder_table(
+            rows, self._out, self.session.scale, name=self.name, id_of=self.id_of, worst_of=self._remembered
+        )
 
     def close(self) -> None:
         """Let go of the ledger."""

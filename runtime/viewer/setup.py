@@ -2,11 +2,36 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from runtime.viewer.address import Address
+
+if TYPE_CHECKING:
+    from runtime.manifest import Manifest
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """The scale of the model that the watch runs.
+
+    Attributes:
+        grades: names of the grades, in the model's order.
+        ordered: whether a higher grade means more of the quantity; otherwise the grades are classes without an order.
+        quantity: what an ordered score is called, such as "Inflammation".
+        models: SHA-256 of each model file of the bundle. Results name the file that scored them.
+    """
+
+    grades: tuple[str, ...]
+    ordered: bool
+    quantity: str
+    models: tuple[str, ...]
+
+    @staticmethod
+    def of(manifest: "Manifest") -> "Scale":
+        """Return the scale of a bundle."""
+        models = tuple(manifest.files[name] for name in manifest.model_files())
+        return Scale(manifest.grades, manifest.ordered, manifest.quantity, models)
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -19,6 +44,7 @@ class Setup(msgspec.Struct, frozen=True):
         token: what a browser has to know; None where only this machine can ask.
         min_free_gb: as of the watch, in 10^9 bytes.
         pseudonymise: names of folders and files are not shown.
+        scale: of the model that the watch runs.
     """
 
     folder: Path
@@ -27,6 +53,7 @@ class Setup(msgspec.Struct, frozen=True):
     token: str | None
     min_free_gb: float
     pseudonymise: bool
+    scale: Scale
 
 
 def to_line(setup: Setup) -> bytes:

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from page_server import Served, served
 
 from runtime.ledger import open_ledger
 from runtime.viewer.address import Address
+from runtime.viewer.connections import MAX_ACTIVE_PER_ADDRESS
 from runtime.viewer.head_in_time import HEAD_S
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -224,11 +226,76 @@ def test_token_is_on_no_command_line(guarded_page: Served) -> None:
     assert not re.search(rb"--viewer|token", process.read_bytes())
 
 
-def test_idle_connections_leave_room(open_page: Served) -> None:
-    idle = [socket.create_connection(("127.0.0.1", open_page.address.port), 10) for _ in range(100)]
-    try:
+IDLE = {
+    "nothing": lambda _page: b"",
+    "half a head": lambda _page: b"GET /healthz HTTP/1.1\r\nHost: 127.0",
+    "a request and half another": lambda page: request("GET /metrics")(page).replace(b"close", b"keep-alive") + b"GET",
+    "a body that nobody asked for": lambda page: request(
+        "POST /", "Content-Length: 900", host="evil.example:1", body=b"x"
+    )(page).replace(b"close", b"keep-alive"),
+}
+
+
+@contextmanager
+def crowd(page: Served, number: int, data: bytes) -> Iterator[list[socket.socket]]:
+    """Connections that send some bytes and nothing more."""
+    with ExitStack() as stack:
+        found = []
+        for _ in range(number):
+            found.append(stack.enter_context(socket.create_connection(("127.0.0.1", page.address.port), 10)))
+            with suppress(OSError):
+                found[-1].sendall(data)
+        yield found
+
+
+@pytest.mark.parametrize("number", [400, 900])
+@pytest.mark.parametrize("sent", list(IDLE))
+def test_idle_connections_keep_nobody_out(guarded_page: Served, sent: str, number: int) -> None:
+    with crowd(guarded_page, number, IDLE[sent](guarded_page)):
+        before = time.monotonic()
+        for path in ("/healthz", "/", "/api/session", "/metrics"):
+            assert guarded_page.ask(path, Authorization=f"Bearer {TOKEN}").status == 200, path
+        with socket.create_connection(("127.0.0.1", guarded_page.address.port), 10) as events:
+            events.sendall(request("GET /api/events", RIGHT)(guarded_page))
+            assert b"200 OK" in events.recv(1000)
+        # long before the first of the crowd is closed for being slow
+        assert time.monotonic() - before < HEAD_S / 2
+    assert np.isfinite(guarded_page.ask("/api/session", Authorization=f"Bearer {TOKEN}").json()["health"]["loop_age_s"])
+
+
+def test_what_was_open_before_the_crowd_goes_on(guarded_page: Served) -> None:
+    with socket.create_connection(("127.0.0.1", guarded_page.address.port), 10) as events:
+        events.sendall(request("GET /api/events", RIGHT)(guarded_page))
+        events.recv(1000)
+        with crowd(guarded_page, 700, b""):
+            time.sleep(1.0)
+            events.settimeout(15)
+            assert events.recv(1000)
+
+
+def test_a_rest_that_trickles_in_after_the_refusal_keeps_no_connection_open(guarded_page: Served) -> None:
+    with crowd(guarded_page, 1, IDLE["a body that nobody asked for"](guarded_page)) as (slow,):
+        slow.settimeout(1)
+        assert b"403" in slow.recv(1000)
+        deadline = time.monotonic() + HEAD_S + 5
+        with suppress(ConnectionResetError, BrokenPipeError):
+            while time.monotonic() < deadline:
+                slow.sendall(b"x")
+                time.sleep(0.5)
+        assert time.monotonic() < deadline
+
+
+def test_health_is_answered_where_all_other_requests_are_too_many(open_page: Served) -> None:
+    reads_nothing = request("GET /page.js")(open_page).replace(b"Connection: close\r\n", b"")
+    # each holds a request in progress, whose answer nobody reads
+    with ExitStack() as stack:
+        for _ in range(MAX_ACTIVE_PER_ADDRESS + 20):
+            each = stack.enter_context(socket.create_connection(("127.0.0.1", open_page.address.port), 10))
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            each.sendall(400 * reads_nothing)
+        time.sleep(1.0)
         assert open_page.ask("/healthz").status == 200
-    finally:
-        for connection in idle:
-            connection.close()
-    assert np.isfinite(open_page.ask("/api/session").json()["health"]["loop_age_s"])
+    deadline = time.monotonic() + 15
+    while open_page.ask("/api/session").status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

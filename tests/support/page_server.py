@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.viewer.address import Address, parse_address
-from runtime.viewer.setup import Began, Setup, to_line
+from runtime.viewer.setup import Began, Scale, Setup, to_line
 
 LOOPBACK = Address("127.0.0.1", 0)
+SHIPPED_SCALE = Scale.of(open_bundle(DEFAULT_BUNDLE).manifest)
 
 
 @dataclass
@@ -67,9 +69,17 @@ def served(
     min_free_gb: float = 0.0,
     pseudonymise: bool = False,
     beats: bool = True,
+    scale: Scale = SHIPPED_SCALE,
 ) -> Iterator[Served]:
-    """Serve the page of a results' folder. `beats`: whether the watch's loop is seen alive."""
-    setup = Setup(folder, out, address, token, min_free_gb, pseudonymise)
+    """Serve the page of a results' folder.
+
+    Args:
+        folder: the watched folder.
+        out: the results' folder.
+        address, token, min_free_gb, pseudonymise, scale: see `Setup`.
+        beats: whether the watch's loop is seen alive.
+    """
+    setup = Setup(folder, out, address, token, min_free_gb, pseudonymise, scale)
     command = [sys.executable, "-P", "-m", "runtime.viewer"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

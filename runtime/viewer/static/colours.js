@@ -20,9 +20,3 @@ const HEX =
 export const COLOURS = Array.from({ length: 256 }, (_, step) =>
   [0, 2, 4].map((at) => parseInt(HEX.slice(6 * step + at, 6 * step + at + 2), 16)),
 );
-
-/** The colour of a score, as CSS has it. */
-export function colourOf(score, highest) {
-  const step = Math.round((255 * Math.min(Math.max(score, 0), highest)) / highest);
-  return `rgb(${COLOURS[step].join(" ")})`;
-}

@@ -1,9 +1,9 @@
 // The film strip: of thousands of images only those in sight are in the page.
 
-import { colourOf } from "./colours.js";
 import { filter, isFollowing, onChoice, open } from "./now.js";
-import { entries, entryOf, highest, listen, pace, session, those } from "./store.js";
-import { MARKS, atMostEvery, base, element, score, time } from "./words.js";
+import { brief, colourOf, spoken } from "./scale.js";
+import { entries, entryOf, listen, pace, session, those } from "./store.js";
+import { MARKS, atMostEvery, base, element, folder, time } from "./words.js";
 
 const SHOT = 96;
 const QUIET_MS = 200;
@@ -11,7 +11,9 @@ const QUIETEST_MS = 1000;
 const strip = document.getElementById("strip");
 const reel = document.getElementById("reel");
 const shots = new Map(); // id -> element in sight
+const labels = new Map(); // of a run of one folder's images: element in sight
 let list = [];
+let runs = []; // images of one folder that follow each other: {name, first, last}
 let current = null;
 let quiet = 0;
 
@@ -20,9 +22,20 @@ function refresh() {
   if (document.hidden) return;
   list = those(filter());
   reel.style.width = `${SHOT * list.length}px`;
+  runs = runsOf(list);
   count();
-  if (isFollowing()) strip.scrollLeft = strip.scrollWidth;
+  if (isFollowing()) bringIntoSight();
   draw();
+}
+
+function runsOf(entries) {
+  const found = [];
+  entries.forEach((entry, place) => {
+    const name = folder(entry.name);
+    if (found.at(-1)?.name === name) found.at(-1).last = place;
+    else found.push({ name, first: place, last: place });
+  });
+  return found;
 }
 
 function count() {
@@ -52,6 +65,7 @@ function draw() {
     }
     shot.style.left = `${SHOT * place}px`;
     shot.setAttribute("aria-current", String(entry.id === current));
+    shot.dataset.begins = String(place > 0 && folder(list[place - 1].name) !== folder(entry.name));
   }
   for (const [id, shot] of shots) {
     if (!inSight.has(id)) {
@@ -59,21 +73,49 @@ function draw() {
       shots.delete(id);
     }
   }
+  drawLabels(first, last);
   clearTimeout(quiet);
   quiet = setTimeout(fetchPictures, QUIET_MS);
 }
 
+/** The name of each folder above its images; it stays in sight while any of them is. */
+function drawLabels(first, last) {
+  const inSight = new Set();
+  for (const run of runs) {
+    if (run.last < first || run.first >= last) continue;
+    const key = `${run.first} ${run.last} ${run.name}`;
+    inSight.add(key);
+    if (labels.has(key)) continue;
+    const label = element("div", "", { class: "folder", title: run.name, "aria-hidden": "true" });
+    const parts = run.name.split("/");
+    // patient and site, as a rule
+    const lines = [parts.slice(0, -1).join(" / "), parts.at(-1) || "no folder"].filter(Boolean);
+    label.append(...lines.map((line) => element("span", line)));
+    label.style.left = `${SHOT * run.first}px`;
+    label.style.width = `${SHOT * (run.last - run.first + 1) - 4}px`;
+    labels.set(key, label);
+    reel.append(label);
+  }
+  for (const [key, label] of labels) {
+    if (!inSight.has(key)) {
+      label.remove();
+      labels.delete(key);
+    }
+  }
+}
+
 function make(entry) {
-  const said = entry.score === null ? entry.state : `score ${score(entry.score)}`;
   const shot = element("button", "", {
-    type: "button", class: "shot", tabindex: "-1", title: `${entry.name}\n${time(entry.at)}`, "aria-label": `${base(entry.name)}, ${said}`,
+    type: "button", class: "shot", tabindex: "-1", title: `${entry.name}\n${time(entry.acquired)}`,
+    "aria-label": `${folder(entry.name)} ${base(entry.name)}, ${spoken(entry)}`,
   });
   shot.dataset.version = entry.version;
   shot.dataset.id = entry.id;
   shot.append(element("i", MARKS[entry.state]));
   const line = element("span");
-  line.append(element("span", MARKS[entry.state]), element("span", entry.score === null ? entry.state : score(entry.score)));
-  if (entry.score !== null) line.style.boxShadow = `inset 0 -3px ${colourOf(entry.score, highest())}`;
+  line.append(element("span", MARKS[entry.state]), element("span", brief(entry)));
+  const colour = colourOf(entry);
+  if (colour) line.style.boxShadow = `inset 0 -3px ${colour}`;
   shot.append(line);
   shot.addEventListener("click", () => open(entry.id));
   return shot;

@@ -1,18 +1,21 @@
-// The view Now: which image is shown, and what is said of it. One image is loaded at a time; what comes meanwhile waits.
+// The view Now: which image is shown. One image is loaded at a time; what comes meanwhile waits.
 
-import { COLOURS } from "./colours.js";
+import { byAcquisition } from "./order.js";
 import * as stage from "./stage.js";
-import { entryOf, highest, listen, newest, pace, session, those } from "./store.js";
-import { atMostEvery, element, score, time, um } from "./words.js";
+import { entryOf, listen, newest, pace, session, those } from "./store.js";
+import { say } from "./verdict.js";
+import { atMostEvery } from "./words.js";
 
+// an image that takes longer to load leaves the screen empty meanwhile, lest the one before it be taken for it
+const SLOW_MS = 400;
 const at = (id) => document.getElementById(id);
 let following = true;
+let pending = null; // the id of a new image that is about to be shown
 let current = null; // the id chosen
 let slice = 0;
 let loading = false;
 let again = false;
 let asked = ""; // id, version and slice of what is on the stage, or on its way there
-let record = null;
 const chosen = new Set();
 
 /** Call with the id of the image that was chosen. */
@@ -26,36 +29,37 @@ export function open(id) {
   choose(id);
 }
 
-/** Previous (-1) or next (1) of those that the filter shows. */
+/** Previous (-1) or next (1) of those that the filter shows, in the order of acquisition. */
 export function step(by) {
   const list = those(filter());
-  const place = list.findIndex((entry) => entry.id === current);
-  const to = place < 0 ? list.length - 1 : Math.min(Math.max(place + by, 0), list.length - 1);
+  const entry = entryOf(current);
+  let to = list.length - 1;
+  if (entry) {
+    const place = list.findIndex((each) => byAcquisition(each, entry) >= 0);
+    // where the filter hides the image itself, its neighbours are still to the left and the right
+    const past = place < 0 ? list.length : place;
+    to = by < 0 ? past - 1 : past + (list[past]?.id === current ? 1 : 0);
+  }
+  to = Math.min(Math.max(to, 0), list.length - 1);
   if (list[to]) open(list[to].id);
 }
 
 export function follow(on) {
   following = on;
+  pending = null;
   at("follow").setAttribute("aria-pressed", String(on));
-  const last = lastToShow();
-  if (on && last) choose(last.id);
+  if (on && newest()) choose(newest().id);
 }
 
 export const isFollowing = () => following;
 export const filter = () => document.querySelector("input[name=filter]:checked").value;
 
-/** Take another image; `slice` of a stack. */
+/** Take another image; `number` of a slice, counted from 0. */
 function choose(id, number = 0) {
   current = id;
   slice = number;
   for (const callback of chosen) callback(id);
   load();
-}
-
-function lastToShow() {
-  const last = newest();
-  // one that waits to be scored anew is not news
-  return last && last.state === "waiting" ? those("all").findLast((entry) => entry.state !== "waiting") ?? last : last;
 }
 
 async function load() {
@@ -64,47 +68,56 @@ async function load() {
   loading = true;
   const entry = entryOf(current);
   asked = entry ? keyOf(entry) : "";
-  try {
-    if (entry) await present(entry, slice);
-  } catch {
-    // the connection; the next word of the server brings it again
-    asked = "";
-  }
+  if (entry) await present(entry, slice);
   loading = false;
   if (again) load();
 }
 
+/** Show an image and all that is said of it in one step: a name never stands beside another image's picture. */
 async function present(entry, number) {
-  say(entry, null);
-  if (entry.state === "failed" || (entry.state === "waiting" && !entry.overlay)) {
-    stage.clear();
-    record = null;
-  } else {
-    await present_result(entry, number);
+  const isOther = () => at("stage").dataset.shown !== entry.id;
+  const slow = setTimeout(() => { if (isOther()) showNothing(entry, "loading"); }, SLOW_MS);
+  try {
+    const hasNone = entry.state === "failed" || (entry.state === "waiting" && !entry.overlay);
+    const found = hasNone ? null : await fetchResult(entry, number);
+    if (found?.picture) {
+      stage.show(entry, found.record, found.picture, found.map, found.plain);
+      at("nothing").hidden = true;
+      at("nothing").textContent = "";
+      say(entry, found.record, number, { goTo });
+    } else {
+      showNothing(entry, "no picture");
+    }
+    document.documentElement.dataset.shown = entry.id;
+  } catch {
+    // the connection; the next word of the server brings it again
+    asked = "";
+    if (isOther()) showNothing(entry, "no connection to the watch");
+  } finally {
+    clearTimeout(slow);
   }
-  at("nothing").hidden = stageHolds();
-  at("nothing").textContent = stageHolds() ? "" : `${entry.name}: no picture`;
-  say(entry, record);
-  document.documentElement.dataset.shown = entry.id;
 }
 
-async function present_result(entry, number) {
+function showNothing(entry, why) {
+  stage.clear();
+  at("nothing").hidden = false;
+  at("nothing").textContent = `${entry.name}: ${why}`;
+  say(entry, null, 0, { goTo });
+}
+
+/** Fetch record, picture and map; `picture` is null where there is none. */
+async function fetchResult(entry, number) {
   const address = `/api/images/${entry.id}`;
   // versions, which begin anew with each server, keep an earlier picture of the same image from being taken for this one
   const ask = `?slice=${number}&version=${entry.version}&run=${session.run}`;
-  const [found, image, map] = await Promise.all([
+  const [record, frame, map] = await Promise.all([
     fetch(address).then((answer) => (answer.ok ? answer.json() : null)),
     picture(`${address}/frame${ask}`).catch(() => null),
     entry.map ? fetch(`${address}/map${ask}`).then((answer) => (answer.ok ? answer.arrayBuffer() : null)) : null,
   ]);
-  record = found;
-  const plain = image === null;
-  const instead = plain && entry.overlay ? await picture(`${address}/overlay${ask}`).catch(() => null) : image;
-  if (!found || !instead) {
-    stage.clear();
-    return;
-  }
-  stage.show(entry, found, instead, map, plain);
+  const plain = frame === null;
+  const shown = plain && entry.overlay ? await picture(`${address}/overlay${ask}`).catch(() => null) : frame;
+  return { record, map, plain, picture: record && shown };
 }
 
 function picture(address) {
@@ -115,98 +128,34 @@ function picture(address) {
 
 const keyOf = (entry) => `${entry.id} ${entry.version} ${slice}`;
 
-/** A grade by its name, which may be nothing but its number. */
-function gradeName(grade) {
-  const name = session.grades[grade] ?? String(grade);
-  return name === String(grade) ? `grade ${grade}` : name;
+function goTo(entry, region) {
+  if (region.slice !== null && region.slice !== slice) choose(entry.id, region.slice);
+  stage.goTo(region.x_um, region.y_um, region.size_um);
 }
 
-const stageHolds = () => at("stage").dataset.shown !== undefined;
-
-/** What is said of the image. */
-function say(entry, found) {
-  at("score").textContent = entry.score === null ? (entry.state === "waiting" ? "…" : "–") : score(entry.score);
-  at("grade").textContent = entry.score === null ? entry.state : gradeName(entry.grade);
-  const warnings = [entry.reason, ...(found?.notes ?? [])].filter(Boolean);
-  if (entry.state === "failed") warnings.unshift("This image could not be scored.");
-  at("warnings").textContent = warnings.join("\n");
-  at("warnings").hidden = !warnings.length;
-  at("retry").hidden = entry.state === "waiting" || entry.state === "scored";
-  at("retry").dataset.id = entry.id;
-  const slices = found?.image?.slices ?? 1;
-  at("slices").hidden = slices < 2;
-  at("slice").textContent = `slice ${slice + 1} of ${slices}`;
-  at("shallower").disabled = slice <= 0;
-  at("deeper").disabled = slice >= slices - 1;
-  facts(entry, found);
-  legend();
-}
-
-function facts(entry, found) {
-  const lines = [["Image", entry.name], ["Time", time(entry.at)], ["State", entry.state]];
-  if (entry.withheld) lines.push(["Left out", `${(100 * entry.withheld).toFixed(entry.withheld < 0.01 ? 1 : 0)} % of the cells`]);
-  if (found) {
-    const image = found.image;
-    lines.push(["Size", `${image.width}×${image.height} px`]);
-    lines.push(["Scale", image.um_per_px ? `${image.um_per_px} µm/px, by ${image.um_per_px_from}` : "unknown"]);
-    if (image.z_um !== null) lines.push(["Depth", um(image.z_um)]);
-    if (image.x_mm !== null) lines.push(["Stage", `x ${image.x_mm} mm, y ${image.y_mm} mm`]);
-  }
-  if (entry.engine) lines.push(["Engine", entry.engine], ["Model", `${found?.model?.name ?? ""} ${entry.model.slice(0, 8)}`]);
-  const list = at("facts");
-  list.replaceChildren(...lines.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
-  const worst = found?.score?.worst_region;
-  if (worst) {
-    const go = element("button", `${score(worst.mean)} at ${um(worst.x_um)}, ${um(worst.y_um)}`, { type: "button", class: "link" });
-    go.addEventListener("click", () => {
-      if (worst.slice !== null && worst.slice !== slice) choose(entry.id, worst.slice);
-      stage.goTo(worst.x_um, worst.y_um, worst.size_um);
-    });
-    const place = element("dd");
-    place.append(go);
-    list.append(element("dt", "Worst"), place);
-  }
-}
-
-let legendOf = "";
-function legend() {
-  const grades = session.grades;
-  if (legendOf === grades.join("\n")) return;
-  legendOf = grades.join("\n");
-  const bar = document.createElement("canvas");
-  [bar.width, bar.height] = [1, 256];
-  const context = bar.getContext("2d");
-  COLOURS.forEach(([red, green, blue], level) => {
-    context.fillStyle = `rgb(${red} ${green} ${blue})`;
-    context.fillRect(0, 255 - level, 1, 1);
-  });
-  const list = element("ol");
-  grades.forEach((name, grade) => list.append(element("li", name === String(grade) ? name : `${grade} ${name}`)));
-  at("legend").replaceChildren(bar, list);
-  at("legend").setAttribute("aria-label", `Colours of the grades, from 0, dark, to ${highest()}, bright`);
-}
-
-const showNewest = atMostEvery(pace, () => {
-  const last = lastToShow();
-  if (following && last && last.id !== current && !document.hidden) choose(last.id);
+const showPending = atMostEvery(pace, () => {
+  if (!following || document.hidden || pending === null) return;
+  const id = pending;
+  pending = null;
+  if (id !== current && entryOf(id)) choose(id);
 });
-document.addEventListener("visibilitychange", showNewest);
+document.addEventListener("visibilitychange", showPending);
 
-listen(() => {
-  const last = lastToShow();
+listen((changed, news) => {
+  if (following && news) pending = news.id;
   const entry = entryOf(current);
-  if (following && last && last.id !== current) showNewest();
-  else if (entry && asked !== keyOf(entry)) load();
-  else if (!entry && last) choose(last.id);
+  if (!entry && newest()) choose(newest().id);
+  else if (pending !== null) showPending();
+  if (entry && asked !== keyOf(entry)) load();
 });
 
 for (const input of document.querySelectorAll("input[name=view]")) {
   input.addEventListener("change", () => stage.setMode(input.value));
 }
 at("opacity").addEventListener("input", () => {
-  const share = Number(at("opacity").value);
-  at("opacity-said").textContent = `${share} %`;
-  stage.setOpacity(share / 100);
+  const percent = Number(at("opacity").value);
+  at("opacity-said").textContent = `${percent} %`;
+  stage.setOpacity(percent / 100);
 });
 at("previous").addEventListener("click", () => step(-1));
 at("next").addEventListener("click", () => step(1));

@@ -3,30 +3,34 @@
 import "./film.js";
 import { follow, step } from "./now.js";
 import * as stage from "./stage.js";
-import { entries, session, takeAll, takeSome } from "./store.js";
+import { isBusy, session, takeAll, takeSome } from "./store.js";
 import * as study from "./study.js";
 import * as watch from "./watch.js";
+import { time } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const VIEWS = ["now", "session", "health"];
 const AGAIN_MS = 1000;
 // the server says a word at least this often
 const SILENCE_MS = 25000;
+// below it counts are not called old
+const OLD_S = 3;
+// how often counts are told of while images wait, see BUSY_PAUSE_S of the server
+const BUSY_S = 10;
 let source = null;
 let silence = 0;
 
 async function connect() {
-  say("connecting", "lost");
   try {
     const answer = await fetch("/api/session");
     if (!answer.ok) throw new Error(answer.status === 401 ? await answer.text() : "no answer");
     takeAll(await answer.json());
-    at("notice").textContent = session.notice;
   } catch (error) {
-    say(error.message.startsWith("This page") ? error.message : "no connection to the watch; trying again", "lost");
+    lost(error.message.startsWith("This page") ? error.message : "");
     setTimeout(connect, AGAIN_MS);
     return;
   }
+  standing();
   listen();
 }
 
@@ -43,7 +47,7 @@ function listen() {
   source.addEventListener("error", () => {
     source.close();
     clearTimeout(silence);
-    say("no connection to the watch; trying again", "lost");
+    lost("");
     setTimeout(connect, AGAIN_MS);
   });
 }
@@ -53,18 +57,39 @@ function awaitWord() {
   silence = setTimeout(() => { source.close(); connect(); }, SILENCE_MS);
 }
 
+let lostAt = 0;
+
+/** The server does not answer: what is shown stays, and is called what it is. */
+function lost(why) {
+  lostAt ||= Date.now() / 1000;
+  at("lost").textContent = why || `No connection to the watch since ${time(lostAt)}: it has ended, or this machine cannot reach it. `
+    + "No new image appears, and counts are those of that time. Trying again.";
+  at("lost").hidden = false;
+  say("no connection to the watch; trying again", "lost");
+}
+
+/** How the watch stands, by what the server told last. */
 function standing() {
-  const counts = session.health?.counts ?? {};
-  const rate = session.health ? `${session.health.images_per_second.toFixed(1)} images/s` : "";
-  say(`${rate}, ${counts.waiting ?? 0} waiting, ${counts.scored ?? 0} scored, ${counts.withheld ?? 0} withheld, ${counts.failed ?? 0} failed`, "live");
-  at("nothing").hidden = entries().length > 0 && at("stage").dataset.shown !== undefined;
+  const health = session.health;
+  if (!health) return;
+  lostAt = 0;
+  at("lost").hidden = true;
+  const counts = health.counts;
+  const age = health.counts_age_s + (performance.now() - session.healthAt) / 1000;
+  // without a backlog every change is told at once
+  const old = isBusy() && age >= OLD_S ? `; counts ${Math.round(age)} s old, refreshed every ${BUSY_S} s` : "";
+  const line = `${health.images_per_second.toFixed(1)} images/s, ${counts.waiting} waiting, ${counts.scored} scored, ${counts.withheld} withheld, ${counts.failed} failed${old}`;
+  say(line, health.stuck ? "stuck" : "live");
 }
 
 function say(text, state) {
   const line = at("standing");
   if (line.textContent !== text) line.textContent = text;
-  line.dataset.state = state;
+  // the pictures stay as they are; what tells of the watch is dimmed where it does not
+  line.dataset.state = document.documentElement.dataset.link = state;
 }
+
+setInterval(() => { if (at("standing").dataset.state === "live" && isBusy() && !document.hidden) standing(); }, 1000);
 
 function view(name, focus = false) {
   for (const each of VIEWS) {
@@ -90,9 +115,19 @@ for (const name of VIEWS) {
   });
 }
 
+// A control that was clicked gives the focus back, so that the arrow keys move through the images; one that was reached
+// by the keyboard keeps it, and its arrow keys.
+let byPointer = false;
+document.addEventListener("pointerdown", () => { byPointer = true; }, true);
+document.addEventListener("keydown", () => { byPointer = false; }, true);
+document.addEventListener("focusin", (event) => {
+  if (byPointer && event.target.matches("[role=tab], input[type=radio]")) event.target.blur();
+});
+document.addEventListener("change", (event) => { if (byPointer && event.target.matches("input[type=range]")) event.target.blur(); });
+
 const PANS = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   const onStage = event.target === at("stage");
   if (event.shiftKey && onStage && PANS[event.key]) stage.pan(...PANS[event.key]);
   else if (event.key === "ArrowLeft" && !event.shiftKey) step(-1);

@@ -1,7 +1,6 @@
 // The image shown: its frame, the map over it, pan, zoom, and the grade below the pointer.
 
-import { COLOURS } from "./colours.js";
-import { highest, session } from "./store.js";
+import { gradeName, rgbOf, spoken } from "./scale.js";
 import { score, um } from "./words.js";
 
 const NO_SCORE = 0xffff;
@@ -12,7 +11,7 @@ const frame = document.getElementById("frame");
 const canvas = document.getElementById("map");
 const readout = document.getElementById("readout");
 
-let shown = null; // {id, width, height, umPerPx, grid: {rows, columns, steps, cellUm, originUm} | null, plain}
+let shown = null; // {id, width, height, umPerPx, scale, grid: {rows, columns, steps, cellUm, originUm} | null, plain}
 let view = { scale: 1, x: 0, y: 0, fitted: true };
 let mode = "overlay";
 let opacity = 0.5;
@@ -28,9 +27,9 @@ export function show(entry, record, image, map, plain) {
   const same = shown && shown.width === record.image.width && shown.height === record.image.height && !plain && !shown.plain;
   const width = plain ? image.naturalWidth : record.image.width;
   const height = plain ? image.naturalHeight : record.image.height;
-  shown = { id: entry.id, width, height, umPerPx: record.image.um_per_px, grid: plain ? null : gridOf(record, map), plain };
+  shown = { id: entry.id, width, height, umPerPx: record.image.um_per_px, scale: record.scale, grid: plain ? null : gridOf(record, map), plain };
   frame.src = image.src;
-  frame.alt = entry.score === null ? `${entry.name}, ${entry.state}` : `${entry.name}, score ${score(entry.score)}`;
+  frame.alt = `${entry.name}, ${spoken(entry)}`;
   for (const side of ["width", "height"]) frame.style[side] = layer.style[side] = `${shown[side]}px`;
   drawMap();
   if (!same || view.fitted) fit();
@@ -108,11 +107,13 @@ function drawMap() {
   if (!grid) return;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(grid.columns, grid.rows);
-  const perStep = 255 / (highest() * STEPS_A_GRADE);
-  for (let at = 0; at < grid.steps.length; at += 1) {
+  // between classes there is nothing, and no colour either
+  canvas.dataset.ordered = String(shown.scale?.ordered ?? true);
+  // without the scale of the map's own result nothing is coloured
+  for (let at = 0; shown.scale && at < grid.steps.length; at += 1) {
     if (grid.steps[at] === NO_SCORE) continue;
-    const [red, green, blue] = COLOURS[Math.min(255, Math.round(grid.steps[at] * perStep))];
-    picture.data.set([red, green, blue, 255], 4 * at);
+    const rgb = rgbOf(shown.scale, grid.steps[at] / STEPS_A_GRADE);
+    if (rgb) picture.data.set([...rgb, 255], 4 * at);
   }
   context.putImageData(picture, 0, 0);
   const px = 1 / grid.umPerPx;
@@ -154,9 +155,11 @@ function gradeAt(grid, x, y) {
   if (row < 0 || column < 0 || row >= grid.rows || column >= grid.columns) return "no cell here";
   const step = grid.steps[row * grid.columns + column];
   if (step === NO_SCORE) return "not scored";
-  const grade = step / STEPS_A_GRADE;
-  const name = session.grades[Math.round(grade)];
-  return `grade ${score(grade)}${name && !/^\d+$/.test(name) ? `, ${name}` : ""}`;
+  const [scale, value] = [shown.scale, step / STEPS_A_GRADE];
+  if (!scale) return "scale not known";
+  const name = gradeName(scale, Math.round(value));
+  if (!scale.ordered) return rgbOf(scale, value) ? name : "class not known";
+  return `grade ${score(value)}${name.startsWith("grade ") ? "" : `, ${name}`}`;
 }
 
 const touching = new Map();

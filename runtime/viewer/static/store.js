@@ -1,59 +1,71 @@
-// What the page knows of the session: every entry by id, in the order of time, and who wants to hear of changes.
+// What the page knows of the session: every entry by id, in the order of acquisition, and who wants to hear of changes.
+
+import { Known, byAcquisition } from "./order.js";
 
 const listeners = new Set();
-let order = [];
+const known = new Known();
 const byId = new Map();
+let order = [];
 
-export const session = { grades: [], health: null, most: 5000, run: "", version: 0, notice: "", syntheticWarning: "" };
+// grades, ordered and quantity are those of the model that the watch runs; no grades: not known yet
+export const session = {
+  grades: [], ordered: null, quantity: "", models: [], health: null, healthAt: 0, most: 0, run: "", version: 0,
+  syntheticWarning: "",
+};
 
 /** Take everything anew. */
 export function takeAll(found) {
+  const isFirst = !session.run;
   byId.clear();
   Object.assign(session, {
-    grades: found.grades, health: found.health, most: found.most, run: found.run, version: found.version,
-    notice: found.notice, syntheticWarning: found.synthetic_warning, software: found.software,
+    grades: found.grades, ordered: found.ordered, quantity: found.quantity, models: found.models, health: found.health,
+    healthAt: performance.now(), most: found.most, run: found.run, version: found.version,
+    syntheticWarning: found.synthetic_warning, software: found.software,
   });
   for (const entry of found.entries) byId.set(entry.id, entry);
   sort();
-  tell(found.entries);
+  const news = note(found.entries);
+  tell(found.entries, isFirst ? null : news);
 }
 
 /** Take what changed. */
 export function takeSome(update) {
-  session.version = update.version;
-  session.health = update.health;
-  if (update.grades.length) session.grades = update.grades;
+  Object.assign(session, { version: update.version, health: update.health, healthAt: performance.now() });
   for (const entry of update.entries) byId.set(entry.id, entry);
   if (update.entries.length) sort();
-  tell(update.entries);
+  tell(update.entries, note(update.entries));
 }
 
-/** All entries, the oldest first. */
+/** All entries, those acquired last at the end. */
 export const entries = () => order;
 export const entryOf = (id) => byId.get(id);
-export const newest = () => order[order.length - 1];
-export const highest = () => Math.max(1, session.grades.length - 1);
+export const newest = () => order.at(-1);
 
-/**
- * How long to wait between two drawings, in ms. While a backlog is being worked off, drawing each of its results would
- * take from the scoring what it needs.
- */
-export const pace = () => ((session.health?.counts.waiting ?? 0) < 20 ? 800 : 10000);
+/** Whether so many images wait that drawing each of their results would take from the scoring what it needs. */
+export const isBusy = () => (session.health?.counts.waiting ?? 0) >= 20;
+
+/** How long to wait between two drawings, in ms. */
+export const pace = () => (isBusy() ? 10000 : 800);
 
 /** The entries of one state, or `all`. */
 export const those = (state) => (state === "all" ? order : order.filter((entry) => entry.state === state));
 
-/** Call with the entries that changed, at each change. */
+/** Call at each change with the entries that changed, and the new image that is the newest, or null. */
 export function listen(callback) {
   listeners.add(callback);
 }
 
 function sort() {
-  order = [...byId.values()].sort((one, other) => one.at - other.at || one.version - other.version);
-  // the oldest make room, as at the server
-  for (const entry of order.splice(0, Math.max(0, order.length - session.most))) byId.delete(entry.id);
+  order = [...byId.values()].sort(byAcquisition);
+  // those acquired first make room, as at the server
+  for (const entry of order.splice(0, Math.max(0, order.length - session.most))) {
+    byId.delete(entry.id);
+    known.forget(entry.id);
+  }
 }
 
-function tell(changed) {
-  for (const callback of listeners) callback(changed);
+const note = (changed) => known.note(changed.filter((entry) => byId.has(entry.id)), order);
+
+function tell(changed, news) {
+  for (const callback of listeners) callback(changed, news);
 }

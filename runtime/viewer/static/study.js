@@ -1,11 +1,13 @@
 // The view Session: the score over time, and one row a folder.
 
-import { colourOf } from "./colours.js";
 import { open } from "./now.js";
-import { entries, highest, listen, session } from "./store.js";
-import { element, score, time, um } from "./words.js";
+import { colourOf, css, currentScale, gradeName, rgbOf, scaleOf } from "./scale.js";
+import { entries, listen, session } from "./store.js";
+import { element, score, share, time, um } from "./words.js";
 
 const canvas = document.getElementById("chart");
+const title = document.getElementById("chart-title");
+const note = document.getElementById("chart-note");
 const body = document.querySelector("#folders tbody");
 const PAD = { left: 34, right: 12, top: 8, bottom: 22 };
 let points = [];
@@ -30,6 +32,8 @@ function refresh() {
 }
 
 function drawChart() {
+  const scale = currentScale();
+  if (!scale) return;
   const room = canvas.getBoundingClientRect();
   const dense = window.devicePixelRatio || 1;
   [canvas.width, canvas.height] = [Math.round(room.width * dense), Math.round(room.height * dense)];
@@ -37,29 +41,36 @@ function drawChart() {
   context.scale(dense, dense);
   const style = getComputedStyle(document.documentElement);
   const [words, line] = [style.getPropertyValue("--faint"), style.getPropertyValue("--line")];
-  const list = entries();
-  const [width, height] = [room.width - PAD.left - PAD.right, room.height - PAD.top - PAD.bottom];
-  const x = (place) => PAD.left + (list.length < 2 ? width / 2 : (width * place) / (list.length - 1));
-  const y = (value) => PAD.top + height * (1 - value / highest());
   context.font = "12px system-ui, sans-serif";
+  const names = scale.grades.map((name, grade) => (scale.ordered ? String(grade) : name));
+  const left = Math.min(room.width / 3, Math.max(PAD.left, 20 + Math.max(...names.map((name) => context.measureText(name).width))));
+  const list = entries();
+  const [width, height] = [room.width - left - PAD.right, room.height - PAD.top - PAD.bottom];
+  const highest = scale.grades.length - 1;
+  const x = (place) => left + (list.length < 2 ? width / 2 : (width * place) / (list.length - 1));
+  const y = (value) => PAD.top + height * (1 - value / highest);
   context.fillStyle = words;
   context.strokeStyle = line;
   context.textBaseline = "middle";
-  for (let grade = 0; grade <= highest(); grade += 1) {
-    context.fillText(String(grade), 12, y(grade));
+  names.forEach((name, grade) => {
+    context.fillText(name, 8, y(grade), left - 16);
     context.beginPath();
-    context.moveTo(PAD.left, y(grade));
+    context.moveTo(left, y(grade));
     context.lineTo(room.width - PAD.right, y(grade));
     context.stroke();
-  }
+  });
   points = [];
+  let others = 0;
   const size = list.length > 600 ? 1.8 : 3;
   list.forEach((entry, place) => {
-    const scored = entry.score !== null;
-    const point = { id: entry.id, x: x(place), y: scored ? y(entry.score) : PAD.top + height };
+    const own = scaleOf(entry);
+    // a score of another scale has no place on this one's axis
+    others += Number(own !== null && !own.current);
+    const value = own?.current ? (own.ordered ? entry.score : entry.grade) : null;
+    const point = { id: entry.id, x: x(place), y: value === null ? PAD.top + height : y(value) };
     points.push(point);
-    if (scored) {
-      context.fillStyle = colourOf(entry.score, highest());
+    if (value !== null) {
+      context.fillStyle = colourOf(entry);
       context.strokeStyle = words;
       context.beginPath();
       context.arc(point.x, point.y, size, 0, 7);
@@ -73,18 +84,30 @@ function drawChart() {
   context.fillStyle = words;
   context.textBaseline = "alphabetic";
   if (list.length) {
-    context.fillText(time(list[0].at), PAD.left, room.height - 6);
-    const end = time(list[list.length - 1].at);
+    context.fillText(time(list[0].acquired), left, room.height - 6);
+    const end = time(list[list.length - 1].acquired);
     context.fillText(end, room.width - PAD.right - context.measureText(end).width, room.height - 6);
   }
-  const scores = list.filter((entry) => entry.score !== null).map((entry) => entry.score);
-  const mean = scores.length ? scores.reduce((sum, value) => sum + value, 0) / scores.length : null;
-  canvas.setAttribute(
-    "aria-label",
-    scores.length
-      ? `Scores of ${scores.length} images in the order of time, from ${score(Math.min(...scores))} to ${score(Math.max(...scores))}, mean ${score(mean)}`
-      : "No scores yet",
-  );
+  title.textContent = `${scale.ordered ? scale.quantity : "Class with the most area"}, image by image in the order of acquisition`;
+  note.hidden = !others;
+  note.textContent = `Results of an earlier model with other grades: ${others}. They are not drawn, and no figure below holds them.`;
+  canvas.setAttribute("aria-label", scale.ordered ? scoresInWords(list) : classesInWords(list, scale));
+}
+
+const ofCurrentScale = (list) => list.filter((entry) => scaleOf(entry)?.current);
+
+function scoresInWords(list) {
+  const scores = ofCurrentScale(list).map((entry) => entry.score);
+  if (!scores.length) return "No scores yet";
+  const mean = scores.reduce((sum, value) => sum + value, 0) / scores.length;
+  const range = `from ${score(Math.min(...scores))} to ${score(Math.max(...scores))}`;
+  return `Scores of ${scores.length} images in the order of acquisition, ${range}, mean ${score(mean)}`;
+}
+
+function classesInWords(list, scale) {
+  const scored = ofCurrentScale(list);
+  const counts = scale.grades.map((name, index) => `${name} ${scored.filter((entry) => entry.grade === index).length}`);
+  return scored.length ? `Classes of ${scored.length} images in the order of acquisition: ${counts.join(", ")}` : "No results yet";
 }
 
 async function askForFolders() {
@@ -104,6 +127,10 @@ async function askForFolders() {
 }
 
 function fill(folders) {
+  const scale = currentScale();
+  if (!scale) return;
+  for (const head of document.querySelectorAll("#folders .of-order")) head.hidden = !scale.ordered;
+  for (const head of document.querySelectorAll("#folders .of-classes")) head.hidden = scale.ordered;
   const shown = folders.filter((folder) => !folder.alone);
   body.replaceChildren(
     ...shown.map((folder) => {
@@ -112,22 +139,41 @@ function fill(folders) {
       name.style.paddingLeft = `${12 * folder.level}px`;
       name.style.position = "static";
       name.style.whiteSpace = "normal";
-      const mean = element("td", score(folder.mean), { class: "number" });
-      if (folder.mean !== null) mean.style.boxShadow = `inset -5px 0 ${colourOf(folder.mean, highest())}`;
-      const interval = folder.ci95 ? `${score(folder.ci95[0])} to ${score(folder.ci95[1])}` : "";
-      row.append(
-        name, ...[folder.scored, folder.withheld, folder.failed].map((count) => element("td", String(count), { class: "number" })),
-        mean, element("td", folder.models > 1 ? `${interval} of ${folder.models} models` : interval), worst(folder.worst),
-      );
+      const others = folder.others ? ` (${folder.others} of other grades)` : "";
+      const counts = [`${folder.scored}${others}`, folder.withheld, folder.failed];
+      row.append(name, ...counts.map((count) => element("td", String(count), { class: "number" })));
+      row.append(...(scale.ordered ? means(folder, scale) : [areas(folder, scale)]));
       return row;
     }),
   );
 }
 
+function means(folder, scale) {
+  const mean = element("td", score(folder.mean), { class: "number" });
+  if (folder.mean !== null) mean.style.boxShadow = `inset -5px 0 ${css(rgbOf(scale, folder.mean))}`;
+  const interval = folder.ci95 ? `${score(folder.ci95[0])} to ${score(folder.ci95[1])}` : "";
+  return [mean, element("td", folder.models > 1 ? `${interval} of ${folder.models} models` : interval), worst(folder.worst)];
+}
+
+/** Mean share of each class over the folder's images, the largest first. */
+function areas(folder, scale) {
+  const cell = element("td");
+  const classes = (folder.areas ?? []).map((area, index) => ({ area, index })).filter(({ area }) => area > 0);
+  for (const { area, index } of classes.sort((one, other) => other.area - one.area)) {
+    const part = element("span", "", { class: "area" });
+    const swatch = element("i");
+    swatch.style.background = css(rgbOf(scale, index));
+    part.append(swatch, element("span", `${gradeName(scale, index)} ${share(area)}`));
+    cell.append(part);
+  }
+  return cell;
+}
+
 function worst(found) {
   const cell = element("td");
   if (!found) return cell;
-  const said = `${score(found.mean)} in ${found.name} at ${um(found.x_um)}, ${um(found.y_um)}`;
+  const slice = found.slice === null ? "" : `slice ${found.slice + 1}, `;
+  const said = `${score(found.mean)} in ${found.name} at ${slice}${um(found.x_um)}, ${um(found.y_um)}`;
   if (!found.id) {
     cell.textContent = said;
     return cell;

@@ -1,7 +1,9 @@
 // The view Health: how the watch stands, what failed or was withheld, and Retry.
 
 import { open } from "./now.js";
+import { byAcquisition } from "./order.js";
 import { entryOf, listen, session, those } from "./store.js";
+import { saySynthetic } from "./verdict.js";
 import { MARKS, element, seconds, time } from "./words.js";
 
 const MOST = 200;
@@ -64,7 +66,7 @@ function refresh() {
 
 let drawn = "";
 function troubles() {
-  const list = [...those("failed"), ...those("withheld"), ...those("waiting")].sort((one, other) => other.at - one.at);
+  const list = [...those("failed"), ...those("withheld"), ...those("waiting")].sort((one, other) => byAcquisition(other, one));
   // a button that somebody is about to press is not to be replaced for nothing
   const key = list.slice(0, MOST).map((entry) => `${entry.id}${entry.version}`).join();
   if (key === drawn) return;
@@ -86,7 +88,7 @@ function row(entry) {
     button.addEventListener("click", () => retry(button));
     action.append(button);
   }
-  made.append(name, element("td", `${MARKS[entry.state]} ${entry.state}`, { class: "short" }), element("td", entry.reason), element("td", time(entry.at), { class: "short" }), action);
+  made.append(name, element("td", `${MARKS[entry.state]} ${entry.state}`, { class: "short" }), element("td", entry.reason), element("td", time(entry.acquired), { class: "short" }), action);
   return made;
 }
 
@@ -95,9 +97,7 @@ function sayFaults() {
   const said = faults.join("; ");
   if (at("faults").textContent !== said) at("faults").textContent = said;
   at("faults").hidden = !faults.length;
-  const synthetic = session.health?.synthetic || entryOf(document.documentElement.dataset.shown)?.synthetic;
-  at("synthetic").textContent = session.syntheticWarning;
-  at("synthetic").hidden = !synthetic;
+  saySynthetic(entryOf(document.documentElement.dataset.shown));
 }
 
 at("retry").addEventListener("click", () => retry(at("retry")));

@@ -17,8 +17,17 @@ export function seconds(value) {
 }
 
 export const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+
+/** A share of the area, never rounded to nothing or to all. */
+export function share(value) {
+  if (value < 0.01) return value ? "under 1 %" : "0 %";
+  return value >= 0.995 && value < 1 ? "over 99 %" : `${Math.round(100 * value)} %`;
+}
+
 export const um = (value) => `${value.toLocaleString([], { maximumFractionDigits: 0 })} µm`;
 export const base = (name) => name.slice(name.lastIndexOf("/") + 1);
+/** The folders of a name, such as patient and site; empty where it lies in the watched folder itself. */
+export const folder = (name) => name.slice(0, Math.max(0, name.lastIndexOf("/")));
 
 /** Do something at once, and again only after so many milliseconds, which `ms` tells each time. */
 export function atMostEvery(ms, work) {

@@ -161,7 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def other_version_starts(self) -> None:
         failed = [account for account in self.accounts.values() if account.state == "failed" and not account.in_hand]
         if not any(account.in_hand for account in self.accounts.values()):
-            gone = {row.path for row in self.ledger.rows() if row.file == NO_FILE}
+            gone = {row.path for row in self.ledger.rows() if row.file.size == NO_FILE.size}
             failed = [account for path, account in self.accounts.items() if account in failed and path not in gone]
             assert self.ledger.retry_failed(self.tick()) == len(failed)
             for account in failed:

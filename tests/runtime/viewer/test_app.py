@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,10 @@ def test_session_tells_all_that_a_page_begins_with(page: Served) -> None:
     assert told["health"]["counts"] == {"waiting": 0, "scored": 1, "withheld": 0, "failed": 1}
 
 
+def test_notice_stands_on_the_page_itself(page: Served) -> None:
+    assert NOTICE in page.ask("/").body.decode()
+
+
 def test_pictures_record_and_map_by_id(page: Served) -> None:
     entry = entries(page)["P1/a#b <script>.bmp"]
     address = f"/api/images/{entry['id']}"
@@ -97,6 +102,24 @@ def test_an_image_that_is_gone_is_not_found_and_no_path_is_told(page: Served, sc
     answer = page.ask(f"/api/images/{entry['id']}/frame")
     assert answer.status == 404
     assert str(scored.folder).encode() not in answer.body
+
+
+def test_a_frame_that_the_watch_refused_for_its_link_is_not_served(
+    scored: Bench, tmp_path: Path, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    save_image(tmp_path / "outside.bmp", patch_of_skin)
+    try:
+        (scored.folder / "link.bmp").symlink_to(tmp_path / "outside.bmp")
+    except OSError:
+        pytest.skip("this account may make no links")
+    scored.once()
+    with served(scored.folder, scored.out) as page:
+        entry = entries(page)["link.bmp"]
+        assert "leads out of the watched folder" in entry["reason"]
+        answer = page.ask(f"/api/images/{entry['id']}/frame")
+    assert answer.status == 404
+    assert not answer.body.startswith(b"\xff\xd8")
+    assert b"outside" not in answer.body
 
 
 def test_a_new_result_is_told_to_open_pages_and_a_new_page_is_told_to_ask(
@@ -164,6 +187,11 @@ def test_healthz_and_metrics(page: Served) -> None:
     metrics = page.ask("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert b'inflamap_images{state="scored"} 1.0' in metrics.body
+
+
+def test_healthz_asked_at_the_very_start_is_no_fault(scored: Bench) -> None:
+    with served(scored.folder, scored.out) as page:
+        assert page.ask("/healthz").status == 200
 
 
 def test_healthz_says_503_where_the_disk_is_full(scored: Bench) -> None:

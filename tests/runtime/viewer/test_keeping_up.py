@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from page_server import SHIPPED_SCALE
 
 from runtime.ledger import State, open_ledger
 from runtime.viewer import keeping_up
@@ -20,7 +21,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeepingUp:
     monkeypatch.setattr(keeping_up, "LOOK_S", 0.01)
     with open_ledger(tmp_path, create=True):
         pass
-    return KeepingUp(Setup(tmp_path, tmp_path, Address("127.0.0.1", 0), None, 0.0, False))
+    return KeepingUp(Setup(tmp_path, tmp_path, Address("127.0.0.1", 0), None, 0.0, False, SHIPPED_SCALE))
 
 
 def during(page: KeepingUp, work: Callable[[], Any]) -> Any:

@@ -317,8 +317,8 @@ def test_overlay_stands_in_where_the_frame_is_gone(room: Room, page: Any, skin: 
 
 def test_nothing_keeps_people_from_using_it(room: Room, page: Any, skin: npt.NDArray[np.uint8]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    room.add("P1/a.bmp", skin)
     (room.folder / "broken.bmp").write_bytes(b"BM")
+    room.add("P1/a.bmp", skin)
     scored(page, 1)
     shown(page, "P1/a.bmp")
     for theme in ("dark", "light"):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from watch_bench import Bench
 
 from runtime.ledger import ImageRow
+from runtime.place import PlaceForbids
 from runtime.viewer import pictures
 from runtime.viewer.pictures import NO_SCORE, STEPS_A_GRADE, THUMBNAIL_PX, NotThere, Pictures
 
@@ -84,6 +85,35 @@ def test_what_is_gone_is_said_so(bench: Bench, row: ImageRow) -> None:
         found.overlay(gone)
 
 
+def linked(bench: Bench, tmp_path: Path, patch: npt.NDArray[np.uint8], *, folder: bool) -> ImageRow:
+    """An image that the watch refused, because it, or its folder, has become a link to one outside."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    cv2.imwrite(str(outside / "v.bmp"), patch)
+    (bench.folder / "P1").mkdir()
+    cv2.imwrite(str(bench.folder / "P1" / "v.bmp"), patch[::-1])
+    bench.once()
+    try:
+        if folder:
+            (bench.folder / "P1").rename(tmp_path / "before")
+            (bench.folder / "P1").symlink_to(outside)
+        else:
+            (bench.folder / "P1" / "v.bmp").unlink()
+            (bench.folder / "P1" / "v.bmp").symlink_to(outside / "v.bmp")
+    except OSError:
+        pytest.skip("this account may make no links")
+    return bench.rows()["P1/v.bmp"]
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["a file", "a folder"])
+def test_a_frame_behind_a_link_that_leads_out_is_not_shown(
+    bench: Bench, tmp_path: Path, patch_of_skin: npt.NDArray[np.uint8], folder: bool
+) -> None:
+    row = linked(bench, tmp_path, patch_of_skin, folder=folder)
+    with pytest.raises(PlaceForbids, match="leads out of the watched folder"):
+        Pictures(bench.folder, bench.out).frame(row, 0)
+
+
 def test_a_damaged_map_is_said_so(bench: Bench, row: ImageRow) -> None:
     (bench.out / f"{row.path}.map.ome.tif").write_bytes(b"II*\0")
     with pytest.raises(NotThere, match="damaged"):
@@ -95,7 +125,7 @@ def test_made_once_and_forgotten_when_there_are_too_many(
 ) -> None:
     read: list[Path] = []
     before = pictures.read_frames
-    monkeypatch.setattr(pictures, "read_frames", lambda path: read.append(path) or before(path))
+    monkeypatch.setattr(pictures, "read_frames", lambda path, **how: read.append(path) or before(path, **how))
     found = Pictures(bench.folder, bench.out)
     first = found.frame(row, 0)
     assert found.frame(row, 0) is first

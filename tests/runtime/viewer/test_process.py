@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_server import SHIPPED_SCALE
 
 from runtime.errors import InflamapError
 from runtime.ledger import open_ledger
@@ -29,7 +30,7 @@ class Watch:
         self.log = ServiceLog(self.said.append, self.logged.append)
 
     def page(self, address: Address = Address("127.0.0.1", 0), token: str | None = None) -> ViewerProcess:  # noqa: B008
-        setup = Setup(self.out, self.out, address, token, 0.0, False)
+        setup = Setup(self.out, self.out, address, token, 0.0, False, SHIPPED_SCALE)
         return ViewerProcess(setup, self.said.append, self.log)
 
     def until(self, holds: Callable[[], bool]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from page_server import SHIPPED_SCALE
 from watch_bench import Bench
 
 from runtime.ledger import State, open_ledger
@@ -35,7 +36,7 @@ def clock() -> Clock:
 
 @contextmanager
 def reader_of(bench: Bench, clock: Clock, *, pseudonymise: bool = False) -> Iterator[LedgerReader]:
-    setup = Setup(bench.folder, bench.out, Address("127.0.0.1", 0), None, 0.0, pseudonymise)
+    setup = Setup(bench.folder, bench.out, Address("127.0.0.1", 0), None, 0.0, pseudonymise, SHIPPED_SCALE)
     with closing(LedgerReader(setup, clock)) as reader:
         yield reader
 

@@ -32,6 +32,12 @@ def test_colours_are_those_of_the_overlay() -> None:
     assert bytes.fromhex(found) == wanted.tobytes()
 
 
+def test_colours_of_classes_are_those_of_the_overlay() -> None:
+    palette = pytest.importorskip("runtime.overlay.palette", reason="the overlay has no colours of classes yet")
+    assert tuple(re.findall(r'"(#[0-9A-F]{6})"', TEXTS["scale.js"])) == palette.CLASS_COLOURS
+    assert f"const LIGHTENING = {palette.LIGHTENING};" in TEXTS["scale.js"]
+
+
 def test_every_element_that_is_asked_for_is_there() -> None:
     page = TEXTS["index.html"]
     ids = set(re.findall(r'\sid="([^"]+)"', page))
