@@ -136,7 +136,7 @@ class Examiner:
         require_inside(self._folder, relative)
         # one that leads in a circle, or that may not be looked at, is told of when it is read
         with suppress(OSError, RuntimeError):
-            if path.is_symlink() and not path.exists():
+            if path.is_symlink() and not path.resolve().exists():
                 raise UnreadableImage(f"{path}: a link to nothing", next_step="put its file back, or remove the link")
 
 

@@ -151,7 +151,7 @@ strip.addEventListener("wheel", (event) => {
   }
 }, { passive: false });
 for (const input of document.querySelectorAll("input[name=filter]")) input.addEventListener("change", refresh);
-new ResizeObserver(refresh).observe(strip);
+new ResizeObserver(() => { refresh(); bringIntoSight(); }).observe(strip);
 onChoice((id) => {
   current = id;
   bringIntoSight();

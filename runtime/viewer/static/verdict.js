@@ -113,7 +113,7 @@ function facts(entry, record, scale, goTo) {
     go.addEventListener("click", () => goTo(entry, worst));
     const cell = element("dd");
     cell.append(go);
-    at("facts").append(element("dt", "Worst region"), cell);
+    at("facts").append(element("dt", "Worst"), cell);
   }
 }
 
