@@ -38,6 +38,12 @@ def test_colours_of_classes_are_those_of_the_overlay() -> None:
     assert f"const LIGHTENING = {palette.LIGHTENING};" in TEXTS["scale.js"]
 
 
+def test_every_module_is_fetched_at_once() -> None:
+    # one after the other they would take a round trip for each import
+    modules = {name for name in TEXTS if name.endswith(".js")}
+    assert set(re.findall(r'(?:modulepreload" href|module" src)="/([^"]+)"', TEXTS["index.html"])) == modules
+
+
 def test_every_element_that_is_asked_for_is_there() -> None:
     page = TEXTS["index.html"]
     ids = set(re.findall(r'\sid="([^"]+)"', page))
