@@ -85,7 +85,6 @@ function standing() {
 function say(text, state) {
   const line = at("standing");
   if (line.textContent !== text) line.textContent = text;
-  // the pictures stay as they are; what tells of the watch is dimmed where it does not
   line.dataset.state = document.documentElement.dataset.link = state;
 }
 

@@ -63,16 +63,17 @@ def test_the_strip_shows_where_a_folder_begins(results: PageResults, open_page: 
         ]  # fmt: skip
 
 
-def test_a_dead_watch_is_said_and_the_picture_stays(results: PageResults, open_page: Open) -> None:
+def test_a_dead_watch_dims_the_page_but_the_name_and_what_says_so(results: PageResults, open_page: Open) -> None:
     results.scored("P1/a.bmp", NOW)
     with open_page() as opened:
         opened.shown("P1/a.bmp")
         opened.server.process.kill()
         opened.wait("() => !document.getElementById('lost').hidden")
         assert re.match(r"No connection to the watch since \d.*No new image appears", opened.text("#lost"))
-        for part in ("#stage", "#frame", "#place", "#lost"):
+        for part in ("#place", "#standing", "#lost"):
             assert opened.page.locator(part).evaluate(SHADE) == 1, part
-        assert opened.page.locator(".film").evaluate("e => Number(getComputedStyle(e).opacity)") < 1
+        for part in ("#frame", "#score", "#film"):
+            assert opened.page.locator(part).evaluate(SHADE) == pytest.approx(0.6), part
         assert opened.page.evaluate("document.getElementById('frame').naturalWidth") == 100
 
 
@@ -81,7 +82,7 @@ def test_a_watch_that_is_stuck_is_dimmed_too(results: PageResults, open_page: Op
     with open_page(beats=False) as opened:
         opened.page.wait_for_function("() => document.documentElement.dataset.link === 'stuck'", timeout=40_000)
         assert "does not answer" in opened.text("#faults")
-        assert opened.page.locator("#stage").evaluate("e => getComputedStyle(e).opacity") == "1"
+        assert opened.page.locator("#stage").evaluate(SHADE) == pytest.approx(0.6)
 
 
 def test_counts_are_called_old_when_they_are(results: PageResults, open_page: Open) -> None:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from runtime.overlay import palette
 from runtime.overlay.tint import COLOUR_MAP
 
 STATIC = files("runtime.viewer") / "static"
@@ -33,7 +34,6 @@ def test_colours_are_those_of_the_overlay() -> None:
 
 
 def test_colours_of_classes_are_those_of_the_overlay() -> None:
-    palette = pytest.importorskip("runtime.overlay.palette", reason="the overlay has no colours of classes yet")
     assert tuple(re.findall(r'"(#[0-9A-F]{6})"', TEXTS["scale.js"])) == palette.CLASS_COLOURS
     assert f"const LIGHTENING = {palette.LIGHTENING};" in TEXTS["scale.js"]
 
