@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from runtime.grading import Grading
 from runtime.images import picture, read_frame
 from runtime.outputs import read_record, result_files
 from runtime.overlay.palette import class_colour
@@ -33,8 +34,8 @@ def main() -> int:
     frame = np.dstack([picture(read_frame(chosen.frame))] * 3)
     overlay = np.asarray(cv2.imread(str(chosen.results / files.overlay), cv2.IMREAD_COLOR), np.uint8)
     grade = tifffile.imread(chosen.results / files.map)[0]
-    grades, ordered = len(record["score"]["area_fraction"]), record["score"]["mean"] is not None
-    row = side_by_side([frame, _coloured(grade, grades, ordered=ordered), overlay])
+    grading = Grading(tuple(record["score"]["area_fraction"]), record["score"]["mean"] is not None)
+    row = side_by_side([frame, _coloured(grade, grading), overlay])
     # a page loads it; nothing is measured on it
     cv2.imwrite(str(chosen.out), row, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return 0
@@ -53,11 +54,13 @@ def side_by_side(pictures: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]
     return np.hstack(row[:-1])
 
 
-def _coloured(grade: npt.NDArray[np.float32], grades: int, *, ordered: bool) -> npt.NDArray[np.uint8]:
+def _coloured(grade: npt.NDArray[np.float32], grading: Grading) -> npt.NDArray[np.uint8]:
     """Expected grade [h, w] in Viridis, or class in its colour; black where it was withheld."""
     coloured: npt.NDArray[np.uint8]
-    if ordered:
-        coloured = cv2.applyColorMap(np.nan_to_num(grade / (grades - 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    grades = len(grading.names)
+    if grading.ordered:
+        level = np.nan_to_num((grade - np.float32(grading.lowest)) / (grades - 1) * 255).astype(np.uint8)
+        coloured = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)
     else:
         table = np.array([class_colour(index)[::-1] for index in range(grades)], np.uint8)
         coloured = table[np.nan_to_num(grade).astype(np.intp)]

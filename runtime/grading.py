@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.dense_map import InflammationMap
+from runtime.grade_names import lowest_grade
 from runtime.result import DEFAULT_QUANTITY
 
 # an overlay's title must hold it beside the score
@@ -25,10 +26,19 @@ class Grading(msgspec.Struct, frozen=True):
     ordered: bool = True
     quantity: str = DEFAULT_QUANTITY
 
+    @property
+    def lowest(self) -> int:
+        """The number of the lowest grade, from which scores are counted: 1 where the grades are named 1 to 5.
+
+        0 where the names are not consecutive whole numbers, and for classes without an order, whose numbers are
+        indices.
+        """
+        return lowest_grade(self.names) if self.ordered else 0
+
     def cell_values(self, found: InflammationMap) -> npt.NDArray[np.float32]:
-        """Value of each cell, float32 [h, w]: its expected grade, or without order the index of its most probable
-        class."""
-        return found.expected_grade() if self.ordered else found.grade().astype(np.float32)
+        """Return the value of each cell, float32 [h, w]: its expected grade, `lowest` to `lowest` + K - 1, or without
+        order the index of its most probable class."""
+        return found.expected_grade() + self.lowest if self.ordered else found.grade().astype(np.float32)
 
 
 def check_quantity(quantity: str) -> None:

@@ -22,12 +22,11 @@ def encode_map(
 ) -> bytes:
     """The map as an OME-TIFF; equal input gives equal bytes.
 
-    Two channels, float32 [2, h, w], of a stack [slices, 2, h, w]: `grade`, the expected grade, and `confidence`, the
-    probability of the most probable grade; NaN where not valid. Where the grades have no order, `grade` is the index of
-    the most probable class, a whole number. The image's description tells which, and names the grades. A pixel's
-    physical size is a cell's, the position of each plane is that of cell [0, 0]'s centre on the frame, all in µm.
-    Uncompressed: a frame's map is some 25 kB, and
-    every reader opens it.
+    Two channels, float32 [2, h, w], of a stack [slices, 2, h, w]: `grade`, the expected grade counted from
+    `Grading.lowest`, and `confidence`, the probability of the most probable grade; NaN where not valid. Where the
+    grades have no order, `grade` is the index of the most probable class, a whole number. The image's description tells
+    which, and names the grades. A pixel's physical size is a cell's, the position of each plane is that of cell
+    [0, 0]'s centre on the frame, all in µm. Uncompressed: a frame's map is some 25 kB, and every reader opens it.
 
     Args:
         maps: of the frame, or of each slice: its map; bool [h, w], False where the score is withheld.
@@ -71,7 +70,7 @@ def encode_map(
 
 
 def _about_channels(grading: Grading) -> str:
-    names = ", ".join(f"{index} = {name}" for index, name in enumerate(grading.names))
+    names = ", ".join(f"{number} = {name}" for number, name in enumerate(grading.names, grading.lowest))
     if grading.ordered:
         return (
             f"Channel grade: expected grade ({grading.quantity}; {names}); channel confidence: probability of the most "

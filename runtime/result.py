@@ -8,6 +8,7 @@ import msgspec
 from msgspec import to_builtins
 
 from runtime.errors import one_line
+from runtime.grade_names import lowest_grade
 from runtime.version import NOTICE, __version__
 
 SCHEMA = "inflamap.score/1"
@@ -89,7 +90,7 @@ class Score(msgspec.Struct, frozen=True):
     """The image's score over its valid cells, of a stack those of all slices.
 
     Attributes:
-        mean: mean expected grade; None where the grades have no order.
+        mean: mean expected grade, counted from `lowest`; None where the grades have no order.
         grade: `mean` rounded to the nearest grade; without order the class with the most area, as an index.
         area_fraction: share of the valid cells whose most probable grade is the key (the grade's name).
         withheld_fraction: share of all cells left out, those of withheld slices among them.
@@ -104,9 +105,14 @@ class Score(msgspec.Struct, frozen=True):
     worst_region: WorstRegion | None = None
 
     @property
+    def lowest(self) -> int:
+        """The number of the lowest grade, see `Grading.lowest`."""
+        return 0 if self.mean is None else lowest_grade(self.area_fraction)
+
+    @property
     def grade_name(self) -> str:
         """The grade's name."""
-        return list(self.area_fraction)[self.grade]
+        return list(self.area_fraction)[self.grade - self.lowest]
 
     def headline(self, quantity: str) -> str:
         """The score in a few words, such as "Inflammation 2.4 · grade mild" or "psoriatic · 56 % of the area".
@@ -220,7 +226,7 @@ class Result(msgspec.Struct, frozen=True):
             raise ValueError(f"not a record of inflamap: schema {schema!r}, status {result.status!r}")
         if score is not None and not (
             (math.isfinite(score.mean) if score.mean is not None else not result.model.ordered)
-            and 0 <= score.grade < len(score.area_fraction)
+            and 0 <= score.grade - score.lowest < len(score.area_fraction)
             and all(map(math.isfinite, [score.withheld_fraction, *score.area_fraction.values()]))
         ):
             raise ValueError(f"not a record of inflamap: score {score}")

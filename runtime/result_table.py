@@ -63,7 +63,8 @@ def _score(row: ImageRow) -> str:
 def _grade_name(row: ImageRow) -> str | None:
     """Name of the grade of a scored image; None where it is not known."""
     names, grade = list(_areas(row)), row.outcome.grade
-    return names[grade] if grade is not None and grade < len(names) else None
+    place = -1 if grade is None else grade - row.outcome.lowest_grade
+    return names[place] if 0 <= place < len(names) else None
 
 
 def _remark(row: ImageRow) -> str:

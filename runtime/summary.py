@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from runtime.analysis import Analysis
 from runtime.dense_map import InflammationMap
@@ -35,7 +36,7 @@ def sum_up(analyses: Sequence[Analysis], grading: Grading) -> Score | None:
     counts = np.bincount(
         np.concatenate([found.grade()[valid] for _, found, valid in scored]), minlength=len(grading.names)
     )
-    mean, worst = _mean_and_worst(scored, stack=len(analyses) > 1) if grading.ordered else (None, None)
+    mean, worst = _mean_and_worst(scored, grading.lowest, stack=len(analyses) > 1) if grading.ordered else (None, None)
     return Score(
         mean=mean,
         grade=_class_with_most_area(counts, scored) if mean is None else round(mean),
@@ -62,18 +63,24 @@ def _class_with_most_area(counts: npt.NDArray[np.intp], scored: Sequence[_Scored
     return int(largest[np.argmax(total)])
 
 
-def _mean_and_worst(scored: Sequence[_Scored], *, stack: bool) -> tuple[float, WorstRegion]:
-    """The mean expected grade, and the worst region, which names its slice where the file is a stack."""
+def _mean_and_worst(scored: Sequence[_Scored], lowest: int, *, stack: bool) -> tuple[float, WorstRegion]:
+    """Return the mean expected grade, and the worst region, which names its slice where the file is a stack.
+
+    Args:
+        scored: maps of the file.
+        lowest: number of the lowest grade.
+        stack: whether the file is a stack.
+    """
     expected = np.concatenate([found.expected_grade()[valid] for _, found, valid in scored])
     regions = [_worst_region(found, valid, slice_) for slice_, found, valid in scored]
     worst = max(regions, key=lambda region: region.mean)
-    if not stack:
-        worst = WorstRegion(worst.mean, worst.x_um, worst.y_um, worst.size_um)
-    return float(expected.mean(dtype=np.float64)), worst
+    worst = replace(worst, mean=worst.mean + lowest, slice=worst.slice if stack else None)
+    return float(expected.mean(dtype=np.float64)) + lowest, worst
 
 
 def _worst_region(found: InflammationMap, valid: npt.NDArray[np.bool_], slice_: int) -> WorstRegion:
-    """The square of about `REGION_UM` with the highest mean grade; half of its cells are valid, at least."""
+    """The square of about `REGION_UM` with the highest mean grade; half of its cells are valid, at least. The mean is
+    counted from 0."""
     geometry = found.geometry
     side = max(1, min(round(REGION_UM / geometry.cell_um), *valid.shape))
     sums, counts = (

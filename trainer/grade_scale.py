@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from runtime.grade_names import whole_numbers
+
 MOST_GRADES = 100
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _WHOLE_NUMBER = re.compile(r"\d+")
@@ -54,10 +56,8 @@ class GradeScale:
     @property
     def lowest(self) -> int | None:
         """The lowest grade of consecutive whole numbers; None for other names."""
-        if not _WHOLE_NUMBER.fullmatch(self.names[0]):
-            return None
-        lowest = int(self.names[0])
-        return lowest if self.names == tuple(str(lowest + step) for step in range(len(self.names))) else None
+        numbers = whole_numbers(self.names)
+        return None if numbers is None else numbers[0]
 
     def __str__(self) -> str:
         return ",".join(self.names) if self.lowest is None else f"{self.names[0]}-{self.names[-1]}"

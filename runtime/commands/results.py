@@ -82,19 +82,19 @@ class _Folders:
         from runtime import folder_report
 
         self._report, self._warnings, self._quantity = folder_report, warnings, quantity
-        self._highest = folder_report.highest_grade(rows)
-        self._folders = folder_report.fold(rows, out, self._highest, by_area=folder_report.has_classes(rows))
+        self._grades = folder_report.grade_numbers(rows)
+        self._folders = folder_report.fold(rows, out, self._grades, by_area=folder_report.has_classes(rows))
         self.what = f"{len(self._folders)} folder{'s' * (len(self._folders) != 1)}"
 
     def lines(self) -> Iterable[str]:
         width = shutil.get_terminal_size((100, 24)).columns
-        return self._report.to_lines(self._folders, self._highest, width, sys.stdout.encoding)
+        return self._report.to_lines(self._folders, self._grades, width, sys.stdout.encoding)
 
     def csv(self) -> bytes:
         return self._report.to_csv(self._folders)
 
     def svg(self) -> bytes:
-        return self._report.to_svg(self._folders, self._highest, self._warnings, self._quantity)
+        return self._report.to_svg(self._folders, self._grades, self._warnings, self._quantity)
 
 
 def _write(path: Path, option: str, out: Path, watched: str | None, data: bytes, what: str) -> None:

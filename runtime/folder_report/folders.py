@@ -101,7 +101,7 @@ WorstOf = Callable[[ImageRow, Path], Worst | None]
 def fold(
     rows: Sequence[ImageRow],
     out: Path,
-    highest: float,
+    grades: range,
     *,
     by_area: bool = False,
     worst_of: WorstOf | None = None,
@@ -111,7 +111,7 @@ def fold(
     Args:
         rows: all images of a ledger.
         out: the results' folder, whose records tell the worst regions.
-        highest: the highest grade.
+        grades: the numbers of the grades, see `grade_numbers`.
         by_area: whether to average the classes' areas, which all scored images have, and not mean grades, which images
             of grades without an order lack; see `has_classes`.
         worst_of: `worst_region`, or what remembers its answers.
@@ -123,14 +123,20 @@ def fold(
         if folder_kind(row.path) != "macroscopic":
             _put(root, row, out, classes, worst_of or worst_region)
     _sum_up(root)
-    return [_figures(folder, highest, classes) for folder in _walk(root)]
+    return [_figures(folder, grades, classes) for folder in _walk(root)]
 
 
-def highest_grade(rows: Sequence[ImageRow]) -> float:
-    """The highest grade that the results know, as a number; 0 where no image has been scored, so that no axis is drawn
-    for a scale that nobody knows."""
-    known = (len(json.loads(row.outcome.area_fraction)) for row in rows if row.outcome.area_fraction)
-    return float(max(known, default=1) - 1)
+def grade_numbers(rows: Sequence[ImageRow]) -> range:
+    """Return the numbers of the grades, from the lowest to the highest of all results; empty where no image has a mean
+    grade, so that no axis is drawn for a scale that is not known."""
+    scales = [
+        (row.outcome.lowest_grade, len(json.loads(row.outcome.area_fraction)))
+        for row in rows
+        if row.outcome.area_fraction and row.outcome.score is not None
+    ]
+    if not scales:
+        return range(0)
+    return range(min(lowest for lowest, _ in scales), max(lowest + grades for lowest, grades in scales))
 
 
 def has_classes(rows: Sequence[ImageRow]) -> bool:
@@ -196,7 +202,7 @@ def _walk(folder: _Folder) -> Iterator[_Folder]:
         pending += [child for _, child in sorted(each.children.items(), reverse=True)]
 
 
-def _figures(folder: _Folder, highest: float, classes: tuple[str, ...] | None) -> FolderFigures:
+def _figures(folder: _Folder, grades: range, classes: tuple[str, ...] | None) -> FolderFigures:
     unit, sums, counts = _units(folder)
     means = [total / folder.count for total in folder.total]
     # the mean grade, or the largest share
@@ -204,7 +210,8 @@ def _figures(folder: _Folder, highest: float, classes: tuple[str, ...] | None) -
     ci95 = None
     if counts:
         of_units = np.array([each[place] for each in sums], np.float64)
-        ci95 = mean_interval(of_units, np.array(counts, np.int64), highest if classes is None else 1.0)
+        low, high = (0.0, 1.0) if classes is not None else (grades[0], grades[-1]) if grades else (-math.inf, math.inf)
+        ci95 = mean_interval(of_units, np.array(counts, np.int64), low, high)
     ordered = classes is None
     return FolderFigures(
         folder.path,

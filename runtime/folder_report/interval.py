@@ -12,7 +12,7 @@ LEAST_UNITS = 3
 
 
 def mean_interval(
-    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], highest: float
+    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], low: float, high: float
 ) -> tuple[float, float] | None:
     """95 % interval of the mean over all images, with the clusters as what was sampled.
 
@@ -23,7 +23,7 @@ def mean_interval(
     Args:
         sums: [units] of the scores of each cluster's images.
         counts: [units], number of images in each, at least 1.
-        highest: the highest grade; the interval stays between 0 and that.
+        low, high: the lowest and the highest possible score; the interval stays between them.
 
     Returns:
         (low, high), None for fewer than three clusters.
@@ -35,4 +35,4 @@ def mean_interval(
     deviations = sums - mean * counts
     error = math.sqrt(float(deviations @ deviations) * units / (units - 1)) / images
     half = student_t95(units - 1) * error
-    return max(0.0, mean - half), min(highest, mean + half)
+    return max(low, mean - half), min(high, mean + half)

@@ -6,7 +6,15 @@ from rich.cells import cell_len
 
 from runtime.errors import one_line
 from runtime.folder_report.folders import FolderFigures
-from runtime.folder_report.shown import ABOUT_AREAS, ABOUT_INTERVALS, ShownFolder, cut, leading_class, shown
+from runtime.folder_report.shown import (
+    ABOUT_AREAS,
+    ABOUT_INTERVALS,
+    ShownFolder,
+    cut,
+    leading_class,
+    place_on_axis,
+    shown,
+)
 from runtime.folder_report.svg import (
     AXIS,
     BLUE,
@@ -28,7 +36,7 @@ _KEY_LETTERS, _LEADING_LETTERS = 24, 12
 
 
 def to_svg(
-    folders: Sequence[FolderFigures], highest: float, warnings: Sequence[str], quantity: str | None = None
+    folders: Sequence[FolderFigures], grades: range, warnings: Sequence[str], quantity: str | None = None
 ) -> bytes:
     """A picture with a row a folder: mean, 95 % interval, worst region, number of images.
 
@@ -36,7 +44,7 @@ def to_svg(
 
     Args:
         folders: as `fold` gives them.
-        highest: the highest grade, the right end of the axis.
+        grades: the numbers of the grades, from one end of the axis to the other.
         warnings: lines that have to be read with it, such as that the model is synthetic-trained.
         quantity: what the score is called; None where that is unknown.
     """
@@ -46,9 +54,9 @@ def to_svg(
     if classes is not None:
         return _areas(rows, classes, top, warnings)
     foot = top + ROW * len(rows)
-    body = list(_axis(highest, top, foot))
+    body = list(_axis(grades, top, foot))
     for number, row in enumerate(rows):
-        body += _row(row, highest, top + ROW * number)
+        body += _row(row, grades, top + ROW * number)
     body += [
         words(NAMES + left, foot + 20, text, colour=colour, size=12)
         for left, text, colour in (
@@ -61,9 +69,9 @@ def to_svg(
     return page(title, warnings, body, [ABOUT_INTERVALS], foot + 44)
 
 
-def _axis(highest: float, top: int, foot: int) -> Iterator[str]:
-    for grade in range(int(highest) + 1 if highest > 0 else 0):
-        x = _x(grade, highest)
+def _axis(grades: range, top: int, foot: int) -> Iterator[str]:
+    for grade in grades:
+        x = _x(grade, grades)
         yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{foot}" stroke="{GRID}"/>'
         yield words(x, top - 14, str(grade), anchor="middle", colour=FAINT)
     yield from _headings("mean (95 %)", top)
@@ -74,27 +82,27 @@ def _headings(figures: str, top: int) -> Iterator[str]:
     yield words(WIDTH - 20, top - 14, "scored", anchor="end", colour=FAINT)
 
 
-def _row(row: ShownFolder, highest: float, top: int) -> Iterator[str]:
+def _row(row: ShownFolder, grades: range, top: int) -> Iterator[str]:
     folder = row.figures
     middle = top + ROW / 2
     if folder.ci95 is not None:
-        low, high = (_x(end, highest) for end in folder.ci95)
+        low, high = (_x(end, grades) for end in folder.ci95)
         yield (
             f'<rect x="{low:.1f}" y="{middle - 3:.1f}" width="{max(high - low, 1):.1f}" height="6" rx="3" '
             f'fill="{BLUE}" fill-opacity="0.35"/>'
         )
     if folder.worst is not None:
-        x = _x(folder.worst.mean, highest)
+        x = _x(folder.worst.mean, grades)
         yield f'<path d="M{x:.1f} {middle - 5:.1f}l5 5-5 5-5-5z" fill="none" stroke="{VERMILION}" stroke-width="1.5"/>'
     if folder.mean is not None:
-        yield f'<circle cx="{_x(folder.mean, highest):.1f}" cy="{middle:.1f}" r="5" fill="{BLUE}"/>'
+        yield f'<circle cx="{_x(folder.mean, grades):.1f}" cy="{middle:.1f}" r="5" fill="{BLUE}"/>'
     interval = "" if folder.ci95 is None else f" ({folder.ci95[0]:.2f}–{folder.ci95[1]:.2f})"
     mean = "–" if folder.mean is None else f"{folder.mean:.2f}{interval}"
     yield from row_words(row, top, mean)
 
 
-def _x(grade: float, highest: float) -> float:
-    return NAMES + AXIS * (min(max(grade / highest, 0.0), 1.0) if highest > 0 else 0.0)
+def _x(grade: float, grades: range) -> float:
+    return NAMES + AXIS * place_on_axis(grade, grades)
 
 
 def _areas(rows: Sequence[ShownFolder], classes: Mapping[str, float], top: int, warnings: Sequence[str]) -> bytes:

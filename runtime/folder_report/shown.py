@@ -51,6 +51,13 @@ def shown(folders: Sequence[FolderFigures]) -> list[ShownFolder]:
     return rows
 
 
+def place_on_axis(grade: float, grades: range) -> float:
+    """Return the place of a grade between the two ends of an axis, 0 to 1; 0 on an axis without length."""
+    if len(grades) < 2:
+        return 0.0
+    return min(max((grade - grades[0]) / (grades[-1] - grades[0]), 0.0), 1.0)
+
+
 class LeadingClass(msgspec.Struct, frozen=True):
     """The class with the most area in a folder: its name as it fits, its share, and the share's interval or nothing."""
 

@@ -8,7 +8,15 @@ from rich.cells import cell_len, set_cell_size
 from runtime.csv_text import csv_of
 from runtime.errors import one_line
 from runtime.folder_report.folders import FolderFigures
-from runtime.folder_report.shown import ABOUT_AREAS, ABOUT_INTERVALS, ShownFolder, cut, leading_class, shown
+from runtime.folder_report.shown import (
+    ABOUT_AREAS,
+    ABOUT_INTERVALS,
+    ShownFolder,
+    cut,
+    leading_class,
+    place_on_axis,
+    shown,
+)
 from runtime.result import share_in_words
 
 # columns of a terminal below which the plot is left out; from there on long names make room for a small one
@@ -19,19 +27,19 @@ _NARROWEST_PLOT, _WIDEST_PLOT, _NARROWEST_LEGEND = 9, 41, 40
 _PLAIN = {"─": "-", "●": "o", "·": ".", "–": "-", "…": "~", "µ": "u"}
 
 
-def to_lines(folders: Sequence[FolderFigures], highest: float, width: int, encoding: str = "utf-8") -> Iterator[str]:
+def to_lines(folders: Sequence[FolderFigures], grades: range, width: int, encoding: str = "utf-8") -> Iterator[str]:
     """A line a folder: its name below the one above, images scored and not, mean, 95 % interval, the same as a plot; of
     grades without an order the class with the most area, its share and the share's interval.
 
     Args:
         folders: as `fold` gives them.
-        highest: the highest grade, the right end of the plot.
+        grades: the numbers of the grades, from one end of the plot to the other.
         width: of the terminal, in characters.
         encoding: of the terminal or pipe; pipes under Windows know few letters.
     """
     plain = str.maketrans({letter: other for letter, other in _PLAIN.items() if not _known(letter, encoding)})
     classes = folders[0].areas is not None
-    for line in _class_lines(folders, width) if classes else _lines(folders, highest, width):
+    for line in _class_lines(folders, width) if classes else _lines(folders, grades, width):
         yield line.translate(plain)
 
 
@@ -39,19 +47,19 @@ def _known(letter: str, encoding: str) -> bool:
     return bool(letter.encode(encoding, errors="ignore"))
 
 
-def _lines(folders: Sequence[FolderFigures], highest: float, width: int) -> Iterator[str]:
+def _lines(folders: Sequence[FolderFigures], grades: range, width: int) -> Iterator[str]:
     rows = shown(folders)
     names = [f"{'  ' * row.depth}{row.name}" for row in rows]
     head = ("folder", f"{'scored':>6}  {'not':>4}  {'mean':>4}  {'95 %':<11}  {'worst':>5}")
     room = width - len(head[1]) - 2
     longest = min(_WIDEST_NAME, max(map(cell_len, names)))
-    plot = _plot_width(room - 2, longest, highest) if width >= _PLOT_FROM else 0
+    plot = _plot_width(room - 2, longest, grades) if width >= _PLOT_FROM else 0
     most = max(_NARROWEST_NAME, room - (plot + 2 if plot else 0))
     wide = max(len("folder"), min(most, longest))
-    axis = f"  {_axis(highest, plot)}" if plot else ""
+    axis = f"  {_axis(grades, plot)}" if plot else ""
     yield f"{head[0]:<{wide}}  {head[1]}{axis}".rstrip()
     for row, name in zip(rows, names, strict=True):
-        drawn = f"  {_drawn(row.figures, highest, plot)}" if plot else ""
+        drawn = f"  {_drawn(row.figures, grades, plot)}" if plot else ""
         yield f"{set_cell_size(cut(name, wide), wide)}  {_figures(row.figures)}{drawn}".rstrip()
     yield from _legend(folders, width)
 
@@ -101,13 +109,14 @@ def _not_scored(folder: FolderFigures) -> int:
     return folder.withheld + folder.failed + folder.waiting
 
 
-def _plot_width(room: int, longest: int, highest: float) -> int:
+def _plot_width(room: int, longest: int, grades: range) -> int:
     """Characters for the plot, as many from each grade to the next; 0 where names would have too few beside it."""
-    least = max(_NARROWEST_PLOT, int(highest) + 1)
-    if highest <= 0 or room - least < _NARROWEST_NAME:
+    least = max(_NARROWEST_PLOT, len(grades))
+    if len(grades) < 2 or room - least < _NARROWEST_NAME:
         return 0
     plot = max(least, min(_WIDEST_PLOT, room - longest))
-    return int((plot - 1) // highest * highest) + 1
+    steps = len(grades) - 1
+    return (plot - 1) // steps * steps + 1
 
 
 def _figures(folder: FolderFigures) -> str:
@@ -117,28 +126,26 @@ def _figures(folder: FolderFigures) -> str:
     return f"{folder.scored:>6}  {_not_scored(folder):>4}  {mean:>4}  {interval:<11}  {worst:>5}"
 
 
-def _axis(highest: float, plot: int) -> str:
+def _axis(grades: range, plot: int) -> str:
     """The grades above the plot, each over its place."""
     line = [" "] * plot
-    for grade in range(int(highest) + 1):
-        line[_place(grade, highest, plot)] = str(grade)[-1]
+    for grade in grades:
+        line[_place(grade, grades, plot)] = str(grade)[-1]
     return "".join(line)
 
 
-def _drawn(folder: FolderFigures, highest: float, plot: int) -> str:
-    line = [
-        "·" if place in {_place(g, highest, plot) for g in range(int(highest) + 1)} else " " for place in range(plot)
-    ]
+def _drawn(folder: FolderFigures, grades: range, plot: int) -> str:
+    line = ["·" if place in {_place(g, grades, plot) for g in grades} else " " for place in range(plot)]
     if folder.ci95 is not None:
-        first, last = (_place(end, highest, plot) for end in folder.ci95)
+        first, last = (_place(end, grades, plot) for end in folder.ci95)
         line[first : last + 1] = "─" * (last + 1 - first)
     if folder.mean is not None:
-        line[_place(folder.mean, highest, plot)] = "●"
+        line[_place(folder.mean, grades, plot)] = "●"
     return "".join(line)
 
 
-def _place(grade: float, highest: float, plot: int) -> int:
-    return round(min(max(grade / highest, 0.0), 1.0) * (plot - 1)) if highest > 0 else 0
+def _place(grade: float, grades: range, plot: int) -> int:
+    return round(place_on_axis(grade, grades) * (plot - 1))
 
 
 def _legend(folders: Sequence[FolderFigures], width: int) -> Iterator[str]:

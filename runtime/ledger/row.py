@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 import msgspec
 
 from runtime.file_state import FileState
+from runtime.grade_names import lowest_grade
 from runtime.outputs import result_files
 from runtime.result import Result
 
@@ -31,7 +32,8 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         sha256: of the image's content.
         um_per_px: its sampling, None when unknown.
-        score: mean expected grade; None when withheld, and when scored by grades without an order.
+        score: mean expected grade, counted from `lowest_grade`; None when withheld, and when scored by grades without
+            an order.
         grade: the score rounded; without order the index of the class with the most area; None when withheld.
         withheld_fraction: share of the cells left out, None when withheld.
         area_fraction: JSON of {grade's name: share of the valid cells}, None when withheld.
@@ -59,6 +61,11 @@ class Outcome(msgspec.Struct, frozen=True):
     score_file: str | None = None
     overlay_file: str | None = None
     map_file: str | None = None
+
+    @property
+    def lowest_grade(self) -> int:
+        """The number of the lowest grade of the result, see `Grading.lowest`."""
+        return 0 if self.score is None else lowest_grade(json.loads(self.area_fraction or "{}"))
 
     @staticmethod
     def of(relative: PurePath, result: Result) -> "Outcome":

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from runtime.grade_names import lowest_grade
 from runtime.overlay.lettering import Style, fit, legible, text_width, wrap, write
 from runtime.overlay.palette import class_colour
 from runtime.overlay.tint import COLOUR_MAP, blend
@@ -47,13 +48,13 @@ def colour_bar(grades: tuple[str, ...], height: int, unit: float) -> npt.NDArray
     pad, thick, tick = round(14 * unit), round(30 * unit), round(7 * unit)
     style = Style(round(17 * unit), 400, WORDS)
     top, bottom = pad + round(2 * style.line_px), height - pad - round(2.2 * style.line_px)
-    highest = len(grades) - 1
+    highest, lowest = len(grades) - 1, lowest_grade(grades)
     gap = (bottom - top) / highest
     # where there is no room for every name, some are left out, never the first or the last
     every = math.ceil(style.line_px / gap)
     lines_each = min(3, max(1, int(gap / style.line_px)))
     labels = {
-        grade: wrap(_label(grade, grades[grade]), style, round(LABEL_PX * unit), lines_each)
+        grade: wrap(_label(lowest + grade, grades[grade]), style, round(LABEL_PX * unit), lines_each)
         for grade in (*range(0, highest + 1 - every, every), highest)
     }
     words_left = pad + thick + 2 * tick

@@ -133,7 +133,7 @@ def _put_map(
     rows, columns = values.shape
     area = mapped_area((rows, columns), geometry, scale)
     if grading.ordered:
-        tint(picture, values, len(grading.names) - 1, area)
+        tint(picture, values - np.float32(grading.lowest), len(grading.names) - 1, area)
     else:
         tint_classes(picture, values, area)
     outline(picture, area, max(1, round(_unit(picture))))

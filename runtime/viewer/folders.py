@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from runtime.folder_report import FolderFigures, Worst, fold
+from runtime.grade_names import lowest_grade
 from runtime.ledger import ImageRow, State
 from runtime.viewer.setup import Scale
 
@@ -38,10 +39,11 @@ def folder_table(
         worst_of: the worst region of an image.
     """
     shares = [_shares(row, scale) for row in rows]
+    lowest = lowest_grade(scale.grades)
     figures = fold(
         [row if scale.ordered and found else _without_score(row) for row, found in zip(rows, shares, strict=True)],
         out,
-        float(len(scale.grades) - 1),
+        range(lowest, lowest + len(scale.grades)),
         worst_of=worst_of,
     )
     areas: dict[PurePath, list[float]] = {}

@@ -62,8 +62,8 @@ class Pictures:
         """The grades of a map's cells.
 
         Returns:
-            rows and columns as uint32, then uint16 [rows, columns], all little-endian: thousandths of a grade, 65535
-            where a cell is withheld.
+            rows and columns as uint32, then uint16 [rows, columns], all little-endian: thousandths of a grade above the
+            lowest, or of the index of a class; 65535 where a cell is withheld.
 
         Raises:
             NotThere: there is no map, or no such slice in it.
@@ -104,7 +104,7 @@ class Pictures:
         slices = planes[None] if planes.ndim == 3 else planes
         if slices.ndim != 4 or number >= len(slices):
             raise NotThere("no such slice")
-        grades: npt.NDArray[np.float32] = slices[number, 0]
+        grades: npt.NDArray[np.float32] = slices[number, 0] - np.float32(row.outcome.lowest_grade)
         scored = np.isfinite(grades)
         steps = np.full(grades.shape, NO_SCORE, "<u2")
         steps[scored] = np.clip(np.round(grades[scored] * STEPS_A_GRADE), 0, NO_SCORE - 1).astype("<u2")

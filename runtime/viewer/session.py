@@ -26,7 +26,8 @@ class Entry(msgspec.Struct, frozen=True):
         state: see `State`.
         reason: why it, or a part of it, was withheld, or why it failed.
         score: mean expected grade; None where there is none, and where the grades have no order.
-        grade: index of the nearest grade; of grades without order, of the one with the most area.
+        grade: number of the nearest grade, counted as `score`; of grades without order, index of the one with the most
+            area.
         share: of grades without order, the share of the area that has `grade`; None otherwise.
         grades: names of the grades of this result where they are not the scale's, as after a change of the model;
             empty where they are not known. None where they are the scale's, and where there is no score.

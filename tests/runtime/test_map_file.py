@@ -126,3 +126,11 @@ def test_the_map_handed_in_is_left_alone() -> None:
     before = map.probabilities.copy()
     encode_map([(map, np.zeros((5, 7), bool))], "a.bmp", GRADING)
     np.testing.assert_array_equal(map.probabilities, before)
+
+
+def test_on_a_scale_from_1_cells_are_counted_from_1_and_the_description_says_so() -> None:
+    map, valid = some_map(), np.ones((5, 7), bool)
+    planes, ome = read(encode_map([(map, valid)], "v.bmp", Grading(("1", "2", "3", "4", "5"))))
+    np.testing.assert_allclose(planes[0], map.expected_grade() + 1, atol=1e-6)
+    np.testing.assert_array_equal(planes[1], map.confidence())
+    assert "expected grade (Inflammation; 1 = 1, 2 = 2," in ome.findtext(".//ome:Description", "", OME)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runtime.dense_map import Geometry
 from runtime.grading import Grading
-from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices, encode_jpeg
+from runtime.overlay import OverlayText, Slice, draw_overlay, draw_slices, encode_jpeg, legend
 from runtime.overlay.legend import colour_bar, round_length
 from runtime.overlay.lettering import Style, fit, legible, text_width, wrap
 
@@ -392,3 +392,31 @@ def test_more_cells_of_classes_than_pixels_keep_to_the_classes() -> None:
     classes = np.random.default_rng(0).choice(np.array([0, 6], np.float32), (3993, 3993))
     shown = draw_overlay(frame, 0.5, CLASSES, classes, geometry, TEXT)[-1000:-500, 100:1900]
     assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 2
+
+
+def test_on_a_scale_from_1_the_picture_is_that_of_the_same_grades_from_0(frame: np.ndarray) -> None:
+    from_1 = Grading(("1", "2", "3", "4", "5"))
+    values = np.random.default_rng(1).integers(0, 5, uniform_map(frame, 0).shape).astype(np.float32)
+    values[2:4, 3:6] = np.nan
+    one = draw_overlay(frame, 0.5, GRADES, values, GEOMETRY, TEXT)
+    other = draw_overlay(frame, 0.5, from_1, values + 1, GEOMETRY, TEXT)
+    assert np.array_equal(picture_in(one, frame), picture_in(other, frame))
+    # but for the words of the bar
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("1", "2", "3"), {"1", "2", "3"}),
+        (("0", "1", "2"), {"0", "1", "2"}),
+        (("none", "mild", "3"), {"0  none", "1  mild", "2  3"}),
+    ],
+)
+def test_a_label_of_the_bar_is_the_name_alone_where_that_is_the_number(
+    names: tuple[str, ...], said: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    monkeypatch.setattr(legend, "write", lambda _panel, text, *_place: written.append(text))
+    colour_bar.__wrapped__(names, 600, 1.0)
+    assert set(written) == {*said, legend.TITLE, legend.KEY}

@@ -53,6 +53,20 @@ def test_ordered_score_is_called_what_the_bundle_says() -> None:
     assert score.headline("Spongiosis") == "Spongiosis 2.3 · grade severe"
 
 
+@pytest.mark.parametrize("grade", range(-1, 8))
+def test_grade_of_a_scale_from_1_is_one_of_its_names(grade: int) -> None:
+    found = result_of(score=float(grade), areas=dict.fromkeys("12345", 0.2))
+    if not 1 <= grade <= 5:
+        with pytest.raises(ValueError, match="not a record of inflamap"):
+            Result.from_json(found.to_json())
+        return
+    score = Result.from_json(found.to_json()).score
+    assert score is not None
+    assert score.grade_name == str(grade)
+    assert score.headline("Inflammation") == f"Inflammation {grade}.0 · grade {grade}"
+    assert summary_line(found).startswith(f"a.bmp: {grade}.00 (grade {grade})")
+
+
 def test_result_without_order_comes_back_from_its_document() -> None:
     found = unordered({"a": 0.4, "b": 0.6}, 1)
     document = json.loads(json.dumps(found.to_json()))

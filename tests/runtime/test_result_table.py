@@ -213,3 +213,11 @@ def test_name_with_control_characters_stays_one_line_without_them() -> None:
     _header, line = to_lines([row_of("a\n\x1b[2Jb.bmp", reason="two\nlines")])
     assert "\x1b" not in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_grades_named_from_1_are_counted_by_name_where_they_have_an_order(ledger: Ledger, ordered: bool) -> None:
+    areas = {"1": 0.1, "2": 0.1, "3": 0.1, "4": 0.1, "5": 0.6}
+    ledger.finished(take(ledger), result_of(Path("a.bmp"), score=4.8, ordered=ordered, areas=areas), NOW)
+    (line,) = parsed(to_csv(list(ledger.rows())))
+    assert (line["score"], line["grade"], line["grade_name"]) == (("4.8", "5", "5") if ordered else ("", "4", "5"))

@@ -105,3 +105,29 @@ def test_frame_without_a_valid_cell_is_no_score() -> None:
     nothing = analysis(np.full((5, 2, 2), 0.2, np.float32), np.zeros((2, 2), bool))
     assert sum_up([nothing], CLASSES) is None
     assert sum_up([nothing], Grading(NAMES)) is None
+
+
+@given(analyses(), st.sampled_from([1, 98]))
+def test_a_scale_that_begins_later_moves_every_number_and_nothing_else(found: list[Analysis], lowest: int) -> None:
+    from_zero = sum_up(found, Grading(("0", "1", "2", "3", "4")))
+    moved = sum_up(found, Grading(tuple(str(lowest + grade) for grade in range(5))))
+    assert (from_zero is None) == (moved is None)
+    if from_zero is None or moved is None:
+        return
+    assert from_zero.mean is not None
+    assert moved.mean == pytest.approx(from_zero.mean + lowest)
+    assert moved.grade == round(moved.mean)
+    assert moved.grade_name == str(moved.grade)
+    assert list(moved.area_fraction.values()) == list(from_zero.area_fraction.values())
+    assert moved.withheld_fraction == from_zero.withheld_fraction
+    one, other = from_zero.worst_region, moved.worst_region
+    assert one is not None
+    assert other is not None
+    assert other.mean == pytest.approx(one.mean + lowest)
+    assert (other.x_um, other.y_um, other.size_um, other.slice) == (one.x_um, one.y_um, one.size_um, one.slice)
+
+
+def test_classes_named_by_numbers_are_counted_by_index() -> None:
+    score = sum_up([of_classes(*[2] * 3, 0)], Grading(("1", "2", "3", "4", "5"), ordered=False))
+    assert score is not None
+    assert (score.mean, score.grade, score.grade_name) == (None, 2, "3")

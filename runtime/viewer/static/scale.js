@@ -7,6 +7,7 @@ import { score, share } from "./words.js";
 
 /** Colours of classes without an order: Okabe and Ito's, without black, as on the overlay. */
 export const CLASS_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"];
+const lowests = new WeakMap(); // scale -> number of its lowest grade
 // share of the remaining way to white that each repeat of the colours goes
 const LIGHTENING = 0.45;
 
@@ -25,11 +26,27 @@ export function scaleOf(entry) {
   return { grades, ordered, quantity, current: entry.grades === null && ordered === session.ordered };
 }
 
+/**
+ * The number of the lowest grade, from which scores are counted: of ordered grades named 1, 2, 3 it is 1. See
+ * `runtime/grade_names.py`.
+ */
+export function lowestOf(scale) {
+  // a map asks once a cell
+  if (!lowests.has(scale)) lowests.set(scale, findLowest(scale));
+  return lowests.get(scale);
+}
+
+function findLowest({ grades, ordered }) {
+  if (!ordered || !/^\d{1,4}$/.test(grades[0])) return 0;
+  const lowest = Number(grades[0]);
+  return grades.every((name, place) => name === String(lowest + place)) ? lowest : 0;
+}
+
 /** [red, green, blue] of a score, or of the index of a class; null where the scale has no such class. */
 export function rgbOf(scale, value) {
   if (!scale.ordered) return Number.isInteger(value) && value < scale.grades.length ? classRgb(value) : null;
   const highest = scale.grades.length - 1;
-  return COLOURS[Math.round((255 * Math.min(Math.max(value, 0), highest)) / highest)];
+  return COLOURS[Math.round((255 * Math.min(Math.max(value - lowestOf(scale), 0), highest)) / highest)];
 }
 
 /** The colour of an entry's result, as CSS has it; empty where it has no scale. */
@@ -43,7 +60,7 @@ export const css = (rgb) => `rgb(${rgb.join(" ")})`;
 
 /** A grade by its name, which may be nothing but its number. */
 export function gradeName(scale, grade) {
-  const name = scale.grades[grade] ?? String(grade);
+  const name = scale.grades[grade - lowestOf(scale)] ?? String(grade);
   return scale.ordered && /^\d+$/.test(name) ? `grade ${name}` : name;
 }
 

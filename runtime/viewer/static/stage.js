@@ -1,6 +1,6 @@
 // The image shown: its frame, the map over it, pan, zoom, and the grade below the pointer.
 
-import { gradeName, rgbOf, spoken } from "./scale.js";
+import { gradeName, lowestOf, rgbOf, spoken } from "./scale.js";
 import { score, um } from "./words.js";
 
 const NO_SCORE = 0xffff;
@@ -112,7 +112,7 @@ function drawMap() {
   // without the scale of the map's own result nothing is coloured
   for (let at = 0; shown.scale && at < grid.steps.length; at += 1) {
     if (grid.steps[at] === NO_SCORE) continue;
-    const rgb = rgbOf(shown.scale, grid.steps[at] / STEPS_A_GRADE);
+    const rgb = rgbOf(shown.scale, valueOf(grid.steps[at]));
     if (rgb) picture.data.set([...rgb, 255], 4 * at);
   }
   context.putImageData(picture, 0, 0);
@@ -147,6 +147,9 @@ function read(event) {
   readout.textContent = `${where}: ${gradeAt(grid, x, y)}`;
 }
 
+/** A cell's grade as the scale of the image counts it, or the index of its class. */
+const valueOf = (step) => lowestOf(shown.scale) + step / STEPS_A_GRADE;
+
 function gradeAt(grid, x, y) {
   if (!grid) return "no map";
   const first = grid.originUm - grid.cellUm / 2;
@@ -155,8 +158,9 @@ function gradeAt(grid, x, y) {
   if (row < 0 || column < 0 || row >= grid.rows || column >= grid.columns) return "no cell here";
   const step = grid.steps[row * grid.columns + column];
   if (step === NO_SCORE) return "not scored";
-  const [scale, value] = [shown.scale, step / STEPS_A_GRADE];
+  const scale = shown.scale;
   if (!scale) return "scale not known";
+  const value = valueOf(step);
   const name = gradeName(scale, Math.round(value));
   if (!scale.ordered) return rgbOf(scale, value) ? name : "class not known";
   return `grade ${score(value)}${name.startsWith("grade ") ? "" : `, ${name}`}`;

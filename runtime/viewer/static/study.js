@@ -1,7 +1,7 @@
 // The view Session: the score over time, and one row a folder.
 
 import { open } from "./now.js";
-import { colourOf, css, currentScale, gradeName, rgbOf, scaleOf } from "./scale.js";
+import { colourOf, css, currentScale, gradeName, lowestOf, rgbOf, scaleOf } from "./scale.js";
 import { entries, listen, session } from "./store.js";
 import { element, score, share, time, um } from "./words.js";
 
@@ -42,21 +42,22 @@ function drawChart() {
   const style = getComputedStyle(document.documentElement);
   const [words, line] = [style.getPropertyValue("--faint"), style.getPropertyValue("--line")];
   context.font = "12px system-ui, sans-serif";
-  const names = scale.grades.map((name, grade) => (scale.ordered ? String(grade) : name));
+  const lowest = lowestOf(scale);
+  const names = scale.grades.map((name, place) => (scale.ordered ? String(lowest + place) : name));
   const left = Math.min(room.width / 3, Math.max(PAD.left, 20 + Math.max(...names.map((name) => context.measureText(name).width))));
   const list = entries();
   const [width, height] = [room.width - left - PAD.right, room.height - PAD.top - PAD.bottom];
   const highest = scale.grades.length - 1;
   const x = (place) => left + (list.length < 2 ? width / 2 : (width * place) / (list.length - 1));
-  const y = (value) => PAD.top + height * (1 - value / highest);
+  const y = (value) => PAD.top + height * (1 - (value - lowest) / highest);
   context.fillStyle = words;
   context.strokeStyle = line;
   context.textBaseline = "middle";
-  names.forEach((name, grade) => {
-    context.fillText(name, 8, y(grade), left - 16);
+  names.forEach((name, place) => {
+    context.fillText(name, 8, y(lowest + place), left - 16);
     context.beginPath();
-    context.moveTo(left, y(grade));
-    context.lineTo(room.width - PAD.right, y(grade));
+    context.moveTo(left, y(lowest + place));
+    context.lineTo(room.width - PAD.right, y(lowest + place));
     context.stroke();
   });
   points = [];

@@ -1,7 +1,7 @@
 // What is said of the image shown: whose it is, its score, its warnings, its facts, and the legend of its colours.
 
 import { COLOURS } from "./colours.js";
-import { brief, css, currentScale, gradeName, rgbOf, scaleOf } from "./scale.js";
+import { brief, css, currentScale, gradeName, lowestOf, rgbOf, scaleOf } from "./scale.js";
 import { session } from "./store.js";
 import { element, base, folder, score, share, time, um } from "./words.js";
 
@@ -134,7 +134,8 @@ function legend(own, record) {
 
 function bar(scale) {
   const canvas = element("canvas", "", { role: "img" });
-  canvas.setAttribute("aria-label", `Colours of the grades, from 0, dark, to ${scale.grades.length - 1}, bright`);
+  const lowest = lowestOf(scale);
+  canvas.setAttribute("aria-label", `Colours of the grades, from ${lowest}, dark, to ${lowest + scale.grades.length - 1}, bright`);
   [canvas.width, canvas.height] = [1, 256];
   const context = canvas.getContext("2d");
   COLOURS.forEach((rgb, level) => {
@@ -142,7 +143,10 @@ function bar(scale) {
     context.fillRect(0, 255 - level, 1, 1);
   });
   const list = element("ol");
-  scale.grades.forEach((name, grade) => list.append(element("li", name === String(grade) ? name : `${grade} ${name}`)));
+  scale.grades.forEach((name, place) => {
+    const number = String(lowest + place);
+    list.append(element("li", name === number ? name : `${number} ${name}`));
+  });
   return [canvas, list];
 }
 

@@ -14,7 +14,14 @@ from runtime.outputs import result_files
 from runtime.result import WorstRegion
 
 GRADES = {str(grade): 0.2 for grade in range(5)}
+FROM_1 = {str(grade): 0.2 for grade in range(1, 6)}
 Study = Callable[..., list[ImageRow]]
+
+
+@pytest.fixture
+def from_1() -> dict[str, float]:
+    """Areas of the grades 1 to 5."""
+    return FROM_1
 
 
 @pytest.fixture
@@ -22,7 +29,11 @@ def study(tmp_path: Path) -> Study:
     """Fills a ledger in `tmp_path` with (path, score or None) pairs, and gives its rows."""
 
     def fill(
-        images: Sequence[tuple[str, float | None]], *, failed: Sequence[str] = (), records: bool = True
+        images: Sequence[tuple[str, float | None]],
+        *,
+        failed: Sequence[str] = (),
+        records: bool = True,
+        areas: dict[str, float] = GRADES,
     ) -> list[ImageRow]:
         with open_ledger(tmp_path, create=True) as ledger:
             for name in failed:
@@ -32,9 +43,9 @@ def study(tmp_path: Path) -> Study:
                     finish(ledger, name, status="withheld")
                     continue
                 path = Path(name)
-                result = result_of(path, score=score, areas=GRADES)
+                result = result_of(path, score=score, areas=areas)
                 assert result.score is not None
-                worst = WorstRegion(min(4.0, score + 0.5), 100.0, 200.0, 96.0)
+                worst = WorstRegion(min(float(list(areas)[-1]), score + 0.5), 100.0, 200.0, 96.0)
                 result = replace(result, score=replace(result.score, worst_region=worst))
                 ledger.finished(take(ledger, name), result, time.time())
                 if records:

@@ -46,7 +46,7 @@ def classes(tmp_path: Path) -> Classes:
 
 
 def test_each_folder_has_the_mean_area_of_each_class(classes: Classes, tmp_path: Path) -> None:
-    everything, first, _, third = fold(classes(IMAGES), tmp_path, 2.0, by_area=True)
+    everything, first, _, third = fold(classes(IMAGES), tmp_path, range(3), by_area=True)
     assert (everything.scored, everything.withheld, everything.mean, everything.ci95) == (5, 1, None, None)
     assert everything.areas == pytest.approx({"healthy": 0.34, "eczematous": 0.24, "psoriatic": 0.42})
     assert everything.leading == "psoriatic"
@@ -71,7 +71,7 @@ def test_areas_sum_to_all_and_the_leading_class_has_the_most(found: list[list[in
         row(f"P{number % 3}/{number}.bmp", {name: n / sum(counts) for name, n in zip(NAMES, counts, strict=True)})
         for number, counts in enumerate(found)
     ]
-    for folder in fold(rows, Path("out"), 2.0, by_area=True):
+    for folder in fold(rows, Path("out"), range(3), by_area=True):
         assert folder.areas is not None
         assert sum(folder.areas.values()) == pytest.approx(1)
         assert folder.leading is not None
@@ -80,7 +80,7 @@ def test_areas_sum_to_all_and_the_leading_class_has_the_most(found: list[list[in
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_table_names_the_class_and_its_share(classes: Classes, tmp_path: Path, width: int) -> None:
-    lines = list(to_lines(fold(classes(IMAGES), tmp_path, 2.0, by_area=True), 2.0, width))
+    lines = list(to_lines(fold(classes(IMAGES), tmp_path, range(3), by_area=True), range(3), width))
     assert lines[0].split() == ["folder", "scored", "not", "most", "area", "share", "95", "%"]
     assert lines[1].split()[:6] == ["all", "5", "1", "psoriatic", "42", "%"]
     assert lines[2].split()[-4:] == ["healthy", "70", "%", "–"]
@@ -92,7 +92,7 @@ def test_table_names_the_class_and_its_share(classes: Classes, tmp_path: Path, w
 
 
 def test_csv_has_a_column_a_class_and_no_mean(classes: Classes, tmp_path: Path) -> None:
-    text = to_csv(fold(classes(IMAGES), tmp_path, 2.0, by_area=True)).decode()
+    text = to_csv(fold(classes(IMAGES), tmp_path, range(3), by_area=True)).decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert list(rows[0]) == [
         *("folder", "level", "scored", "withheld", "failed", "waiting", "grade_name"),
@@ -105,7 +105,7 @@ def test_csv_has_a_column_a_class_and_no_mean(classes: Classes, tmp_path: Path) 
 
 def test_picture_divides_each_bar_among_the_classes(classes: Classes, tmp_path: Path) -> None:
     picture = ElementTree.fromstring(
-        to_svg(fold(classes(IMAGES), tmp_path, 2.0, by_area=True), 2.0, [], "Inflammation")
+        to_svg(fold(classes(IMAGES), tmp_path, range(3), by_area=True), range(3), [], "Inflammation")
     )
     said = " ".join("".join(each.itertext()) for each in picture.iter("{http://www.w3.org/2000/svg}text"))
     assert "psoriatic 42 %" in said
@@ -123,7 +123,7 @@ def test_results_of_an_ordered_model_beside_them_count_by_their_areas(classes: C
     with open_ledger(tmp_path, create=True) as ledger:
         finish(ledger, "P3/a.bmp", model="other", areas={"healthy": 1.0, "3": 0.0})
         rows = list(ledger.rows())
-    everything, *_, last = fold(rows, tmp_path, 2.0, by_area=True)
+    everything, *_, last = fold(rows, tmp_path, range(3), by_area=True)
     assert everything.models == 2
     assert everything.areas is not None
     assert list(everything.areas) == [*NAMES, "3"]
@@ -141,7 +141,7 @@ def test_by_mean_grades_images_without_one_count_as_scored_alone(classes: Classe
     classes(IMAGES)
     with open_ledger(tmp_path, create=True) as ledger:
         finish(ledger, "P3/a.bmp", score=1.5)
-        everything, *_ = fold(list(ledger.rows()), tmp_path, 2.0)
+        everything, *_ = fold(list(ledger.rows()), tmp_path, range(3))
     assert (everything.scored, everything.mean, everything.areas) == (6, 1.5, None)
 
 
@@ -150,6 +150,6 @@ def test_worst_slice_is_counted_from_one() -> None:
     root = FolderFigures(
         *(Path(), 0, False, 1, 0, 0, 0, 2.0, None, None, None, "images", 1, worst, 1, False),  # type: ignore[arg-type]
     )
-    assert "in P/s.tif, slice 1, 96 µm" in list(to_lines([root], 4.0, 100))[-1]
+    assert "in P/s.tif, slice 1, 96 µm" in list(to_lines([root], range(5), 100))[-1]
     (row,) = csv.DictReader(io.StringIO(to_csv([root]).decode(), newline=""))
     assert row["worst_slice"] == "1"

@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(rows: list[ImageRow], out: Path, warnings: tuple[str, ...] = ()) -> ElementTree.Element:
-    return ElementTree.fromstring(to_svg(fold(rows, out, 4.0), 4.0, warnings))
+    return ElementTree.fromstring(to_svg(fold(rows, out, range(5)), range(5), warnings))
 
 
 def words(picture: ElementTree.Element) -> list[str]:
@@ -55,3 +55,13 @@ def test_any_name_is_xml(study: Study, tmp_path: Path, name: str) -> None:
     picture = drawn(study([(f"{name}/v.bmp", 1.0), ("b/v.bmp", 2.0)], records=False), tmp_path)
     assert not list(picture.iter("script"))
     assert max(map(len, words(picture))) < 140
+
+
+def test_on_a_scale_from_1_the_axis_begins_with_1(study: Study, tmp_path: Path, from_1: dict[str, float]) -> None:
+    rows = study([("a/v.bmp", 1.0), ("b/v.bmp", 5.0)], areas=from_1)
+    grades = range(1, 6)
+    picture = ElementTree.fromstring(to_svg(fold(rows, tmp_path, grades), grades, ()))
+    dots = [float(dot.attrib["cx"]) for dot in picture.iter(f"{SVG}circle")]
+    assert dots == pytest.approx([300 + 460 * (mean - 1) / 4 for mean in (3.0, 1.0, 5.0)], abs=0.06)
+    said = words(picture)
+    assert said[said.index("mean (95 %)") - 5 : said.index("mean (95 %)")] == ["1", "2", "3", "4", "5"]

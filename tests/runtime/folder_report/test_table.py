@@ -22,7 +22,7 @@ def images() -> list[tuple[str, float | None]]:
 def test_a_line_a_folder_with_those_on_the_way_in_one(
     study: Study, images: list[tuple[str, float | None]], tmp_path: Path
 ) -> None:
-    lines = list(to_lines(fold(study(images), tmp_path, 4.0), 4.0, 120))
+    lines = list(to_lines(fold(study(images), tmp_path, range(5)), range(5), 120))
     assert lines[0].split() == ["folder", "scored", "not", "mean", "95", "%", "worst", "0", "1", "2", "3", "4"]
     assert lines[1].split()[:5] == ["all", "12", "1", "1.50", "0.00–3.55"]
     assert lines[2].startswith("  P0 / 8 h / Confocal Images")
@@ -36,12 +36,12 @@ def test_a_line_a_folder_with_those_on_the_way_in_one(
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 100, 200])
-@pytest.mark.parametrize("highest", [4.0, 9.0])
+@pytest.mark.parametrize("grades", [range(5), range(10), range(1, 6)])
 def test_rows_keep_to_the_width(
-    study: Study, images: list[tuple[str, float | None]], tmp_path: Path, width: int, highest: float
+    study: Study, images: list[tuple[str, float | None]], tmp_path: Path, width: int, grades: range
 ) -> None:
     images += [(f"{name * 30}/v.bmp", 1.0) for name in ("long ", "患者")]
-    lines = list(to_lines(fold(study(images), tmp_path, highest), highest, width))
+    lines = list(to_lines(fold(study(images), tmp_path, grades), grades, width))
     rows, legend = lines[: lines.index("")], lines[lines.index("") + 1 : -1]
     assert max(map(cell_len, rows)) <= max(width, 52)
     assert max(map(len, legend)) <= max(width, 40)
@@ -51,7 +51,7 @@ def test_rows_keep_to_the_width(
 @pytest.mark.parametrize("width", [50, 80, 120])
 def test_columns_stand_below_each_other_beside_names_of_wide_letters(study: Study, tmp_path: Path, width: int) -> None:
     rows = study([("患者 一/v.bmp", 1.0), ("e\u0301/v.bmp", 1.0), ("abc/v.bmp", 1.0)])
-    lines = list(to_lines(fold(rows, tmp_path, 4.0), 4.0, width))
+    lines = list(to_lines(fold(rows, tmp_path, range(5)), range(5), width))
     assert len({cell_len(line[: line.index("1.00")]) for line in lines[1:5]}) == 1
 
 
@@ -59,33 +59,33 @@ def test_each_grade_of_many_has_its_place_in_the_smallest_plot(
     study: Study, images: list[tuple[str, float | None]], tmp_path: Path
 ) -> None:
     rows = study([*images, ("long " * 20 + "/v.bmp", 1.0)])
-    assert next(to_lines(fold(rows, tmp_path, 9.0), 9.0, 80)).endswith("  0123456789")
+    assert next(to_lines(fold(rows, tmp_path, range(10)), range(10), 80)).endswith("  0123456789")
     # names come first where there are very many
-    assert not any("●" in line for line in to_lines(fold(rows, tmp_path, 40.0), 40.0, 80))
+    assert not any("●" in line for line in to_lines(fold(rows, tmp_path, range(41)), range(41), 80))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8"])
 def test_columns_stay_where_an_encoding_knows_few_letters(
     study: Study, images: list[tuple[str, float | None]], tmp_path: Path, encoding: str
 ) -> None:
-    found = fold(study([*images, ("long " * 20 + "/v.bmp", 1.0)]), tmp_path, 4.0)
-    lines = list(to_lines(found, 4.0, 80, encoding))
+    found = fold(study([*images, ("long " * 20 + "/v.bmp", 1.0)]), tmp_path, range(5))
+    lines = list(to_lines(found, range(5), 80, encoding))
     assert [len(line.encode(encoding).decode(encoding)) for line in lines] == [
-        len(line) for line in to_lines(found, 4.0, 80)
+        len(line) for line in to_lines(found, range(5), 80)
     ]
     assert ("●" in lines[1]) == (encoding == "utf-8")
 
 
 def test_no_axis_is_drawn_where_no_image_tells_the_scale(study: Study, tmp_path: Path) -> None:
     rows = study([("x/y.bmp", None)])
-    lines = list(to_lines(fold(rows, tmp_path, 0.0), 0.0, 120))
+    lines = list(to_lines(fold(rows, tmp_path, range(0)), range(0), 120))
     assert lines[0].split() == ["folder", "scored", "not", "mean", "95", "%", "worst"]
-    assert b"<line" not in to_svg(fold(rows, tmp_path, 0.0), 0.0, [])
+    assert b"<line" not in to_svg(fold(rows, tmp_path, range(0)), range(0), [])
 
 
 def test_any_name_is_a_line(study: Study, tmp_path: Path) -> None:
     rows = study([("a\nb\x1b[31m/\udcff<&>/v.bmp", 1.0)])
-    lines = list(to_lines(fold(rows, tmp_path, 4.0), 4.0, 100))
+    lines = list(to_lines(fold(rows, tmp_path, range(5)), range(5), 100))
     assert all(line.isprintable() for line in lines)
     "\n".join(lines).encode()
 
@@ -93,7 +93,7 @@ def test_any_name_is_a_line(study: Study, tmp_path: Path) -> None:
 def test_csv_has_every_folder_with_its_figures(
     study: Study, images: list[tuple[str, float | None]], tmp_path: Path
 ) -> None:
-    text = to_csv(fold(study([*images, ("\udcff/v.bmp", 1.0)]), tmp_path, 4.0)).decode("utf-8")
+    text = to_csv(fold(study([*images, ("\udcff/v.bmp", 1.0)]), tmp_path, range(5))).decode("utf-8")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert len(rows) == 1 + 4 * 3 + 2
     one = next(row for row in rows if row["folder"] == "P2/8 h")
@@ -101,3 +101,11 @@ def test_csv_has_every_folder_with_its_figures(
     assert (one["worst_mean"], one["worst_image"]) == ("2.5", "P2/8 h/Confocal Images/v0.bmp")
     assert (one["models"], one["synthetic"]) == ("1", "True")
     assert rows[-1]["folder"] == "\\udcff"
+
+
+def test_on_a_scale_from_1_a_mean_stands_below_its_grade(
+    study: Study, tmp_path: Path, from_1: dict[str, float]
+) -> None:
+    lines = list(to_lines(fold(study([("a/v.bmp", 3.0)], areas=from_1), tmp_path, range(1, 6)), range(1, 6), 120))
+    assert lines[0].split()[-5:] == ["1", "2", "3", "4", "5"]
+    assert lines[1].index("●") == lines[0].rindex("3")

@@ -49,6 +49,13 @@ def test_every_result_comes_back_as_it_was(tmp_path: Path, ledger: Ledger) -> No
     assert set(ledger.known_of(NAMES).values()) == {FileState(-1, 0)}
 
 
+def test_result_on_a_scale_from_1_comes_back(tmp_path: Path, ledger: Ledger) -> None:
+    write(tmp_path, result_of(score=5.0, areas=dict.fromkeys("12345", 0.2)))
+    assert rebuild(ledger, tmp_path, tmp_path / "watched") == 1
+    outcome = next(ledger.rows()).outcome
+    assert (outcome.score, outcome.grade, outcome.lowest_grade) == (5.0, 5, 1)
+
+
 def test_what_the_ledger_knows_better_stays(tmp_path: Path, ledger: Ledger) -> None:
     write(tmp_path, result_of())
     arrive(ledger, Path("a.bmp"), FileState(1, 1), 1.0)

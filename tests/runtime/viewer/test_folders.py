@@ -49,3 +49,18 @@ def test_classes_without_order_have_areas_and_no_mean(mean: float | None) -> Non
     assert found["a"]["areas"] == [0.25, 0.25, 0.5]
     assert found["all"]["areas"] == pytest.approx([1 / 6, 1 / 6, 2 / 3])
     assert (found["a"]["mean"], found["a"]["ci95"], found["a"]["worst"]) == (None, None, None)
+
+
+def test_an_interval_stays_on_a_scale_from_1() -> None:
+    scale = Scale(("1", "2", "3", "4", "5"), True, "Inflammation", ("m",))
+    areas = '{"1": 0.2, "2": 0.2, "3": 0.2, "4": 0.2, "5": 0.2}'
+    found = table(
+        scale,
+        *(
+            row(f"{folder}/{number}", score, areas)
+            for folder, scores in {"low": (1.0, 1.0, 1.9), "high": (5.0, 5.0, 4.1)}.items()
+            for number, score in enumerate(scores)
+        ),
+    )
+    assert found["low"]["ci95"][0] == 1.0
+    assert found["high"]["ci95"][1] == 5.0

@@ -11,6 +11,7 @@ from opened_page import GRADES, OpenedPage
 from page_results import MODEL_SHA256, PageResults
 
 from runtime.ledger import open_ledger
+from runtime.result import Score, SliceRecord
 from runtime.viewer.setup import Scale
 
 pytestmark = pytest.mark.timeout(120)
@@ -72,6 +73,67 @@ def test_a_result_of_an_earlier_model_is_painted_by_its_own_scale(results: PageR
         row = opened.text("#folders tbody tr")
         assert "1 of other grades" in row
         assert "2.00" in row
+
+
+def test_a_scale_from_1_is_counted_from_1_everywhere(results: PageResults, open_page: Open) -> None:
+    scale = Scale(("1", "2", "3", "4", "5"), True, "Dryness", (MODEL_SHA256,))
+    areas = dict.fromkeys(scale.grades, 0.2)
+    slices = [
+        SliceRecord(0, None, "scored", (), Score(1.0, 1, areas, 0.0)),
+        SliceRecord(1, None, "scored", (), Score(5.0, 5, areas, 0.0)),
+    ]
+    cells = np.full((3, 4), 1, np.float32)
+    cells[:, 2:] = 5
+    results.scored("P1/a.tif", NOW, cells=cells, slices=slices, mean=3.0, grade=3, areas=areas)
+    # of an earlier model, on a scale of its own
+    results.scored("P1/b.bmp", NOW + 1, cells=2.0, mean=2.0, grade=2, model="other", areas=FIVE)
+    with open_page(scale) as opened:
+        page = opened.page
+        opened.shown("P1/b.bmp")
+        assert page.evaluate(CELL)[:3] == pytest.approx(VIRIDIS[0.5], abs=2)
+        assert (opened.text("#score"), opened.text("#grade")) == ("2.00", "grade 2")
+        page.keyboard.press("ArrowLeft")
+        opened.shown("P1/a.tif")
+        assert (opened.text("#score"), opened.text("#grade")) == ("3.00", "grade 3")
+        assert page.locator("#legend li").all_inner_texts() == list(scale.grades)
+        label = page.get_attribute("#legend canvas", "aria-label")
+        assert label == "Colours of the grades, from 1, dark, to 5, bright"
+        # of 256 colours the 129th
+        middle = "rgb(33, 145, 140)"
+        assert middle in page.evaluate("document.querySelector('.shot > span').style.boxShadow")
+        stage = page.locator("#stage").bounding_box()
+        scale_px = min(stage["width"] / 100, stage["height"] / 90)
+        left, top = (stage["width"] - 100 * scale_px) / 2, (stage["height"] - 90 * scale_px) / 2
+        # the first cell's middle is 32 px inside, the last one's 48 px further
+        for column, x_px, grade, colour in ((0, 32, 1, 0.0), (3, 80, 5, 1.0)):
+            cell = CELL.replace("getImageData(0", f"getImageData({column}")
+            assert page.evaluate(cell) == pytest.approx([*VIRIDIS[colour], 255], abs=2)
+            page.mouse.move(stage["x"] + left + x_px * scale_px, stage["y"] + top + 32 * scale_px)
+            assert opened.text("#readout").endswith(f": grade {grade}.00")
+        assert opened.text("#slice-score") == "Slice 1: 1.00, grade 1"
+        page.click("#deeper")
+        opened.wait("() => document.getElementById('slice-score').textContent === 'Slice 2: 5.00, grade 5'")
+        page.evaluate("""() => {
+            window.drawn = [];
+            const { fillText, arc } = CanvasRenderingContext2D.prototype;
+            CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
+              window.drawn.push({ text, y });
+              return fillText.call(this, text, x, y, ...more);
+            };
+            CanvasRenderingContext2D.prototype.arc = function (x, y, ...more) {
+              window.drawn.push({ text: "dot", y });
+              return arc.call(this, x, y, ...more);
+            };
+        }""")
+        page.click("#tab-session")
+        opened.wait("() => document.querySelector('#folders tbody tr')")
+        drawn = page.evaluate("window.drawn")
+        height = {each["text"]: each["y"] for each in drawn}
+        assert [each["text"] for each in drawn[:5]] == list(scale.grades)
+        assert height["1"] > height["3"] == height["dot"] > height["5"]
+        mean = page.locator("#folders tbody tr td").nth(3)
+        assert mean.inner_text() == "3.00"
+        assert middle in mean.evaluate("cell => cell.style.boxShadow")
 
 
 def test_a_result_whose_grades_are_not_known_is_not_coloured(results: PageResults, open_page: Open) -> None:

@@ -1,5 +1,6 @@
 """What is looked at: the frame, its overlay small and large, its map as numbers."""
 
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,19 @@ def test_map_is_the_files_to_a_thousandth(bench: Bench, row: ImageRow) -> None:
     assert np.array_equal(scored, np.isfinite(wanted))
     assert scored.any()
     assert np.abs(steps[scored] / STEPS_A_GRADE - wanted[scored]).max() <= 0.5 / STEPS_A_GRADE + 1e-6
+
+
+def test_map_on_another_scale_is_counted_above_its_lowest_grade(bench: Bench, row: ImageRow) -> None:
+    file = bench.out / f"{row.path}.map.ome.tif"
+    planes = tifffile.imread(file)
+    tifffile.imwrite(file, planes + np.array([2020, 0], np.float32)[:, None, None], photometric="minisblack")
+    names = json.dumps({str(2020 + grade): 0.2 for grade in range(5)})
+    later = replace(row, outcome=replace(row.outcome, area_fraction=names))
+    steps = np.frombuffer(Pictures(bench.folder, bench.out).map(later, 0), "<u2", offset=8)
+    wanted = planes[0].ravel()
+    scored = np.isfinite(wanted)
+    assert np.array_equal(steps != NO_SCORE, scored)
+    assert np.abs(steps[scored] / STEPS_A_GRADE - wanted[scored]).max() < 1.1 / STEPS_A_GRADE
 
 
 def test_overlay_is_the_file_and_its_thumbnail_is_small(bench: Bench, row: ImageRow) -> None:
