@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,11 @@ def served(
 
         def beat() -> None:
             assert process.stdin is not None
-            while not end.wait(0.5):
-                process.stdin.write(b"\n")
-                process.stdin.flush()
+            # a test may kill the process
+            with suppress(BrokenPipeError):
+                while not end.wait(0.5):
+                    process.stdin.write(b"\n")
+                    process.stdin.flush()
 
         beating = threading.Thread(target=beat if beats else end.wait)
         beating.start()
@@ -104,5 +106,6 @@ def served(
         finally:
             end.set()
             beating.join()
-            process.stdin.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
             process.wait(15)
