@@ -25,7 +25,7 @@ class PartImages:
     Attributes:
         part: `train`, `val` or `test`.
         patches: uint8 [N, P, P]; of a larger image its middle.
-        medians: int64 [N], the raters' median grades.
+        medians: int64 [N], the raters' grades: their median, or without an order their majority.
         frames: uint8 [H, W] each, at most `MOST_FRAMES` whole images of at least `FRAME_PATCHES` patches a side, of
             which no patch is in another part; none where the data set holds patches alone.
     """

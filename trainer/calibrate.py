@@ -26,7 +26,7 @@ class Calibration:
     Attributes:
         temperature: what the logits are divided by.
         images, patches: of the validation part.
-        accuracy: share of patches whose most probable grade is the median grade of the image.
+        accuracy: share of patches whose most probable grade is that of the image's raters.
         confidence: mean probability of the most probable grade at `temperature`.
         confidence_before: the same at temperature 1.
         warning: why confidence does not match accuracy; None where it does.
@@ -61,8 +61,8 @@ class Calibration:
 def set_temperature(network: TextureNetwork, val: Part) -> Calibration:
     """Set the softmax's temperature so that the mean confidence of patches on the validation part is their accuracy.
 
-    Training aims at the raters' distribution, which is broader than what is known of their median; a probability that
-    the software shows is to be that of the median grade, by which it is judged. Confidence is held to accuracy itself
+    Training aims at the raters' distribution, which is broader than what is known of their consensus; a probability
+    that the software shows is to be that of the consensus, by which it is judged. Confidence is held to accuracy itself
     (expectation consistency: Clarté et al. 2023, arXiv:2303.02644), for one temperature does not make the one
     distribution of the other, and the likelihood then gives way to the few patches that are missed by far. Half a miss
     is counted beside those seen: no part is large enough to make a model certain.

@@ -46,6 +46,11 @@ class ScoredPatches:
     def __len__(self) -> int:
         return len(self.patches)
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the grades are steps of one scale; False for classes without an order."""
+        return all(patch.ordered for patch in self.patches)
+
     def distribution(self) -> npt.NDArray[np.float32]:
         """Share of the raters behind each grade, float32 [N, K]."""
         shares = np.zeros((len(self), len(self.grades)), np.float32)
@@ -54,8 +59,8 @@ class ScoredPatches:
                 shares[row, score] += 1 / len(patch.scores)
         return shares
 
-    def median_grades(self) -> npt.NDArray[np.int64]:
-        """Each patch's grade by its raters' median, ties down, int64 [N]."""
+    def consensus_grades(self) -> npt.NDArray[np.int64]:
+        """Return each patch's grade by its raters, int64 [N], see `trainer.scores.consensus`."""
         return np.array([patch.grade for patch in self.patches], np.int64)
 
     def content_sha256(self) -> str:
@@ -88,6 +93,7 @@ def read_scored_patches(
     um_per_px: float | None = None,
     assumed_um_per_px: float = ASSUMED_UM_PER_PX,
     scale: GradeScale | None = None,
+    ordered: bool = True,
     progress: Progress = lambda _label, _done, _total: None,
 ) -> ScoredPatches:
     """Read a data set: `scores.csv`, or one sub-folder per grade. Each image is read once for all its patches.
@@ -99,6 +105,7 @@ def read_scored_patches(
         um_per_px: sampling of files of which the data set says nothing, whatever the files say.
         assumed_um_per_px: sampling where neither data set, `um_per_px` nor file says it.
         scale: of the grades; whole scores from 0, or the sub-folders in their natural order, where None.
+        ordered: whether the grades are steps of one scale. It decides how several raters' scores are combined.
         progress: told (label, done, total).
 
     Raises:
@@ -137,13 +144,20 @@ def read_scored_patches(
 
     found = [read[row] for row in range(len(listing.patches))]
     return ScoredPatches(
-        tuple(replace(patch, um_per_px=here.um_per_px) for patch, here in zip(listing.patches, found, strict=True)),
+        tuple(
+            replace(patch, um_per_px=here.um_per_px, ordered=ordered)
+            for patch, here in zip(listing.patches, found, strict=True)
+        ),
         tuple(here.pixels for here in found),
         tuple(here.sha256 for here in found),
         tuple(here.image_sha256 for here in found),
         listing.grades,
         synthetic=(folder / PHANTOM_FILE).exists(),
-        notes=(*listing.notes, *_notes(listing.patches, found, assumed_um_per_px)),
+        notes=(
+            *listing.notes,
+            *_notes(listing.patches, found, assumed_um_per_px),
+            *([] if ordered else _ties(listing.patches)),
+        ),
     )
 
 
@@ -223,3 +237,14 @@ def _notes(patches: Sequence[ScoredPatch], found: Sequence[PatchPixels], assumed
             f"{assumed} of {len(patches)} patches tell no µm/px: {assumed_um_per_px:g} assumed (give --um-per-px)"
         )
     return notes
+
+
+def _ties(patches: Sequence[ScoredPatch]) -> list[str]:
+    """Return a warning where raters name several classes equally often."""
+    tied = [patch for patch in patches if not patch.has_majority]
+    if not tied:
+        return []
+    return [
+        f"{len(tied)} of {len(patches)} patches have no majority of their raters: of the classes named most often, the "
+        f"one named first in {SCORES_FILE} counts (first: {tied[0].path})"
+    ]

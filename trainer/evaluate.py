@@ -21,6 +21,7 @@ from trainer.intervals import Figure, Jackknife, figure_document, jackknife_figu
 from trainer.network import TextureNetwork
 from trainer.phantom import grade_distribution, oracle_agreement
 from trainer.predict import predict_with_engine
+from trainer.scores import consensus_name
 from trainer.split import person
 
 # the phantom's true severities, which no other part of the trainer reads
@@ -61,11 +62,9 @@ class Evaluation:
     Attributes:
         figures: `accuracy`, `mad`, `mad_normalised`, `qwk`, `ece`; None where the patches leave one undefined.
         recall: by name of each grade the share of its patches that the model gave it; None without patches.
-        confusion: int64 [K, K], row the raters' median grade, column the model's.
+        confusion: int64 [K, K], row the raters' grade, column the model's.
         grades: names of the K grades.
-        ordered: whether neighbouring grades are nearer to each other than distant ones; where they are not, distances
-            and weighted kappas mean nothing.
-        data: the N scored patches.
+        data: the N scored patches; `ordered` says whether distances and weighted kappas mean anything.
         probabilities: float32 [N, K], the model's for each image, see `trainer.predict.predict_with_engine`.
         experts: the raters among themselves and the model with each; None where there is but one.
         shared_subjects: how many of the subjects also have patches that the model was trained or chosen by; None where
@@ -79,13 +78,22 @@ class Evaluation:
     recall: dict[str, Figure | None]
     confusion: npt.NDArray[np.int64]
     grades: tuple[str, ...]
-    ordered: bool
     data: ScoredPatches
     probabilities: npt.NDArray[np.float32]
     experts: Experts | None
     shared_subjects: int | None
     oracle: dict[str, float] | None
     accuracy_of_oracle: Figure | None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the grades are steps of one scale; False for classes without an order."""
+        return self.data.ordered
+
+    @property
+    def consensus(self) -> str:
+        """Name of the rule by which several raters' scores are combined: median or majority."""
+        return consensus_name(ordered=self.ordered)
 
     @property
     def patches(self) -> int:
@@ -118,8 +126,12 @@ class Evaluation:
         )
 
     def verdict(self) -> str | None:
-        """Return how the model compares with an expert, for the subjects it was held against; None where unknown."""
-        found = None if self.experts is None else self.experts.verdict()
+        """Return how the model compares with an expert, for the subjects it was held against.
+
+        Returns:
+            None where that is unknown, and without an order: it is a difference of weighted kappas.
+        """
+        found = self.experts.verdict() if self.experts and self.ordered else None
         if found is None:
             return found
         if self.shared_subjects == 0:
@@ -187,22 +199,23 @@ class SubjectAgreement:
     Attributes:
         subject: whose skin it is.
         patches: how many.
-        accuracy: share of them whose most probable grade is the raters' median.
-        mad: mean distance of the two in grades.
-        signed_error: mean of the model's grade less the raters': above 0 the model sees more than they do.
+        accuracy: share of them whose most probable grade is the raters'.
+        mad: mean distance of the two in grades; None without an order of the grades.
+        signed_error: mean of the model's grade less the raters': above 0 the model sees more than they do; None without
+            an order.
     """
 
     subject: str
     patches: int
     accuracy: float
-    mad: float
-    signed_error: float
+    mad: float | None
+    signed_error: float | None
 
 
 def by_subject(evaluation: Evaluation) -> tuple[SubjectAgreement, ...]:
     """Every subject, in the order of their names."""
     errors: dict[str, list[int]] = defaultdict(list)
-    apart = evaluation.probabilities.argmax(1) - evaluation.data.median_grades()
+    apart = evaluation.probabilities.argmax(1) - evaluation.data.consensus_grades()
     for patch, error in zip(evaluation.data.patches, apart.tolist(), strict=True):
         errors[patch.subject].append(error)
     return tuple(
@@ -210,8 +223,8 @@ def by_subject(evaluation: Evaluation) -> tuple[SubjectAgreement, ...]:
             subject,
             len(found),
             found.count(0) / len(found),
-            sum(map(abs, found)) / len(found),
-            sum(found) / len(found),
+            sum(map(abs, found)) / len(found) if evaluation.ordered else None,
+            sum(found) / len(found) if evaluation.ordered else None,
         )
         for subject, found in sorted(errors.items())
     )
@@ -268,7 +281,6 @@ def evaluate_network(
         engine,
         config.geometry,
         config.grades,
-        ordered=config.ordered,
         trained_subjects=trained_subjects,
         severity=severity,
         progress=progress,
@@ -281,7 +293,6 @@ def evaluate(
     geometry: Geometry,
     grades: tuple[str, ...],
     *,
-    ordered: bool = True,
     trained_subjects: frozenset[str] = frozenset(),
     severity: npt.NDArray[np.float64] | None,
     progress: Progress,
@@ -292,11 +303,10 @@ def evaluate(
     averaged, at the same positions for a run and its bundles.
 
     Args:
-        data: patches the model never saw.
+        data: patches the model never saw, ordered as the model's grades are.
         engine: the model.
         geometry: the model's geometry.
         grades: the model's grades, of which the data set's are the first.
-        ordered: see `Evaluation`.
         trained_subjects: those with patches that the model was trained or chosen by, as `person` spells them.
         severity: float64 [N], the true severity of each patch where a phantom drew it, else None.
         progress: told (label, done, total).
@@ -304,20 +314,21 @@ def evaluate(
     probabilities = predict_with_engine(
         data.pixels, engine, geometry, lambda done: progress("scoring patches", done, len(data))
     )
-    truth = data.median_grades()
+    truth = data.consensus_grades()
     jackknife = Jackknife.of([patch.subject for patch in data.patches])
     return Evaluation(
         figures=agreement(probabilities, truth, jackknife),
         recall=dict(zip(grades, recall(probabilities, truth, jackknife), strict=True)),
         confusion=confusion(probabilities, truth),
         grades=grades,
-        ordered=ordered,
         data=data,
         probabilities=probabilities,
         experts=compare_experts(data.patches, probabilities.argmax(1), jackknife, len(grades)),
         shared_subjects=_shared_subjects(data, trained_subjects),
-        oracle=None if severity is None else oracle_agreement(severity),
-        accuracy_of_oracle=None if severity is None else _share_of_oracle(probabilities, truth, severity, jackknife),
+        oracle=None if severity is None else oracle_agreement(severity, ordered=data.ordered),
+        accuracy_of_oracle=None
+        if severity is None
+        else _share_of_oracle(probabilities, truth, grade_distribution(severity, ordered=data.ordered), jackknife),
     )
 
 
@@ -330,15 +341,16 @@ def _shared_subjects(data: ScoredPatches, trained: frozenset[str]) -> int | None
 def _share_of_oracle(
     probabilities: npt.NDArray[np.float32],
     truth: npt.NDArray[np.int64],
-    severity: npt.NDArray[np.float64],
+    expected: npt.NDArray[np.float64],
     jackknife: Jackknife,
 ) -> Figure | None:
     """Return the model's accuracy as a share of the oracle's, both over the same patches.
 
-    How hard the patches are does not widen the interval.
+    `expected` is the distribution of the raters' grade of each patch, float64 [N, K], of which the oracle knows the
+    most probable grade. How hard the patches are does not widen the interval.
     """
     right = probabilities.argmax(1) == truth
-    model, oracle = jackknife.totals(np.column_stack([right, grade_distribution(severity).max(-1)])).T
+    model, oracle = jackknife.totals(np.column_stack([right, expected.max(-1)])).T
     with np.errstate(invalid="ignore"):
         shares = model / oracle
     sizes = jackknife.sizes()

@@ -25,7 +25,7 @@ from trainer.intervals import (
     least_error,
 )
 from trainer.intraclass import intraclass_correlations
-from trainer.scores import ScoredPatch, median
+from trainer.scores import ScoredPatch, consensus
 
 # pairs grow with the square of the raters, and beyond a dozen each of them scored little
 RATERS_COMPARED = 12
@@ -68,7 +68,8 @@ class Rater:
     """One expert.
 
     Attributes:
-        others: their scores against the median (ties down) of the other raters of the same patch.
+        others: their scores against the consensus of the other raters of the same patch, see
+            `trainer.scores.consensus`.
         model: the model's grades against their scores.
     """
 
@@ -120,7 +121,7 @@ class Experts:
 
     Means of kappas are over pairs of raters with `PAIR_PATCHES` or more in common, weighted by their number; a pair
     whose kappa, or the model's with one of them, is undefined is left out. The model is held against the same two
-    raters on the same patches, one rater at a time: against their median it would have the easier task.
+    raters on the same patches, one rater at a time: against their consensus it would have the easier task.
 
     Attributes:
         raters: by name, those with most patches first.
@@ -205,7 +206,7 @@ def _raters(patches: Sequence[ScoredPatch], model: Grades, jackknife: Jackknife,
             scored[rater].append((row, score))
             others = patch.scores[:index] + patch.scores[index + 1 :]
             if others:
-                shared[rater].append((row, score, median(others)))
+                shared[rater].append((row, score, consensus(others, ordered=patch.ordered)))
     found = {}
     for rater in sorted(scored, key=lambda name: (-len(scored[name]), name)):
         rows, own, others_grades = np.array(shared[rater], np.int64).reshape(-1, 3).T

@@ -91,7 +91,7 @@ def agreement(probabilities: Probabilities, truth: Grades, jackknife: Jackknife)
 
     Args:
         probabilities: float [N, K], the model's for each patch.
-        truth: int64 [N], the raters' median, ties down.
+        truth: int64 [N], the raters' consensus.
         jackknife: of the N patches.
 
     Returns:

@@ -21,7 +21,7 @@ class Part:
     Attributes:
         pixels: N images, uint8 [S, S'] each, of any size that holds a patch.
         shares: float32 [N, K], the raters' distribution.
-        grades: int64 [N], the raters' median, ties down.
+        grades: int64 [N], the raters' consensus, see `trainer.scores.consensus`.
     """
 
     pixels: tuple[npt.NDArray[np.uint8], ...]
@@ -32,7 +32,7 @@ class Part:
     def of(data: ScoredPatches, parts: Sequence[str], part: str) -> "Part":
         """The patches of `data` that stand in `part`; `parts` as `split_patches` gives them."""
         chosen = data.of_part(parts, part)
-        return Part(chosen.pixels, torch.from_numpy(chosen.distribution()), torch.from_numpy(chosen.median_grades()))
+        return Part(chosen.pixels, torch.from_numpy(chosen.distribution()), torch.from_numpy(chosen.consensus_grades()))
 
     def __len__(self) -> int:
         return len(self.pixels)

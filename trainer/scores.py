@@ -29,6 +29,7 @@ class ScoredPatch:
         subject: whose skin it is; the path when nothing tells.
         split: `train`, `val` or `test` where the data set says so, else None.
         um_per_px: sampling of the file; as far as the data set tells it before the file is read.
+        ordered: whether the grades are steps of one scale; False for classes without an order.
     """
 
     path: str
@@ -38,11 +39,17 @@ class ScoredPatch:
     subject: str
     split: str | None
     um_per_px: float | None
+    ordered: bool = True
 
     @property
     def grade(self) -> int:
-        """The raters' median, ties down."""
-        return median(self.scores)
+        """The grade that the raters agree on, see `consensus`."""
+        return consensus(self.scores, ordered=self.ordered)
+
+    @property
+    def has_majority(self) -> bool:
+        """Whether more raters name one grade than any other."""
+        return len(_most_frequent(self.scores)) == 1
 
     @property
     def has_subject(self) -> bool:
@@ -50,9 +57,35 @@ class ScoredPatch:
         return self.subject != self.path
 
 
+def consensus(scores: Sequence[int], *, ordered: bool) -> int:
+    """Combine the scores of several raters, at least one: their median, or their majority without an order."""
+    return median(scores) if ordered else majority(scores)
+
+
+def consensus_name(*, ordered: bool) -> str:
+    """Name the rule of `consensus`, for texts that a user reads."""
+    return "median" if ordered else "majority"
+
+
 def median(scores: Sequence[int]) -> int:
     """The middle score; of two in the middle the lower."""
     return sorted(scores)[(len(scores) - 1) // 2]
+
+
+def majority(scores: Sequence[int]) -> int:
+    """Return the class that most scores name; of classes named equally often, the one that is named first.
+
+    The number of a class has no influence: renumbered classes have the renumbered majority. Nor has its frequency in
+    the data set, by which rare classes would lose every tie, and which other patches would change.
+    """
+    return _most_frequent(scores)[0]
+
+
+def _most_frequent(scores: Sequence[int]) -> list[int]:
+    """Return the scores that occur most often, in the order of their first occurrence."""
+    counts = Counter(scores)
+    most = max(counts.values())
+    return [score for score, count in counts.items() if count == most]
 
 
 @dataclass(frozen=True)

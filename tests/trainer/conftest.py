@@ -98,13 +98,14 @@ def make_patches() -> Callable[..., ScoredPatches]:
         subjects: Sequence[str] | None = None,
         splits: Sequence[str | None] | None = None,
         grades: int = 5,
+        ordered: bool = True,
     ) -> ScoredPatches:
         count = len(scores)
         paths = paths or [f"p{number:04d}.png" for number in range(count)]
         subjects = subjects or paths
         splits = splits or [None] * count
         patches = tuple(
-            ScoredPatch(path, None, tuple(some), tuple(f"r{r}" for r in range(len(some))), subject, split, 0.5)
+            ScoredPatch(path, None, tuple(some), tuple(f"r{r}" for r in range(len(some))), subject, split, 0.5, ordered)
             for path, some, subject, split in zip(paths, scores, subjects, splits, strict=True)
         )
         hashes = tuple(hashlib.sha256(str(number).encode()).hexdigest() for number in range(count))

@@ -83,12 +83,42 @@ def test_several_raters_become_shares_and_a_median_with_ties_down(data_set):
         )
     )
     assert [patch.path for patch in found.patches] == ["one.png", "two.png", "three.png"]
-    assert found.median_grades().tolist() == [4, 1, 3]
+    assert found.consensus_grades().tolist() == [4, 1, 3]
     np.testing.assert_allclose(
         found.distribution(), [[0, 0, 0, 0, 1], [0, 0.5, 0.5, 0, 0], [1 / 3, 0, 0, 2 / 3, 0]], rtol=1e-6
     )
     assert found.patches[2].raters == ("anna", "bela", "cleo")
     assert found.grades == ("0", "1", "2", "3", "4")
+
+
+def test_classes_without_an_order_become_a_majority_and_ties_are_counted(data_set):
+    folder = data_set(
+        "path,score,rater",
+        *(("one.png", score, rater) for score, rater in zip((0, 4, 4), "abc", strict=True)),
+        *(("two.png", score, rater) for score, rater in zip((0, 4, 2), "abc", strict=True)),
+        *(("three.png", score, rater) for score, rater in zip((1, 3), "ab", strict=True)),
+    )
+    options = {"patch_px": PATCH_PX, "model_um_per_px": 0.5, "um_per_px": 0.5}
+    found = read_scored_patches(folder, ordered=False, **options)
+    assert not found.ordered
+    assert not found.select([1]).ordered
+    assert found.consensus_grades().tolist() == [4, 0, 1]
+    assert [note for note in found.notes if "majority" in note] == [
+        "2 of 3 patches have no majority of their raters: of the classes named most often, the one named first in "
+        "scores.csv counts (first: two.png)"
+    ]
+    steps = read_scored_patches(folder, **options)
+    assert steps.ordered
+    assert steps.consensus_grades().tolist() == [4, 2, 1]
+    assert not any("majority" in note for note in steps.notes)
+    np.testing.assert_array_equal(found.distribution(), steps.distribution())
+    assert found.content_sha256() == steps.content_sha256()
+
+
+def test_majorities_everywhere_bring_no_warning(data_set):
+    folder = data_set("path,score", ("a.png", 0), ("a.png", 2), ("a.png", 2), ("b.png", 1))
+    found = read_scored_patches(folder, patch_px=PATCH_PX, model_um_per_px=0.5, um_per_px=0.5, ordered=False)
+    assert not any("majority" in note for note in found.notes)
 
 
 def test_path_and_score_are_enough(data_set):
@@ -117,7 +147,7 @@ def test_the_optional_columns_are_taken_over_in_any_order(data_set):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_what_spreadsheets_make_of_a_csv_file_is_read(data_set, encoding):
     found = read(data_set("path,score", ("a.png", "3.0"), ("b.png", "1.0"), encoding=encoding))
-    assert found.median_grades().tolist() == [3, 1]
+    assert found.consensus_grades().tolist() == [3, 1]
 
 
 @pytest.mark.parametrize(("times", "believed"), [(BELIEVABLE_SCORES, True), (BELIEVABLE_SCORES - 1, False)])
@@ -295,7 +325,7 @@ def test_other_peoples_texture_folders_are_read(tmp_path, save_image):
     save_image(tmp_path / "stray.png", noise())
     found = read(tmp_path, um_per_px=0.5)
     assert found.grades == ("Bark", "sponge", "woven")
-    assert found.median_grades().tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert found.consensus_grades().tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert [pixels.shape for pixels in found.pixels] == sizes * 3
     assert found.notes == (
         "1 images in none of the grades' sub-folders are left out",

@@ -207,6 +207,32 @@ def test_subjects_are_told_one_by_one(make_patches):
     )
 
 
+def test_classes_without_an_order_are_judged_by_the_raters_majority(make_patches):
+    scores = [(0, 2, 4), (4, 0, 4), (1, 1, 0)]
+    found = said_by_brightness(make_patches(scores, subjects=["a", "a", "b"], ordered=False), [0, 4, 1])
+    assert not found.ordered
+    assert found.consensus == "majority"
+    assert found.figures["accuracy"] is not None
+    assert found.figures["accuracy"].value == 1
+    assert np.diag(found.confusion).tolist() == [1, 1, 0, 0, 1]
+    assert by_subject(found) == (
+        SubjectAgreement("a", 2, accuracy=1.0, mad=None, signed_error=None),
+        SubjectAgreement("b", 1, accuracy=1.0, mad=None, signed_error=None),
+    )
+    steps = said_by_brightness(make_patches(scores), [0, 4, 1])
+    assert steps.consensus == "median"
+    assert steps.figures["accuracy"] is not None
+    assert steps.figures["accuracy"].value == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_without_an_order_no_verdict_rests_on_weighted_kappas(make_patches, ordered):
+    scores = [(number % 3, (number + number // 8) % 3) for number in range(24)]
+    data = make_patches(scores, subjects=[f"s{number % 6}" for number in range(24)], ordered=ordered)
+    verdict = said_by_brightness(data, [number % 3 for number in range(24)]).verdict()
+    assert (verdict is not None) is ordered
+
+
 def test_the_evaluation_keeps_what_a_report_draws(make_patches):
     data = make_patches([(0, 1), (2, 2)], subjects=["a", "b"])
     found = said_by_brightness(data, [0, 2])
@@ -233,6 +259,15 @@ def test_on_a_phantom_the_oracle_knows_the_severity_of_the_patches_left(phantom)
     found = said_by_brightness(data, [0, 1, 2], severity=severity)
     assert found.synthetic
     assert found.oracle == pytest.approx(oracle_agreement(severity))
+    classes = dataclasses.replace(
+        data, patches=tuple(dataclasses.replace(patch, ordered=False) for patch in data.patches)
+    )
+    by_majority = said_by_brightness(classes, classes.consensus_grades().tolist(), severity=severity)
+    assert by_majority.oracle == pytest.approx(oracle_agreement(severity, ordered=False))
+    assert by_majority.oracle is not None
+    assert by_majority.oracle != found.oracle
+    assert by_majority.accuracy_of_oracle is not None
+    assert by_majority.accuracy_of_oracle.value == pytest.approx(1 / by_majority.oracle["accuracy"])
 
 
 def test_the_share_of_the_oracle_is_of_both_on_the_same_patches(make_patches):

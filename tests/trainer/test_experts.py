@@ -294,3 +294,22 @@ def test_the_raters_with_most_patches_come_first_and_alone_are_compared_in_pairs
     assert next(iter(found.raters)) == chr(ord("a") + count - 1)
     compared = {name for pair in found.pairs for name in pair.raters}
     assert compared == set(list(found.raters)[:RATERS_COMPARED])
+
+
+def test_without_an_order_each_rater_is_compared_with_the_majority_of_the_others():
+    scores = [(4, 0, 4, 4), (2, 0, 4, 0), (1, 0, 4, 1)]
+    patches = [
+        ScoredPatch(f"p{number}", None, row, tuple("abcd"), f"s{number}", None, 0.5, ordered=False)
+        for number, row in enumerate(scores)
+    ]
+    jackknife = Jackknife.of([patch.subject for patch in patches])
+    found = compare_experts(patches, np.array([4, 0, 1]), jackknife, 5)
+    assert found is not None
+    # a: 4 of (0, 4, 4), 0 of (0, 4, 0), and of (0, 4, 1), which tie, the first; their medians are 4, 0 and 1
+    accuracy = {name: rater.others.accuracy.value for name, rater in found.raters.items() if rater.others.accuracy}
+    assert accuracy == pytest.approx({"a": 1 / 3, "b": 0, "c": 1 / 3, "d": 2 / 3})
+    ordered = [dataclasses.replace(patch, ordered=True) for patch in patches]
+    by_median = compare_experts(ordered, np.array([4, 0, 1]), jackknife, 5)
+    assert by_median is not None
+    assert by_median.raters["a"].others.accuracy is not None
+    assert by_median.raters["a"].others.accuracy.value == pytest.approx(2 / 3)

@@ -31,6 +31,11 @@ def test_it_holds_the_raters_shares_and_their_median_of_its_own_rows(make_patche
     )
 
 
+def test_classes_without_an_order_are_held_by_their_raters_majority(make_patches):
+    part = Part.of(make_patches([(0, 2, 4), (4, 0, 4), (3, 0)], ordered=False), ["train"] * 3, "train")
+    assert part.grades.tolist() == [0, 4, 3]
+
+
 def test_an_image_of_patch_size_is_its_only_patch():
     image = np.arange(32 * 32, dtype=np.uint8).reshape(32, 32)
     [patch] = cut_patches(image, 32)

@@ -1,12 +1,15 @@
 """Tables of scores: what they may look like, and what is wrong with them, told row by row."""
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainer.grade_scale import GradeScale
-from trainer.scores import Listing, ScoredPatch, median, read_scores
+from trainer.scores import Listing, ScoredPatch, consensus, majority, median, read_scores
 
 
 @pytest.fixture
@@ -31,6 +34,44 @@ def test_the_median_is_the_middle_score_and_the_lower_of_two(scores, wanted):
 def test_a_patch_has_the_median_grade_of_its_raters():
     patch = ScoredPatch("a.png", None, (4, 1, 1), ("anna", "bela", "cleo"), "s1", None, 0.5)
     assert patch.grade == 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "wanted"),
+    [([3], 3), ([0, 4, 4], 4), ([0, 0, 4], 0), ([0, 2, 4], 0), ([4, 2, 0], 4), ([4, 0], 4), ([1, 4, 0, 0, 4], 4)],
+)
+def test_the_majority_is_the_class_named_most_often_and_of_several_the_first_named(scores, wanted):
+    assert majority(scores) == wanted
+    patch = ScoredPatch("a.png", None, tuple(scores), ("",) * len(scores), "s1", None, 0.5, ordered=False)
+    assert patch.grade == wanted
+
+
+CLASSES = st.lists(st.integers(0, 5), min_size=1, max_size=9)
+
+
+@given(CLASSES)
+def test_no_class_is_named_more_often_than_the_majority(scores):
+    found = majority(scores)
+    assert all(scores.count(found) >= scores.count(other) for other in scores)
+    earlier = scores[: scores.index(found)]
+    assert all(scores.count(found) > scores.count(other) for other in earlier)
+
+
+@given(CLASSES, st.permutations(range(6)))
+def test_the_numbers_of_classes_have_no_influence_on_the_majority(scores, renumbered):
+    assert majority([renumbered[score] for score in scores]) == renumbered[majority(scores)]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5))
+def test_the_order_of_the_raters_decides_only_where_there_is_no_majority(scores):
+    patch = ScoredPatch("a.png", None, tuple(scores), ("",) * len(scores), "s1", None, 0.5, ordered=False)
+    assert patch.has_majority == (len({majority(order) for order in permutations(scores)}) == 1)
+
+
+@given(CLASSES)
+def test_grades_with_an_order_keep_the_median(scores):
+    assert consensus(scores, ordered=True) == median(scores)
+    assert ScoredPatch("a.png", None, tuple(scores), ("",) * len(scores), "s1", None, 0.5).grade == median(scores)
 
 
 def test_blanks_around_names_do_not_make_others_of_them(listed):

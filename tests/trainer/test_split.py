@@ -290,3 +290,15 @@ def test_a_split_is_known_by_what_it_uses_for_what(make_patches):
     first = split_sha256(data, parts)
     assert split_sha256(data.select([5, 4, 3, 2, 1, 0]), tuple(reversed(parts))) == first
     assert split_sha256(data, ("train", "test", "val", "train", "test", "train")) != first
+
+
+def test_the_grades_of_a_split_are_the_raters_majorities_where_classes_have_no_order(make_patches):
+    # every median is 1; the first of the tied classes is 0 or 2
+    scores, splits = [(0, 1, 2), (2, 1, 0)] * 10, (["train"] * 3 + ["val", "test"]) * 4
+    with pytest.raises(DataError, match="only one grade to train on"):
+        split_patches(make_patches(scores, splits=splits), "column", 0)
+    data = make_patches(scores, splits=splits, ordered=False)
+    assert split_patches(data, "column", 0) == tuple(splits)
+    for seed in range(5):
+        drawn = split_patches(data, "random", seed)
+        assert {patch.grade for patch, part in zip(data.patches, drawn, strict=True) if part == "train"} == {0, 2}

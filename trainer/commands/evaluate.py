@@ -66,6 +66,7 @@ def evaluate(model: Path, data: Path, um_per_px: float | None, page: Path | None
             um_per_px=um_per_px or trained_on.scale_of(data),
             assumed_um_per_px=trained_on.option_um_per_px or ASSUMED_UM_PER_PX,
             scale=GradeScale(grades),
+            ordered=ordered,
             progress=report.progress,
         )
         for note in (*patches.notes, *_other_scales(patches, trained_on)):
@@ -77,7 +78,6 @@ def evaluate(model: Path, data: Path, um_per_px: float | None, page: Path | None
             engine,
             geometry,
             grades,
-            ordered=ordered,
             trained_subjects=trained_on.subjects | subjects_of(_seen(patches, trained_on)),
             severity=read_severity(data, held_out),
             progress=report.progress,
@@ -159,7 +159,7 @@ def _table(found: Evaluation) -> str:
 def _figures(found: Evaluation) -> list[str]:
     source = "synthetic (phantom)" if found.synthetic else "as scored by the raters"
     meaning = {
-        "accuracy": "share graded as by the raters' median",
+        "accuracy": f"share graded as by the raters' {found.consensus}",
         "mad": "mean distance from it, in grades",
         "mad_normalised": "the same as a share of the whole scale",
         "qwk": "quadratic-weighted kappa",
@@ -195,11 +195,11 @@ def _experts(found: Evaluation) -> list[str]:
     width = max(8, *(len(_label(name)) for name, _rater in shown))
     columns = ("accuracy", "mad", "qwk") if found.ordered else ("accuracy",)
     # the one column of nominal grades leaves room for its heading
-    step = 10 if found.ordered else 16
+    step = 10 if found.ordered else 18
     heads = "".join(f"{column:>{step}s}" for column in columns)
     lines = [
         "",
-        f"{'':{width + 12}s}{'median of others':>{len(heads)}s}   {'model':>{len(heads)}s}",
+        f"{'':{width + 12}s}{f'{found.consensus} of others':>{len(heads)}s}   {'model':>{len(heads)}s}",
         f"  {'rater':{width}s}   patches{heads}   {heads}",
     ]
     for name, rater in shown:
@@ -234,7 +234,7 @@ def _confusion(found: Evaluation) -> list[str]:
     recalls = [_line("", recall, "").strip() if recall else "no patches" for recall in found.recall.values()]
     return [
         "",
-        "confusion matrix: rows the raters' median, columns the model; recall with its 95 % interval",
+        f"confusion matrix: rows the raters' {found.consensus}, columns the model; recall with its 95 % interval",
         " " * width + "".join(f"{name:>{width}s}" for name in names) + "   recall",
         *(
             f"{name:>{width}s}" + "".join(f"{count:{width}d}" for count in row) + f"   {recall}"

@@ -36,7 +36,14 @@ from trainer.split_warnings import split_warnings
     "else random.",
 )
 @click.option("--allow-duplicates", is_flag=True, help="Only warn of images, or subjects, that stand in two parts.")
-@click.option("--loss", type=click.Choice(LOSSES), default=LOSSES[0], show_default=True)
+@click.option(
+    "--loss",
+    type=click.Choice(LOSSES),
+    default=LOSSES[0],
+    show_default=True,
+    help="cross-entropy: classes without an order. Several raters are combined by their majority instead of their "
+    "median.",
+)
 @click.option(
     "--grades",
     "scale",
@@ -74,9 +81,10 @@ def train(
             model_um_per_px=base.um_per_px,
             um_per_px=um_per_px,
             scale=scale,
+            ordered=loss == "ordinal",
             progress=report.progress,
         )
-        order = order_warning(patches.grades) if loss == "ordinal" and scale is None else None
+        order = order_warning(patches.grades) if patches.ordered and scale is None else None
         how = split or default_split(patches)
         parts = split_patches(patches, how, seed)
         leaks = check_leakage(patches, parts, how, allow_duplicates=allow_duplicates)
@@ -88,7 +96,7 @@ def train(
         network = fit(
             patches,
             parts,
-            NetworkConfig(grades=patches.grades, ordered=loss == "ordinal"),
+            NetworkConfig(grades=patches.grades, ordered=patches.ordered),
             FitSettings(epochs=epochs, loss=loss, seed=seed, split=how),
             run,
             source=data,

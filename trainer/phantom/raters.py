@@ -50,13 +50,37 @@ def draw_scores(severity: float, rng: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(np.clip(math.floor(s + 0.5), 0, GRADES - 1)) for s in seen)
 
 
-def grade_distribution(severity: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """P(raters' median grade = g | severity), float64 [..., 5], exact; of three scores the median is never tied."""
+def grade_distribution(severity: npt.ArrayLike, *, ordered: bool = True) -> npt.NDArray[np.float64]:
+    """Return P(raters' grade = g | severity), float64 [..., 5], exact.
+
+    Args:
+        severity: float [...].
+        ordered: whether the raters' grade is their median, which is never tied, or their majority: where all three
+            differ, the grade of the first.
+    """
     bounds = np.arange(GRADES - 1) + 0.5
     seen = np.asarray(severity, np.float64)[..., None]
-    a, b, c = (_normal_cdf((bounds - seen - rater.bias) / rater.error) for rater in RATERS)
-    # The median is at most g when at least two of the three scores are.
-    at_most = a * b + a * c + b * c - 2.0 * a * b * c
+    at_most = [_normal_cdf((bounds - seen - rater.bias) / rater.error) for rater in RATERS]
+    if ordered:
+        # The median is at most g when at least two of the three scores are.
+        return _by_grade(_two_of_three(*at_most))
+    a, b, c = map(_by_grade, at_most)
+    both = b * c
+    agree: npt.NDArray[np.float64] = both.sum(axis=-1, keepdims=True)
+    # The two others differ from the first and from each other.
+    all_differ = (1.0 - b) * (1.0 - c) - (agree - both)
+    return np.maximum(_two_of_three(a, b, c) + a * all_differ, 0.0)
+
+
+def _two_of_three(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], c: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the probability that at least two of three independent events happen."""
+    return a * b + a * c + b * c - 2.0 * a * b * c
+
+
+def _by_grade(at_most: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return P(grade = g), float64 [..., 5], of P(grade <= g), float64 [..., 4]."""
     ends = np.zeros((*at_most.shape[:-1], 1))
     # Rounding may leave a grade that never comes up a hair below nothing.
     return np.maximum(np.diff(np.concatenate([ends, at_most, ends + 1.0], axis=-1), axis=-1), 0.0)
@@ -67,17 +91,18 @@ def oracle_accuracy(severity: npt.ArrayLike) -> float:
     return float(grade_distribution(severity).max(axis=-1).mean())
 
 
-def oracle_agreement(severity: npt.ArrayLike) -> dict[str, float]:
+def oracle_agreement(severity: npt.ArrayLike, *, ordered: bool = True) -> dict[str, float]:
     """What to expect of a reader who knows every patch's severity exactly and says its most probable grade.
 
     Args:
         severity: float [N], N at least 1.
+        ordered: see `grade_distribution`.
 
     Returns:
-        `accuracy`, `mad`, `mad_normalised` and `qwk` against the raters' median; the kappa is that of the expected
+        `accuracy`, `mad`, `mad_normalised` and `qwk` against the raters' grade; the kappa is that of the expected
         counts.
     """
-    expected = grade_distribution(severity)
+    expected = grade_distribution(severity, ordered=ordered)
     terms = pair_terms(expected.argmax(axis=-1)[:, None], np.arange(GRADES))
     found = GradeAgreement.of((terms * expected[..., None]).sum(axis=(0, 1)))
     return {

@@ -23,7 +23,7 @@ class SplitRow:
     """What the run used one patch for.
 
     Attributes:
-        grade: index of the raters' median grade.
+        grade: index of the raters' grade.
         part: `train`, `val` or `test`.
         um_per_px: sampling of the patch's file.
         sha256: of the patch's content.

@@ -33,7 +33,7 @@ def headline(evaluation: Evaluation) -> tuple[Tile, ...]:
             "Accuracy",
             figures["accuracy"],
             "%",
-            "of the patches get from the model the very grade that is the raters' median.",
+            f"of the patches get from the model the very grade that is the raters' {evaluation.consensus}.",
         )
     ]
     if evaluation.ordered:

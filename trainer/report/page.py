@@ -59,7 +59,7 @@ def _plain(value: object) -> object:
 def _context(
     facts: RunFacts, evaluation: Evaluation, part: str, data: Path, evaluated_with: Mapping[str, Any]
 ) -> dict[str, Any]:
-    run, truth = facts.document, evaluation.data.median_grades()
+    run, truth = facts.document, evaluation.data.consensus_grades()
     bins = reliability(evaluation.probabilities, truth)
     raters = list(evaluation.experts.raters.items()) if evaluation.experts else []
     subjects = _subjects(evaluation)
@@ -100,7 +100,7 @@ def _subjects(evaluation: Evaluation) -> list[SubjectAgreement]:
     """The subjects, the largest error first; none where the data names none, so that each image is its own."""
     if not any(patch.has_subject for patch in evaluation.data.patches):
         return []
-    return sorted(by_subject(evaluation), key=lambda found: -found.mad if evaluation.ordered else found.accuracy)
+    return sorted(by_subject(evaluation), key=lambda found: found.accuracy if found.mad is None else -found.mad)
 
 
 def _charts(
@@ -117,7 +117,7 @@ def _charts(
     }
     if subjects:
         charts["subjects"] = subjects_chart(
-            [found.signed_error if ordered else 100 * (1 - found.accuracy) for found in subjects],
+            [100 * (1 - found.accuracy) if found.signed_error is None else found.signed_error for found in subjects],
             [found.patches for found in subjects],
             "mean error in grades" if ordered else "graded otherwise, in %",
         )

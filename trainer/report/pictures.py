@@ -20,7 +20,7 @@ FEWEST_SMOOTH_PX = 80
 
 @dataclass(frozen=True)
 class WorstPatch:
-    """A patch that the model grades otherwise than the raters' median.
+    """A patch that the model grades otherwise than the raters.
 
     Attributes:
         source: the picture as a data URI.
@@ -30,7 +30,7 @@ class WorstPatch:
         width_px, height_px: of the patch at the model's scale.
         scores: (rater, grade) of the first raters; a rater without a name is "".
         more_scores: number of the other raters.
-        median: the raters' grade.
+        raters_grade: by their consensus.
         said: (grade, probability) of the model's likeliest grades, its own grade first.
         expected: the model's expected grade, where grades are ordered: on their own scale where they are consecutive
             numbers, else an index into them.
@@ -46,7 +46,7 @@ class WorstPatch:
     height_px: int
     scores: tuple[tuple[str, str], ...]
     more_scores: int
-    median: str
+    raters_grade: str
     said: tuple[tuple[str, float], ...]
     expected: float | None
     raters_share: float
@@ -58,15 +58,15 @@ def worst_patches(evaluation: Evaluation) -> tuple[WorstPatch, ...]:
     Where grades are ordered that is the distance from the raters' median to the model's expected grade, else the
     confidence in the wrong grade.
     """
-    probabilities, truth = evaluation.probabilities.astype(np.float64), evaluation.data.median_grades()
-    expected = probabilities @ np.arange(probabilities.shape[1])
-    distance = np.abs(expected - truth) if evaluation.ordered else probabilities.max(1)
+    probabilities, truth = evaluation.probabilities.astype(np.float64), evaluation.data.consensus_grades()
+    expected = probabilities @ np.arange(probabilities.shape[1]) if evaluation.ordered else None
+    distance = probabilities.max(1) if expected is None else np.abs(expected - truth)
     wrong = np.flatnonzero(probabilities.argmax(1) != truth)
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MOST_PICTURES]
     lowest = GradeScale(evaluation.grades).lowest or 0
     return tuple(
         _worst_patch(
-            evaluation, int(row), probabilities[row], lowest + float(expected[row]) if evaluation.ordered else None
+            evaluation, int(row), probabilities[row], None if expected is None else lowest + float(expected[row])
         )
         for row in worst
     )
@@ -88,7 +88,7 @@ def _worst_patch(
         height_px=pixels.shape[0],
         scores=tuple(scores[:MOST_SCORES]),
         more_scores=max(0, len(scores) - MOST_SCORES),
-        median=grades[patch.grade],
+        raters_grade=grades[patch.grade],
         said=tuple((grades[grade], float(probabilities[grade])) for grade in likeliest),
         expected=expected,
         raters_share=float(probabilities[patch.grade]),

@@ -321,3 +321,54 @@ def test_a_name_that_is_no_utf8_is_kept_and_its_run_told_apart(inflamap, plain, 
 def test_a_folder_that_is_not_there_is_refused(inflamap, tmp_path):
     code, _out, err = inflamap("train", tmp_path / "nowhere", "--out", tmp_path / "run")
     assert (code, err) == (2, f"inflamap: {tmp_path / 'nowhere'}: no such folder; next: check DATA\n")
+
+
+def test_classes_without_an_order_are_combined_by_majority_from_the_split_to_the_figures(
+    inflamap, plain, tmp_path, write_csv
+):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(plain, data)
+    # the second half has no majority: the first rater's class counts, whatever its number
+    by_third = [(2, 0, 2), (0, 1, 0), (1, 1, 2)], [(2, 0, 1), (0, 2, 1), (1, 2, 0)]
+    paths = [f"patches/t{number:04d}.png" for number in range(24)]
+    scores = {path: by_third[number >= 12][number % 3] for number, path in enumerate(paths)}
+    rows = [
+        (path, score, f"s{number % 12}", rater)
+        for number, (path, given) in enumerate(scores.items())
+        for score, rater in zip(given, ("anna", "bela", "cleo"), strict=True)
+    ]
+    write_csv(data / "scores.csv", "path,score,subject,rater", rows)
+    arguments = ("train", data, "--epochs", 1, "--um-per-px", 0.5)
+    code, _out, err = inflamap(*arguments, "--out", run, "--loss", "cross-entropy")
+    assert code == 0
+    assert "warning: 12 of 24 patches have no majority of their raters" in err
+    assert grades_of(run) == {path: (2, 0, 1)[number % 3] for number, path in enumerate(paths)}
+    code, out, err = inflamap("evaluate", run, data)
+    assert code == 0
+    assert "warning: 12 of 24 patches have no majority of their raters" in err
+    assert "median" not in out
+    for words in ("share graded as by the raters' majority", "majority of others", "rows the raters' majority, "):
+        assert words in out
+    report = html.unescape((run / "report.html").read_text(encoding="utf-8"))
+    assert "12 of 24 patches have no majority of their raters" in report
+    assert "raters' median" not in report
+    code, out, _err = inflamap("evaluate", run, data, "--json")
+    found = json.loads(out)
+    held_out = [grade for path, grade in grades_of(run).items() if parts_of(run)[path] == "test"]
+    assert [each["patches"] for each in found["per_grade"].values()] == [held_out.count(grade) for grade in range(3)]
+
+    code, _out, err = inflamap(*arguments, "--out", tmp_path / "ordered")
+    assert code == 0
+    assert "majority" not in err
+    assert grades_of(tmp_path / "ordered") == {path: sorted(given)[1] for path, given in scores.items()}
+
+
+def grades_of(run: Path) -> dict[str, int]:
+    """The grade of each patch in `split.csv`, which `export` reads."""
+    with (run / "split.csv").open(newline="") as file:
+        return {row["path"]: int(row["grade"]) for row in csv.DictReader(file)}
+
+
+def parts_of(run: Path) -> dict[str, str]:
+    with (run / "split.csv").open(newline="") as file:
+        return {row["path"]: row["split"] for row in csv.DictReader(file)}

@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from trainer.phantom import grade_distribution, oracle_accuracy, oracle_agreement
-from trainer.phantom.raters import draw_scores, draw_severity
+from trainer.phantom.raters import Rater, draw_scores, draw_severity
+from trainer.scores import majority
 
 
 def severities(n: int) -> np.ndarray:
@@ -39,6 +40,23 @@ def test_the_distribution_is_the_one_the_raters_draw_from(severity):
     medians = [sorted(draw_scores(severity, rng))[1] for _ in range(8000)]
     drawn = np.bincount(medians, minlength=5) / len(medians)
     np.testing.assert_allclose(drawn, grade_distribution(severity), atol=0.02)
+
+
+@pytest.mark.parametrize("severity", [0.0, 1.45, 2.5, 3.9])
+def test_without_an_order_the_distribution_is_that_of_the_raters_majority(severity):
+    rng = np.random.default_rng(9)
+    grades = [majority(draw_scores(severity, rng)) for _ in range(8000)]
+    drawn = np.bincount(grades, minlength=5) / len(grades)
+    found = grade_distribution(severity, ordered=False)
+    np.testing.assert_allclose(drawn, found, atol=0.02)
+    assert found.sum() == pytest.approx(1)
+
+
+def test_without_an_order_raters_who_all_differ_give_the_grade_of_the_first(monkeypatch):
+    raters = tuple(Rater(name, bias, 1e-3) for name, bias in (("a", 0.0), ("b", 1.0), ("c", 2.0)))
+    monkeypatch.setattr("trainer.phantom.raters.RATERS", raters)
+    np.testing.assert_allclose(grade_distribution(1.0, ordered=False), [0, 1, 0, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(grade_distribution(1.0), [0, 0, 1, 0, 0], atol=1e-9)
 
 
 def test_what_to_expect_of_the_oracle_is_what_it_comes_to():

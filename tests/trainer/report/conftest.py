@@ -95,9 +95,13 @@ def evaluated() -> Callable[..., Evaluation]:
         *,
         share: float = 0.75,
         probabilities: npt.NDArray[np.float32] | None = None,
+        ordered: bool = True,
         **options: Any,
     ) -> Evaluation:
         options = {"severity": None, "progress": lambda *_step: None} | options
+        data = dataclasses.replace(
+            data, patches=tuple(dataclasses.replace(patch, ordered=ordered) for patch in data.patches)
+        )
         answers = sure(said, len(data.grades), share) if probabilities is None else probabilities
         return evaluate(data, Said(answers), Geometry(4, 4, 0.5), data.grades, **options)
 

@@ -278,6 +278,17 @@ def test_grades_without_an_order_have_no_distances(make_patches, make_page, grad
     assert len([cell for cell in page.of("td") if "agreed" in cell.get("class", "")]) == grades
 
 
+@pytest.mark.parametrize(("ordered", "wanted", "other"), [(True, "median", "majority"), (False, "majority", "median")])
+def test_the_page_names_how_the_raters_scores_are_combined(make_patches, make_page, ordered, wanted, other):
+    data = make_patches([(0, 2, 4), (4, 0, 4)], subjects=["a", "b"])
+    for said in ([0, 4], [1, 1]):
+        page = make_page(data, said, ordered=ordered)
+        assert other not in page.text
+        assert f"the very grade that is the raters' {wanted}." in page.sections[SECTIONS[0]]
+        for section in (1, 2, 5, 7):
+            assert wanted in page.sections[SECTIONS[section]]
+
+
 def test_a_grade_that_nobody_gave_has_no_recall(make_patches, make_page):
     page = make_page(make_patches([(0,), (0,)]), [0, 0])
     assert "0 2 100.0 % (1.2 to 100.0 %) 1 0 – 2 0 –" in page.sections[SECTIONS[2]]

@@ -23,7 +23,7 @@ def test_the_furthest_from_the_raters_comes_first(make_patches, evaluated):
     assert [patch.path for patch in worst] == ["p0002.png", "p0003.png", "p0001.png"]
     last = worst[-1]
     assert last.scores == (("r0", "2"), ("r1", "3"))
-    assert (last.median, last.said[0], last.expected, last.raters_share) == ("2", ("3", 1.0), 3.0, 0.0)
+    assert (last.raters_grade, last.said[0], last.expected, last.raters_share) == ("2", ("3", 1.0), 3.0, 0.0)
     assert last.subject == "b"
 
 
