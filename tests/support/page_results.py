@@ -58,6 +58,9 @@ class PageResults:
         """Save an image and write its result; `cells` are the map's values, `result` as for `result_of`."""
         self.save(name, saved)
         made = result_of(Path(name), **result)
+        # only the model that the watch runs scores what it says that it scores
+        quantity = "Dryness" if made.model.sha256 == MODEL_SHA256 else "Redness"
+        made = replace(made, model=replace(made.model, quantity=quantity))
         if made.score is not None:
             made = replace(made, score=replace(made.score, mean=mean, grade=grade))  # type: ignore[arg-type]
         made = replace(made, reasons=(*made.reasons, *reasons), slices=None if slices is None else tuple(slices))

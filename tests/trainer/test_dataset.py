@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,9 +12,9 @@ import numpy.typing as npt
 import pytest
 
 from runtime.errors import DataError
-from runtime.images import reader
 from runtime.images.limits import MAX_PIXELS
 from runtime.images.signature import FORMATS
+from trainer import dataset
 from trainer.dataset import ScoredPatches, read_scored_patches
 from trainer.grade_scale import GradeScale
 from trainer.scores import BELIEVABLE_SCORES
@@ -340,13 +341,13 @@ def test_each_frame_is_read_once_for_all_its_patches_which_stay_in_order(tmp_pat
     rows = [(f"v{nth % 10}.png", nth % 2, nth // 10 % 58, nth // 40) for nth in range(1000)]
     folder = data_set("path,score,x,y", *rows)
     opened: list[str] = []
-    read_shared = reader.read_shared
+    read_source = dataset.read_patch_source
 
-    def count(path: Path) -> bytes:
+    def count(path: Path, **options: Any) -> Any:
         opened.append(path.name)
-        return read_shared(path)
+        return read_source(path, **options)
 
-    monkeypatch.setattr(reader, "read_shared", count)
+    monkeypatch.setattr(dataset, "read_patch_source", count)
     found = read(folder)
     assert sorted(opened) == [f"v{number}.png" for number in range(10)]
     assert [patch.path for patch in found.patches] == [row[0] for row in rows]

@@ -64,8 +64,8 @@ def test_a_result_of_an_earlier_model_is_painted_by_its_own_scale(results: PageR
         assert opened.page.evaluate(CELL)[:3] == pytest.approx(VIRIDIS[0.5], abs=2)
         assert opened.page.locator("#legend li").all_inner_texts() == ["0", "1", "2", "3", "4"]
         assert "earlier model" in opened.text("#legend")
-        # which is not said to have scored dryness
-        assert opened.text("#quantity") == "Score"
+        # which did not score dryness
+        assert opened.text("#quantity") == "Redness"
         opened.page.click("#tab-session")
         opened.wait("() => document.querySelector('#folders tbody tr')")
         assert "Results of an earlier model with other grades: 1." in opened.text("#chart-note")
