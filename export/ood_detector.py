@@ -25,7 +25,7 @@ LEAST_SPREAD = 0.02
 DIRECTIONS = HIDDEN = 16
 # share of validation patches, as they are and in variants, that the two limits withhold together; nearly all of these
 # are variants far from the patches as they are
-WITHHELD = 0.03
+WITHHELD = 0.015
 # in spreads of the training patches
 LEAST_DISTANCE = 1.0
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 1000, 128, 1e-2, 1e-2

@@ -28,13 +28,13 @@ def shipped() -> Model:
 @pytest.fixture(scope="module")
 def measured(shipped: Model) -> Measured:
     # patches that nothing was chosen by
-    patches = shipped.bundle.gate_patches().patches[:120]
+    patches = shipped.bundle.gate_patches().patches[::3]
     return measure_quality_limits(patches, shipped.engine, shipped.bundle.geometry, GRADES)
 
 
 def test_good_patches_are_kept(measured: Measured) -> None:
     _limits, figures = measured
-    assert figures["patches"] == 120
+    assert figures["patches"] == 134
     assert figures["withheld_as_they_are"] <= 0.02
 
 

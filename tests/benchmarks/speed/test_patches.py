@@ -32,5 +32,7 @@ def test_half_the_stride_has_the_same_cells_and_those_between(skin: npt.NDArray[
 def test_multiply_accumulates_of_a_patch(model: Model) -> None:
     # sides after each convolution of a 128 px patch: 63, 31, 15, 13, 13; the energies are one place
     wanted = 63**2 * 16 * 16 + 31**2 * 32 * 16 * 9 + 15**2 * 32 * 32 * 9 + 13**2 * 48 * 32 * 9 + 13**2 * 64 * 48
-    wanted += 64 * 64 + 64 * 5 + 64 * 64
+    wanted += 64 * 64 + 64 * 5
+    # the detector's projections of the means of four layers, and its score
+    wanted += (32 + 32 + 48 + 64) * 32 + 16
     assert convolution_macs(model.bundle.read_file(FP32_MODEL), 128, 128) == wanted

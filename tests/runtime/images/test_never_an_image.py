@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images import read_frame
+from runtime.images import read_frame, read_frames
 from runtime.images.limits import MAX_FILE_BYTES
 
 Save = Callable[..., Path]
@@ -144,13 +144,12 @@ def test_what_is_no_file_of_bytes_is_refused_for_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "error", [PermissionError(13, "locked"), FileNotFoundError(2, "gone"), OSError(112, "host is down"), MemoryError()]
 )
-def test_what_the_system_refuses_may_heal(error: Exception, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_refuses_may_heal(error: Exception, save: Save) -> None:
     def refuse(_: Path) -> bytes:
         raise error
 
-    monkeypatch.setattr("runtime.images.reader.read_shared", refuse)
     with pytest.raises(UnreadableImage) as caught:
-        read_frame(save(BMP))
+        read_frames(save(BMP), read=refuse)
     assert not isinstance(caught.value, NeverAnImage)
 
 

@@ -131,7 +131,7 @@ def test_a_bundle_says_whether_its_grades_have_an_order(inflamap, bundle_with, t
     found = json.loads(out)
     assert found["ordered"] is ordered
     for name in ("mad", "mad_normalised", "qwk"):
-        assert (found[name] is not None) is ordered
+        assert (found[name]["value"] is not None) is ordered
         assert (found["oracle"] is None or found["oracle"][name] is not None) is (ordered or found["oracle"] is None)
         assert found["accuracy"]["value"] >= 0
     for rater in found["raters"].values():
