@@ -1,18 +1,16 @@
 """How a model agrees with the experts, on patches it never saw."""
 
 import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from runtime.bundle import abbreviate
 from runtime.dense_map import Geometry
-from runtime.engines import Engine, EngineOutput
+from runtime.engines import Engine
 from runtime.errors import DataError
 from trainer.dataset import Progress, ScoredPatches
 from trainer.experts import Experts, compare_experts
@@ -23,6 +21,7 @@ from trainer.phantom import grade_distribution, oracle_agreement
 from trainer.predict import predict_with_engine
 from trainer.scores import consensus_name
 from trainer.split import person
+from trainer.torch_engine import TorchEngine
 
 # the phantom's true severities, which no other part of the trainer reads
 TRUTH_FILE = "truth.csv"
@@ -35,24 +34,6 @@ OF_ORDER = frozenset(
         *("icc", "icc_of_mean", "icc_with_model"),
     }
 )
-
-
-class TorchEngine:
-    """A run's network behind the engines' protocol, so that it goes the one path that every model goes.
-
-    A run has no out-of-distribution detector, which `export` fits: to it, every patch is familiar.
-    """
-
-    name, precision = "torch-fp32", "fp32"
-
-    def __init__(self, network: TextureNetwork, stride_px: int) -> None:
-        self._network, self._stride_px = network.eval(), stride_px
-
-    def run(self, images: npt.NDArray[np.uint8]) -> EngineOutput:
-        """See `Engine.run`."""
-        with torch.inference_mode():
-            probabilities = self._network.cell_probabilities(torch.from_numpy(images).float(), self._stride_px).numpy()
-        return EngineOutput(probabilities, np.zeros((len(images), *probabilities.shape[2:]), np.float32))
 
 
 @dataclass(frozen=True)
@@ -190,44 +171,6 @@ def _nulled(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: None if key in OF_ORDER else _nulled(each) for key, each in value.items()}
     return [_nulled(each) for each in value] if isinstance(value, list) else value
-
-
-@dataclass(frozen=True)
-class SubjectAgreement:
-    """How the model does on one subject's patches.
-
-    Attributes:
-        subject: whose skin it is.
-        patches: how many.
-        accuracy: share of them whose most probable grade is the raters'.
-        mad: mean distance of the two in grades; None without an order of the grades.
-        signed_error: mean of the model's grade less the raters': above 0 the model sees more than they do; None without
-            an order.
-    """
-
-    subject: str
-    patches: int
-    accuracy: float
-    mad: float | None
-    signed_error: float | None
-
-
-def by_subject(evaluation: Evaluation) -> tuple[SubjectAgreement, ...]:
-    """Every subject, in the order of their names."""
-    errors: dict[str, list[int]] = defaultdict(list)
-    apart = evaluation.probabilities.argmax(1) - evaluation.data.consensus_grades()
-    for patch, error in zip(evaluation.data.patches, apart.tolist(), strict=True):
-        errors[patch.subject].append(error)
-    return tuple(
-        SubjectAgreement(
-            subject,
-            len(found),
-            found.count(0) / len(found),
-            sum(map(abs, found)) / len(found) if evaluation.ordered else None,
-            sum(found) / len(found) if evaluation.ordered else None,
-        )
-        for subject, found in sorted(errors.items())
-    )
 
 
 def unseen(data: ScoredPatches, seen: frozenset[str], folder: Path) -> ScoredPatches:

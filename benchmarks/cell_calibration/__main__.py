@@ -18,7 +18,6 @@ from benchmarks.cell_calibration.temperatures import IMAGES, PATCHES, fit_temper
 from runtime.console import Reporter, reporter
 from runtime.dense_map import Geometry, dense_map
 from trainer.dataset import read_scored_patches
-from trainer.evaluate import TorchEngine
 from trainer.fit import fit
 from trainer.network import NetworkConfig, TextureNetwork
 from trainer.optimise import FitSettings
@@ -26,6 +25,7 @@ from trainer.parts import Part
 from trainer.phantom import write_phantom
 from trainer.predict import predict_with_engine
 from trainer.split import split_patches
+from trainer.torch_engine import TorchEngine
 
 SIDE_PX = 200
 STRIDE_PX = 16

@@ -17,9 +17,6 @@ from runtime.errors import DataError
 from trainer.dataset import ScoredPatches, read_scored_patches
 from trainer.evaluate import (
     Evaluation,
-    SubjectAgreement,
-    TorchEngine,
-    by_subject,
     evaluate,
     evaluate_network,
     read_severity,
@@ -29,6 +26,8 @@ from trainer.parts import Part
 from trainer.phantom import oracle_agreement, write_phantom
 from trainer.predict import predict
 from trainer.split_record import seen_in_training
+from trainer.subject_agreement import SubjectAgreement, by_subject
+from trainer.torch_engine import TorchEngine
 
 GRADES = ("0", "1", "2", "3", "4")
 

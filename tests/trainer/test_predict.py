@@ -10,10 +10,10 @@ import torch
 from runtime.dense_map import Geometry
 from runtime.engines import EngineOutput
 from trainer import predict as predict_module
-from trainer.evaluate import TorchEngine
 from trainer.network import NetworkConfig, TextureNetwork
 from trainer.parts import Part, cut_patches
 from trainer.predict import image_logits, patch_logits, predict, predict_with_engine
+from trainer.torch_engine import TorchEngine
 
 SHAPES = ((32, 32), (50, 50), (32, 47), (36, 120), (32, 32), (50, 50), (300, 33))
 

@@ -21,7 +21,7 @@ from runtime.errors import InflamapError, one_line
 from runtime.images.patch import ASSUMED_UM_PER_PX
 from trainer.commands.given_options import given_options
 from trainer.dataset import ScoredPatches, read_scored_patches
-from trainer.evaluate import Evaluation, TorchEngine, read_severity, unseen
+from trainer.evaluate import Evaluation, read_severity, unseen
 from trainer.evaluate import evaluate as evaluate_model
 from trainer.experts import RATERS_COMPARED
 from trainer.grade_scale import GradeScale
@@ -30,6 +30,7 @@ from trainer.leakage import subjects_of
 from trainer.report import write_report
 from trainer.run import REPORT_FILE, load_run
 from trainer.split_record import TrainedOn, seen_in_training
+from trainer.torch_engine import TorchEngine
 
 TERMINAL_COLUMNS = 110
 # more would not fit side by side

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from runtime.errors import one_line
 from runtime.version import NOTICE
-from trainer.evaluate import Evaluation, SubjectAgreement, by_subject
+from trainer.evaluate import Evaluation
 from trainer.experts import PAIR_PATCHES, RATERS_COMPARED
 from trainer.figures import ReliabilityBin, reliability
 from trainer.grade_scale import GradeScale
@@ -21,6 +21,7 @@ from trainer.report.headline import figure_in_words, headline, percent
 from trainer.report.methods import how_intervals_came, why_kept
 from trainer.report.pictures import worst_patches
 from trainer.report.provenance import PART_NAMES, data_lines, hashes, origin, patches_by_grade, tracing
+from trainer.subject_agreement import SubjectAgreement, by_subject
 
 TEMPLATE = "page.html.jinja"
 MOST_SUBJECTS = 40
