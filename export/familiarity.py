@@ -11,7 +11,7 @@ import numpy.typing as npt
 from export.map_network import MapNetwork
 from export.ood_detector import ChannelMeans, fit_detector
 from export.outliers import KINDS, draw_outliers, scrambled
-from export.refused import RefusedImage
+from export.refused import PATCHES_PER_IMAGE, RefusedImage
 from export.variants import vary
 from runtime.dense_map import Geometry
 from runtime.evenly import evenly
@@ -27,6 +27,8 @@ SCRAMBLED = 600
 REFUSED_SHARE = 0.25
 # procedural textures that the detector is not fitted on, to measure it by; a share of those it is fitted on
 HELD_ASIDE_SHARE = 1 / 6
+# beyond these figures the export warns
+MOST_SCORED, LEAST_AUROC, MOST_WITHHELD = 0.02, 0.995, 0.05
 
 Patches = npt.NDArray[np.uint8]
 
@@ -44,6 +46,19 @@ class Familiarity:
 
     model: MapNetwork
     figures: dict[str, Any]
+
+    def warning(self) -> str | None:
+        """Return what is wrong with a detector that separates badly; None where it is good."""
+        figures = self.figures
+        scored, separation, withheld = figures["outliers_scored"], figures["auroc"], figures["validation_withheld"]
+        if scored <= MOST_SCORED and separation >= LEAST_AUROC and withheld <= MOST_WITHHELD:
+            return None
+        return (
+            f"images that are not skin are refused badly: {scored:.1%} of other textures would be scored, AUROC "
+            f"{separation:.3f}, and {withheld:.1%} of the validation patches are withheld; wanted at most "
+            f"{MOST_SCORED:.0%}, at least {LEAST_AUROC}, and at most {MOST_WITHHELD:.0%}: train longer, or on more "
+            "patches and subjects"
+        )
 
 
 def fit_familiarity(
@@ -77,9 +92,12 @@ def fit_familiarity(
         scrambled(trained[evenly(len(trained), SCRAMBLED)], rng),
     ]
     if refused:
-        own = np.concatenate([image.patches(geometry.patch_px) for image in refused])
-        wanted = REFUSED_SHARE / (1 - REFUSED_SHARE) * sum(map(len, strange))
-        strange.append(_with_variants(own, math.ceil(wanted / len(own)), geometry, rng))
+        # neither more, or other textures would be forgotten, nor less
+        wanted = math.ceil(REFUSED_SHARE / (1 - REFUSED_SHARE) * sum(map(len, strange)))
+        of_each = min(PATCHES_PER_IMAGE, math.ceil(wanted / len(refused)))
+        own = np.concatenate([image.patches(geometry.patch_px, of_each) for image in refused])
+        own = own[evenly(len(own), wanted)]
+        strange.append(_with_variants(own, math.ceil(wanted / len(own)) - 1, geometry, rng))
     detector = fit_detector(network.config, means(familiar), means(np.concatenate(strange)), means(held))
     model = MapNetwork(network, detector, geometry.stride_px)
     aside = draw_outliers(max(len(KINDS), round(HELD_ASIDE_SHARE * outliers)), geometry.patch_px, rng)

@@ -96,6 +96,8 @@ def measure(
         f"{limits.saturated_share:g}, no tissue below {limits.structure:g}, frames with more than {share:.0%} of "
         f"unfamiliar cells; they withhold {quality_figures['withheld_as_they_are']:.1%} of the validation patches"
     )
+    if warning := familiarity.warning():
+        report(f"warning: {warning}")
     scale_figures = {
         f"mean_abs_shift_{distance.unit}": scales.shifts,
         "withheld": scales.withheld,

@@ -22,7 +22,7 @@ from export.golden import answers, golden_images, tolerances
 from export.measurements import measure
 from export.models import Models, make_models
 from export.onnx_graph import Parity
-from export.refused import read_refused, still_scored
+from export.refused import RefusedImage, read_refused, still_scored
 from export.run_files import Run, read_run, refused_by
 from export.run_images import PartImages, in_orientations, read_part, rows_of
 from runtime.bundle import Bundle, abbreviate
@@ -30,7 +30,7 @@ from runtime.bundle_arrays import GoldenFrames
 from runtime.bundle_files import FP32_MODEL, GATE_FILE, GOLDEN_FILE, MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.engines.registry import ENGINE_NAMES, default_threads
-from runtime.errors import CheckFailed, InflamapError
+from runtime.errors import CheckFailed, DataError, InflamapError
 from runtime.evenly import evenly
 from runtime.gate import Verdict
 from runtime.gate_set import GateSet
@@ -106,10 +106,13 @@ def export_bundle(
     trained = read_part(run, data, geometry, "train", FAMILIAR_PATCHES)
     held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else validation
 
-    folder = refuse or refused_by(run)
-    refused = read_refused(folder, geometry, report=say) if folder else ()
+    refused = _refused(refuse, refused_by(run), geometry, say)
     measured = measure(network, geometry, trained, validation, refused, outliers=outliers, threads=threads, report=say)
     model, reference, limits = measured.model, measured.reference, measured.limits
+    # before the rest of the work, and before anything is written
+    _require_refused(still_scored(refused, reference, geometry, limits), len(refused))
+    if refused:
+        say(f"images to refuse: all {len(refused)} are withheld")
 
     # nothing is chosen by what was held out; where nothing was, there is but one part
     choosing = gate_of(validation, model, reference, geometry, limits)
@@ -182,7 +185,6 @@ def export_bundle(
     if (shown := sum(map(len, calibration))) < LEAST_CALIBRATION_IMAGES:
         say(f"calibrated on {shown} images, {LEAST_CALIBRATION_IMAGES} are wanted: the training part holds no more")
     _require_all(models, out)
-    _require_refused(still_scored(refused, reference, geometry, limits), len(refused))
 
 
 def calibration_images(trained: PartImages) -> list[npt.NDArray[np.uint8]]:
@@ -213,6 +215,22 @@ def _require_all(models: Models, out: Path) -> None:
             wanted="the grades of FP32",
             next_step=f"use {out} with the engines of the other files, or train again, longer or on more patches",
         )
+
+
+def _refused(
+    given: Path | None, by_run: Path | None, geometry: Geometry, say: Callable[[str], None]
+) -> tuple[RefusedImage, ...]:
+    """Read the images to refuse: those given now, else those that the run was trained with, if any."""
+    folder = given or by_run
+    if folder is None:
+        return ()
+    if given is None and not folder.is_dir():
+        raise DataError(
+            f"{folder}: the images to refuse are not there",
+            wanted="the folder that was given to `inflamap train --refuse`",
+            next_step="give its new place as --refuse DIR",
+        )
+    return read_refused(folder, geometry, report=say)
 
 
 def _require_refused(scored: list[Path], images: int) -> None:

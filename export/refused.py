@@ -30,8 +30,8 @@ class RefusedImage:
     path: Path
     pixels: npt.NDArray[np.uint8]
 
-    def patches(self, patch_px: int) -> npt.NDArray[np.uint8]:
-        """Return patches of it, half a patch apart where that gives no more than `PATCHES_PER_IMAGE`.
+    def patches(self, patch_px: int, most: int = PATCHES_PER_IMAGE) -> npt.NDArray[np.uint8]:
+        """Return at most so many patches of it, half a patch apart or more.
 
         Returns:
             uint8 [N, patch_px, patch_px].
@@ -41,7 +41,7 @@ class RefusedImage:
             for top in _starts(self.pixels.shape[0], patch_px)
             for left in _starts(self.pixels.shape[1], patch_px)
         ]
-        chosen = [places[place] for place in evenly(len(places), PATCHES_PER_IMAGE)]
+        chosen = [places[place] for place in evenly(len(places), most)]
         return np.stack([self.pixels[top : top + patch_px, left : left + patch_px] for top, left in chosen])
 
 
@@ -57,20 +57,25 @@ def read_refused(folder: Path, geometry: Geometry, *, report: Callable[[str], No
         report: called with each line about images that are left out.
 
     Raises:
-        InflamapError: the folder or one of its images cannot be read.
-        DataError: it holds no image of at least a patch.
+        InflamapError: the folder cannot be listed.
+        DataError: it holds no image of at least a patch, or one that cannot be read.
     """
     found: list[RefusedImage] = []
     small = 0
     for path in find_images(folder, on_error=_raise_unlistable):
-        for frame in read_frames(path):
-            pixels = _at_model_scale(frame, geometry)
+        try:
+            images = [_at_model_scale(frame, geometry) for frame in read_frames(path)]
+        except InflamapError as error:
+            raise DataError(
+                f"--refuse {folder}: an image cannot be used", seen=error, next_step=f"mend {path} or remove it"
+            ) from error
+        for pixels in images:
             if min(pixels.shape) < geometry.patch_px:
                 small += 1
             else:
                 found.append(RefusedImage(path, pixels))
     if small:
-        report(f"--refuse {folder}: {small} images are smaller than a patch and were left out")
+        report(f"--refuse {folder}: images smaller than a patch, left out: {small}")
     if not found:
         raise DataError(
             f"--refuse {folder}: no image to learn from",

@@ -92,8 +92,9 @@ def judge(seen: PatchStatistics, unfamiliarity: npt.NDArray[np.float32], limits:
     }
     # written so that a NaN is not familiar
     unfamiliar = ~(unfamiliarity <= limits.unfamiliar)
-    failures = {**camera, "unfamiliar: unlike the images the model was trained on": unfamiliar}
     fit = ~np.any(list(camera.values()), axis=0)
+    # what the camera spoilt is not called unfamiliar too
+    failures = {**camera, "unfamiliar: unlike the images the model was trained on": fit & unfamiliar}
     valid = fit & ~unfamiliar
     strange = unfamiliar[fit].mean() if fit.any() else 0.0
     withheld = bool(valid.mean() < limits.valid_share or strange > limits.unfamiliar_share)

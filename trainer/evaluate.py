@@ -130,7 +130,7 @@ class Evaluation:
                 for name, figure in self.figures.items()
             },
             "patches": self.patches,
-            "subjects": self.subjects,
+            "subjects": None if self.shared_subjects is None else self.subjects,
             "synthetic": self.synthetic,
             "ordered": self.ordered,
             "oracle": self._oracle_document(),

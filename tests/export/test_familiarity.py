@@ -1,5 +1,6 @@
 """A fitted detector keeps the run's textures and refuses others, the user's own among them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export import familiarity
 from export.familiarity import auroc, fit_familiarity
 from export.outliers import KINDS
 from export.refused import RefusedImage
@@ -54,3 +56,30 @@ def test_the_users_own_images_are_refused(finished, parts):
 def test_auroc_is_the_share_of_pairs_in_order(familiar, strange):
     pairs = [(s > f) + (s == f) / 2 for s in strange for f in familiar]
     assert auroc(np.array(familiar, float), np.array(strange, float)) == pytest.approx(np.mean(pairs))
+
+
+def test_many_images_to_refuse_leave_the_other_textures_their_share(finished, parts, monkeypatch):
+    shown: list[int] = []
+    fit = familiarity.fit_detector
+
+    def count(config, known, outliers, validation):
+        shown.append(len(outliers.layers[0]))
+        return fit(config, known, outliers, validation)
+
+    monkeypatch.setattr(familiarity, "fit_detector", count)
+    rng = np.random.default_rng(1)
+    images = [RefusedImage(Path(f"{number}.png"), rng.integers(0, 256, (200, 200), np.uint8)) for number in range(60)]
+    for refused in (images[:1], images):
+        fit_familiarity(finished.network, finished.geometry, parts["train"], parts["val"], refused, outliers=220)
+    few, many = shown
+    # a quarter of all, be they one image or sixty
+    assert few == pytest.approx(many, rel=0.25)
+
+
+def test_a_detector_that_separates_badly_is_warned_of(familiar):
+    good = replace(familiar[8], figures={"outliers_scored": 0.004, "auroc": 0.999, "validation_withheld": 0.01})
+    assert good.warning() is None
+    for key, value in (("outliers_scored", 0.12), ("auroc", 0.98), ("validation_withheld", 0.11)):
+        warning = replace(good, figures={**good.figures, key: value}).warning()
+        assert warning is not None
+        assert "refused badly" in warning

@@ -476,7 +476,21 @@ def test_images_to_refuse_that_look_like_skin_fail_the_export_by_name(finished, 
     shutil.copy(skin, refuse / "skin.png")
     with pytest.raises(CheckFailed, match=r"refused would be scored; seen: 1 of 1: .*skin\.png; wanted: none; next: "):
         export_quietly(finished.folder, tmp_path / "bundle", refuse=refuse)
-    assert open_bundle(tmp_path / "bundle").manifest.name == "tiny-run"
+    # nothing was written that would score them
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.usefixtures("_shared_graphs")
+def test_images_to_refuse_of_the_training_that_are_gone_are_asked_for(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    document = json.loads((run / "run.json").read_text())
+    document["options"] = {"--refuse": str(tmp_path / "gone")}
+    (run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(
+        InflamapError, match=r"gone: the images to refuse are not there; .* next: give its new place as --refuse"
+    ):
+        export_quietly(run, tmp_path / "bundle")
 
 
 @pytest.mark.parametrize("stride_px", [0, -8, 6, 10])

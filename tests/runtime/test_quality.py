@@ -93,6 +93,15 @@ def test_the_strange_share_is_of_the_cells_that_pass_every_other_check() -> None
     assert quality.withheld
 
 
+def test_a_cell_that_the_camera_spoilt_is_not_called_unfamiliar_too() -> None:
+    pixels, found = tissue(), map_of((48, 64))
+    pixels[:16, :16] = 0
+    found.unfamiliarity[0, 0] = 2.0
+    quality = check_quality(pixels, found, QualityLimits())
+    assert not quality.valid[0, 0]
+    assert not any("unfamiliar" in reason for reason in quality.reasons)
+
+
 def test_a_share_is_rounded_neither_to_nothing_nor_to_everything() -> None:
     found = map_of((136, 136))
     found.unfamiliarity[:] = 2.0

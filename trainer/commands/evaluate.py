@@ -172,8 +172,9 @@ def _figures(found: Evaluation) -> list[str]:
         unit = "by patch: for this one subject alone"
     else:
         unit = "by image" if found.shared_subjects is None else "by subject"
+    subjects = "unnamed subjects" if found.shared_subjects is None else _counted(found.subjects, "subject")
     lines = [
-        f"{_counted(found.patches, 'held-out patch', 'es')} of {_counted(found.subjects, 'subject')}, {source}",
+        f"{_counted(found.patches, 'held-out patch', 'es')} of {subjects}, {source}",
         f"{'':27s}95 % interval ({unit})",
     ]
     optimism = found.optimism()

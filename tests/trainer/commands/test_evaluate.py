@@ -148,7 +148,7 @@ def test_many_grades_and_hostile_names_leave_the_table_readable(inflamap, untrai
         save_image(folder / name / "one.png", np.full((32, 40 + number), 10 * number, np.uint8))
     code, out, _err = inflamap("evaluate", untrained(grades=names, ordered=False), folder)
     assert code == 0
-    assert "20 held-out patches of 20 subjects, as scored by the raters" in out
+    assert "20 held-out patches of unnamed subjects, as scored by the raters" in out
     assert "95 % interval (by image)" in out
     assert "most frequent confusions among 20 grades; the whole matrix is in --json" in out
     assert "\x1b" not in out
