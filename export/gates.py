@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from export.golden import answers
 from export.map_network import MapNetwork
 from export.run_images import PartImages, in_orientations
 from runtime.bundle_arrays import GatePatches
@@ -30,7 +29,7 @@ def gate_of(
         limits: what cells are withheld by.
     """
     patches = in_orientations(part.patches, GATE_PATCHES)
-    probabilities, unfamiliarity = answers(model, patches[:, None])
+    probabilities, unfamiliarity = model.answers(patches[:, None])
     return GateSet.of(
         patches,
         np.resize(part.medians, len(patches)),

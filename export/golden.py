@@ -5,9 +5,7 @@ from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from export.map_network import MapNetwork
 from export.onnx_graph import PARITY
 from runtime.bundle_arrays import GoldenFrames
 from runtime.engines import Engine
@@ -39,14 +37,6 @@ def golden_images(patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     quads = chosen.reshape(2, 2, 2, side, side)
     frames: npt.NDArray[np.uint8] = quads.transpose(0, 1, 3, 2, 4).reshape(2, 1, 2 * side, 2 * side)
     return frames
-
-
-def answers(
-    model: MapNetwork, images: npt.NDArray[np.uint8]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the trained network's outputs: float32 [N, K, h, w] and [N, h, w] for uint8 [N, 1, H, W]."""
-    probabilities, unfamiliarity = model.answers(torch.from_numpy(images))
-    return probabilities.numpy(), unfamiliarity.numpy()
 
 
 def tolerances(file: Engine, golden: GoldenFrames, unfamiliar: float) -> tuple[float, float]:

@@ -28,19 +28,17 @@ class MapNetwork(nn.Module):
         means = self.network.layer_means(image.float(), self.stride_px)
         return self.network.probabilities(means[-1]), self.detector(means)
 
-    def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs for images, without gradients."""
+    def answers(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the outputs for images, uint8 [N, 1, H, W]: float32 [N, K, h, w] and [N, h, w]."""
         with torch.inference_mode():
-            probabilities, unfamiliarity = self(images)
-        return probabilities, unfamiliarity
+            probabilities, unfamiliarity = self(torch.from_numpy(np.ascontiguousarray(images)))
+        return probabilities.numpy(), unfamiliarity.numpy()
 
     def unfamiliarity(self, patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the unfamiliarity of patches, uint8 [N, patch_px, patch_px]: float32 [N]."""
         return np.concatenate(
             [
-                self.answers(torch.from_numpy(np.ascontiguousarray(patches[start : start + PATCHES_AT_ONCE, None])))[1]
-                .numpy()
-                .reshape(-1)
+                self.answers(patches[start : start + PATCHES_AT_ONCE, None])[1].reshape(-1)
                 for start in range(0, len(patches), PATCHES_AT_ONCE)
             ]
         )

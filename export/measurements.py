@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from msgspec.structs import replace
 
 from export.distance import Distance
@@ -30,6 +32,7 @@ class Measurements:
         model: the network with its out-of-distribution detector.
         graph: of it, as ONNX.
         reference: the engine that runs the graph here.
+        golden: uint8 [2, 1, 2 P, 2 P], the frames on which the two were compared.
         parity: how far the two differ.
         scales: within which scores hold.
         limits: by which cells and frames are withheld.
@@ -39,6 +42,7 @@ class Measurements:
     model: MapNetwork
     graph: bytes
     reference: OnnxRuntimeEngine
+    golden: npt.NDArray[np.uint8]
     parity: Parity
     scales: ScaleRange
     limits: QualityLimits
@@ -104,4 +108,4 @@ def measure(
         "patches": len(validation.patches),
     }
     figures = {"scale": scale_figures, "out_of_distribution": familiarity.figures, "quality": quality_figures}
-    return Measurements(model, graph, reference, parity, scales, limits, figures)
+    return Measurements(model, graph, reference, frames, parity, scales, limits, figures)

@@ -18,11 +18,11 @@ from export.bundle_folder import require_replaceable, write_bundle
 from export.engines import TENSORRT_ENGINES, Judged, judge_engines, require_tensorrt
 from export.familiarity import FAMILIAR_PATCHES, OUTLIERS
 from export.gates import GATE_PATCHES, gate_of, gate_patches
-from export.golden import answers, golden_images, tolerances
+from export.golden import tolerances
 from export.measurements import measure
 from export.models import Models, make_models
 from export.onnx_graph import Parity
-from export.refused import RefusedImage, read_refused, still_scored
+from export.refused import images_to_refuse, require_withheld
 from export.run_files import Run, read_run, refused_by
 from export.run_images import PartImages, in_orientations, read_part, rows_of
 from runtime.bundle import Bundle, abbreviate
@@ -30,7 +30,7 @@ from runtime.bundle_arrays import GoldenFrames
 from runtime.bundle_files import FP32_MODEL, GATE_FILE, GOLDEN_FILE, MANIFEST_FILE, TRAINING_PATCHES_FILE
 from runtime.dense_map import Geometry
 from runtime.engines.registry import ENGINE_NAMES, default_threads
-from runtime.errors import CheckFailed, DataError, InflamapError
+from runtime.errors import CheckFailed, InflamapError
 from runtime.evenly import evenly
 from runtime.gate import Verdict
 from runtime.gate_set import GateSet
@@ -50,8 +50,6 @@ DEFAULT_STRIDE_PX = 16
 CALIBRATION_PATCHES = 400
 # fewer than these are shown in several orientations
 LEAST_CALIBRATION_IMAGES = 300
-# paths that an error names
-REFUSED_SHOWN = 5
 
 
 def export_bundle(
@@ -106,11 +104,11 @@ def export_bundle(
     trained = read_part(run, data, geometry, "train", FAMILIAR_PATCHES)
     held_out = read_part(run, data, geometry, "test", GATE_PATCHES) if rows_of(run, "test") else validation
 
-    refused = _refused(refuse, refused_by(run), geometry, say)
+    refused = images_to_refuse(refuse, refused_by(run), geometry, report=say)
     measured = measure(network, geometry, trained, validation, refused, outliers=outliers, threads=threads, report=say)
     model, reference, limits = measured.model, measured.reference, measured.limits
     # before the rest of the work, and before anything is written
-    _require_refused(still_scored(refused, reference, geometry, limits), len(refused))
+    require_withheld(refused, reference, geometry, limits)
     if refused:
         say(f"images to refuse: all {len(refused)} are withheld")
 
@@ -121,8 +119,7 @@ def export_bundle(
     models = make_models(measured.graph, calibration, choosing, judging, threads=threads, say=say)
     _require_reference(models)
 
-    images = golden_images(validation.patches)
-    golden = GoldenFrames(images, *answers(model, images))
+    golden = GoldenFrames(measured.golden, *model.answers(measured.golden))
     allowed = {file.name: tolerances(file.engine, golden, limits.unfamiliar) for file in models.files}
     document: dict[str, Any] = {
         "format": FORMAT,
@@ -214,33 +211,6 @@ def _require_all(models: Models, out: Path) -> None:
             seen="; ".join(f"{name}: {', '.join(file.verdict.misses())}" for name, file in models.missed.items()),
             wanted="the grades of FP32",
             next_step=f"use {out} with the engines of the other files, or train again, longer or on more patches",
-        )
-
-
-def _refused(
-    given: Path | None, by_run: Path | None, geometry: Geometry, say: Callable[[str], None]
-) -> tuple[RefusedImage, ...]:
-    """Read the images to refuse: those given now, else those that the run was trained with, if any."""
-    folder = given or by_run
-    if folder is None:
-        return ()
-    if given is None and not folder.is_dir():
-        raise DataError(
-            f"{folder}: the images to refuse are not there",
-            wanted="the folder that was given to `inflamap train --refuse`",
-            next_step="give its new place as --refuse DIR",
-        )
-    return read_refused(folder, geometry, report=say)
-
-
-def _require_refused(scored: list[Path], images: int) -> None:
-    if scored:
-        shown = ", ".join(map(str, scored[:REFUSED_SHOWN])) + (", ..." if len(scored) > REFUSED_SHOWN else "")
-        raise CheckFailed(
-            "images that must be refused would be scored",
-            seen=f"{len(scored)} of {images}: {shown}",
-            wanted="none",
-            next_step="remove images that look like the training images from the folder, or train on more patches",
         )
 
 

@@ -9,13 +9,15 @@ import numpy.typing as npt
 
 from runtime.dense_map import Geometry, dense_map
 from runtime.engines import Engine
-from runtime.errors import DataError, InflamapError
+from runtime.errors import CheckFailed, DataError, InflamapError
 from runtime.evenly import evenly
 from runtime.images import Frame, find_images, picture, read_frames, to_model_scale, unlistable
 from runtime.quality import QualityLimits, check_quality
 
 # patches of one image; more resemble each other
 PATCHES_PER_IMAGE = 64
+# paths that an error names
+PATHS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,27 @@ class RefusedImage:
         ]
         chosen = [places[place] for place in evenly(len(places), most)]
         return np.stack([self.pixels[top : top + patch_px, left : left + patch_px] for top, left in chosen])
+
+
+def images_to_refuse(
+    given: Path | None, by_run: Path | None, geometry: Geometry, *, report: Callable[[str], None]
+) -> tuple[RefusedImage, ...]:
+    """Read the images of the folder that is given now, else of the one that the run was trained with; none without.
+
+    Raises:
+        DataError: the folder of the training is not there any more.
+        InflamapError: as `read_refused`.
+    """
+    folder = given or by_run
+    if folder is None:
+        return ()
+    if given is None and not folder.is_dir():
+        raise DataError(
+            f"{folder}: the images to refuse are not there",
+            wanted="the folder that was given to `inflamap train --refuse`",
+            next_step="give its new place as --refuse DIR",
+        )
+    return read_refused(folder, geometry, report=report)
 
 
 def read_refused(folder: Path, geometry: Geometry, *, report: Callable[[str], None]) -> tuple[RefusedImage, ...]:
@@ -95,6 +118,23 @@ def still_scored(
         for image in images
         if not check_quality(image.pixels, dense_map(image.pixels, engine, geometry), limits).withheld
     ]
+
+
+def require_withheld(images: Sequence[RefusedImage], engine: Engine, geometry: Geometry, limits: QualityLimits) -> None:
+    """Require that the model withholds each of the images.
+
+    Raises:
+        CheckFailed: some would still be scored; the message names them.
+    """
+    scored = still_scored(images, engine, geometry, limits)
+    if scored:
+        shown = ", ".join(map(str, scored[:PATHS_SHOWN])) + (", ..." if len(scored) > PATHS_SHOWN else "")
+        raise CheckFailed(
+            "images that must be refused would be scored",
+            seen=f"{len(scored)} of {len(images)}: {shown}",
+            wanted="none",
+            next_step="remove images that look like the training images from the folder, or train on more patches",
+        )
 
 
 def _at_model_scale(frame: Frame, geometry: Geometry) -> npt.NDArray[np.uint8]:

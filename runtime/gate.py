@@ -24,6 +24,8 @@ PLAIN_KAPPA = 0.97
 ACCURACY_LOSS = 0.005
 INT8_SHARE = 0.8
 
+Probabilities = npt.NDArray[np.float32]
+
 
 class Cells(msgspec.Struct, frozen=True):
     """What a model says of n patches, or of the cells of maps.
@@ -213,17 +215,46 @@ def compare(
     highest = np.sort(reference.probabilities, axis=1)
     margin = highest[:, -1] - highest[:, -2]
     grades = reference.probabilities.shape[1]
-    apart = found.probabilities.astype(np.float64) - reference.probabilities
+    answers = reference.probabilities, found.probabilities
     return GateFigures(
         cells=len(reference),
         unchanged=float(1 - changed.mean()),
         changed_margin=float(margin[changed].max(initial=0.0)),
-        shift=float(np.abs(apart @ np.arange(grades)).mean()) if ordered else None,
+        shift=float(expected_shift(*answers).mean()) if ordered else None,
         kappa=_kappa(wanted, given, grades, ordered=ordered),
         accuracy_loss=None if medians is None else _accuracy_loss(wanted == medians, given == medians),
         withholding_changed=withholding_changed(reference, found, unfamiliar=unfamiliar),
-        distance=None if ordered else float(np.abs(apart).sum(axis=1).mean() / 2),
+        distance=None if ordered else float(total_variation(*answers).mean()),
     )
+
+
+def expected_shift(first: Probabilities, second: Probabilities) -> npt.NDArray[np.float64]:
+    """Return the absolute difference of the expected grades, 0 to K - 1.
+
+    Args:
+        first, second: float32 [n, K], two answers to the same patches.
+
+    Returns:
+        float64 [n].
+    """
+    shift: npt.NDArray[np.float64] = np.abs((second.astype(np.float64) - first) @ np.arange(first.shape[1]))
+    return shift
+
+
+def total_variation(first: Probabilities, second: Probabilities) -> npt.NDArray[np.float64]:
+    """Return the probability that moved to other classes, 0 to 1.
+
+    Probability that moves to a neighbouring grade shifts the expected grade by as much, so limits in grades hold for it
+    too.
+
+    Args:
+        first, second: float32 [n, K], two answers to the same patches.
+
+    Returns:
+        float64 [n].
+    """
+    moved: npt.NDArray[np.float64] = np.abs(second.astype(np.float64) - first).sum(axis=1) / 2
+    return moved
 
 
 def withholding_changed(reference: Cells, found: Cells, *, unfamiliar: float) -> float:

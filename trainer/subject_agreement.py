@@ -28,6 +28,7 @@ class SubjectAgreement:
 
 def by_subject(evaluation: Evaluation) -> tuple[SubjectAgreement, ...]:
     """Return the agreement on every subject, in the order of their names."""
+    ordered = evaluation.ordered
     errors: dict[str, list[int]] = defaultdict(list)
     apart = evaluation.probabilities.argmax(1) - evaluation.data.consensus_grades()
     for patch, error in zip(evaluation.data.patches, apart.tolist(), strict=True):
@@ -37,8 +38,8 @@ def by_subject(evaluation: Evaluation) -> tuple[SubjectAgreement, ...]:
             subject,
             len(found),
             found.count(0) / len(found),
-            sum(map(abs, found)) / len(found) if evaluation.ordered else None,
-            sum(found) / len(found) if evaluation.ordered else None,
+            sum(map(abs, found)) / len(found) if ordered else None,
+            sum(found) / len(found) if ordered else None,
         )
         for subject, found in sorted(errors.items())
     )

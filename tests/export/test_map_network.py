@@ -13,7 +13,7 @@ from runtime.engines.onnxruntime_cpu import OnnxRuntimeEngine
 def test_a_cell_is_the_patch_below_it(deep, height, width, seed):
     frame = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (1, 1, height, width), np.uint8))
     patches = frame.unfold(2, 48, 8).unfold(3, 48, 8).reshape(-1, 1, 48, 48)
-    whole, alone = deep.answers(frame), deep.answers(patches)
+    whole, alone = ([torch.from_numpy(each) for each in deep.answers(images.numpy())] for images in (frame, patches))
     geometry = Geometry(48, 8, 0.5)
     assert whole[1].shape == (1, geometry.cells(height), geometry.cells(width))
     torch.testing.assert_close(whole[0][0].flatten(1).T, alone[0][:, :, 0, 0], atol=1e-5, rtol=0)

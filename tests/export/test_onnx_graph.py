@@ -110,7 +110,7 @@ def test_any_number_of_frames_of_any_size_is_scored_as_the_network_does(
     probabilities, unfamiliarity = sessions[stride_px].run(["probabilities", "unfamiliarity"], {"image": frames})
     assert probabilities.shape == (count, 3, (height - 32) // stride_px + 1, (width - 32) // stride_px + 1)
     assert probabilities.dtype == unfamiliarity.dtype == np.float32
-    wanted = models[stride_px].answers(torch.from_numpy(frames))
+    wanted = models[stride_px].answers(frames)
     np.testing.assert_allclose(probabilities, wanted[0], atol=1e-5)
     np.testing.assert_allclose(unfamiliarity, wanted[1], rtol=1e-4)
 
