@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of `evaluate` hold the population's figure, by simulation.
+"""Simulate how often the 95 % intervals of `evaluate` hold the population's figure.
 
     python -m benchmarks.interval_coverage [--trials N] [--write docs/intervals.md]
 
@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Population:
-    """How subjects, raters and model are drawn.
+    """The distributions that subjects, raters and model are drawn from.
 
     Attributes:
         what: in words.
@@ -144,7 +144,7 @@ def figures_of(patches: Patches) -> dict[str, Figure | None]:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often intervals held the population's figure.
+    """The share of studies whose interval held the population's figure.
 
     Attributes:
         held: share of the studies.

@@ -1,4 +1,4 @@
-"""What the out-of-distribution detector is fitted on, and how well it separates what it has not seen."""
+"""Fit the out-of-distribution detector, and measure how well it separates textures that it has not seen."""
 
 import math
 from collections.abc import Sequence

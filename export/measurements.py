@@ -1,4 +1,4 @@
-"""What is measured on a trained network before its bundle is written: detector, graph, scale range, limits."""
+"""Measure a trained network before its bundle is written: detector, graph, scale range, limits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from trainer.network import TextureNetwork
 
 @dataclass(frozen=True)
 class Measurements:
-    """What the bundle says of its model.
+    """The measurements of a model that its bundle holds.
 
     Attributes:
         model: the network with its out-of-distribution detector.

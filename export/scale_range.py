@@ -1,4 +1,4 @@
-"""How far a microscope's sampling may be from the model's before the score shifts or the skin looks unfamiliar."""
+"""Measure how far a microscope's sampling may be from the model's: scores must hold, and skin must look familiar."""
 
 import cv2
 import msgspec

@@ -81,7 +81,7 @@ class GateFigures(msgspec.Struct, frozen=True):
 
     @property
     def movement(self) -> float:
-        """How far the answers move on average: `shift`, without order `distance`."""
+        """The mean distance between the answers: `shift`, or `distance` where the grades have no order."""
         found = self.distance if self.shift is None else self.shift
         assert found is not None
         return found

@@ -1,4 +1,4 @@
-"""How a model's grades are read: their names, whether they have an order, and what the score is called."""
+"""The meaning of a model's grades: their names, whether they have an order, and the name of the score."""
 
 import msgspec
 import numpy as np

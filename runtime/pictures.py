@@ -21,7 +21,7 @@ LONGEST_NAME = 48
 
 
 class ImageLabel(msgspec.Struct, frozen=True):
-    """What an image is called where it is shown.
+    """The name of an image where it is shown, with its folders and its date.
 
     Attributes:
         name: of its file.

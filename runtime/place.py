@@ -1,4 +1,4 @@
-"""Where an image may lie: no link may lead from the watched folder to a file outside it."""
+"""The place check of images: no link may lead from the watched folder to a file outside it."""
 
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -8,7 +8,7 @@ from runtime.images.opening import read_without_links
 
 
 class PlaceForbids(InflamapError):
-    """Where the file lies keeps it from being read or scored, whatever it holds."""
+    """The place of a file keeps it from being read or scored, whatever the file holds."""
 
 
 def require_inside(folder: Path, relative: PurePath) -> None:

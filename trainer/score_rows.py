@@ -1,4 +1,4 @@
-"""One row of `scores.csv`: what one rater gave one patch."""
+"""One row of `scores.csv`: the score of one patch by one rater."""
 
 import math
 from collections.abc import Callable, Hashable
@@ -16,7 +16,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Row:
-    """What one rater said of one patch.
+    """The score of one patch by one rater.
 
     Attributes:
         number: its line.

@@ -1,4 +1,4 @@
-"""`split.csv` of a run: what each patch was used for, by path and by content."""
+"""`split.csv` of a run: the use of each patch, by path and by content."""
 
 import csv
 import hashlib
@@ -40,7 +40,7 @@ def split_sha256(data: ScoredPatches, parts: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What a model was trained or chosen by.
+    """The patches that a model was trained or chosen by.
 
     Attributes:
         sha256: content hashes of the patches, abbreviated.

@@ -33,7 +33,7 @@ STRIDE_PX = 16
 
 @dataclass(frozen=True)
 class Form:
-    """How much is drawn and trained, and what is asked for.
+    """The size of the data and the training, and the wanted figures.
 
     Attributes:
         images: of each data set.

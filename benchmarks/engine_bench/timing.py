@@ -95,7 +95,7 @@ class _Turn:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What an engine makes of a frame: its score (None when withheld), and whether it was mapped at all."""
+    """An engine's result for a frame: its score (None when withheld), and whether the frame was mapped at all."""
 
     score: Score | None
     mapped: bool

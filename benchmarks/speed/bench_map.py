@@ -85,7 +85,7 @@ def test_map_against_the_bare_session(
 def test_map_against_the_map_without_unfamiliarity(
     against: Against, model: Model, bare_session: onnxruntime.InferenceSession, frame: Frame
 ) -> None:
-    """What the out-of-distribution detector costs of the model's pass over a frame."""
+    """Measure the cost of the out-of-distribution detector in the model's pass over a frame."""
     graph = onnx.ModelProto.FromString(model.bundle.read_file(FP32_MODEL))
     grades_alone = Extractor(graph).extract_model(["image"], ["probabilities"])
     session = onnxruntime.InferenceSession(

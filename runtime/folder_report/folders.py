@@ -140,7 +140,7 @@ def grade_numbers(rows: Sequence[ImageRow]) -> range:
 
 
 def has_classes(rows: Sequence[ImageRow]) -> bool:
-    """Whether any scored image has no mean grade, because its grades have no order."""
+    """Return whether any scored image has no mean grade, because its grades have no order."""
     return any(row.state is State.SCORED and row.outcome.score is None for row in rows)
 
 
@@ -165,7 +165,7 @@ def _put(root: _Folder, row: ImageRow, out: Path, classes: tuple[str, ...] | Non
 
 
 def _values(row: ImageRow, classes: tuple[str, ...] | None) -> _Values | None:
-    """What a scored image adds: the area of each class, or its mean grade; None where it has none."""
+    """Return the contribution of a scored image: the area of each class, or its mean grade; None where it has none."""
     if classes is not None:
         areas = json.loads(row.outcome.area_fraction or "{}")
         return tuple(float(areas.get(name, 0.0)) for name in classes)

@@ -1,4 +1,4 @@
-"""What every picture of folders is drawn with: its page, its words, and the rows' names."""
+"""The parts that every picture of folders is drawn with: page, words, and names of the rows."""
 
 import textwrap
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a reader needs to read the overlay: colour bar or list of classes, and scale bar."""
+"""The key of the overlay: colour bar or list of classes, and scale bar."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""How the intervals came about, and which epoch was kept, in words."""
+"""Describe the method of the intervals and the choice of the epoch, for the report."""
 
 from trainer.report.facts import RunFacts
 
