@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from runtime.bundle import DEFAULT_BUNDLE
+from runtime.python_child import python_command
 
 NAME = "phantom-texture"
 PATCHES, FRAMES, SEED = 3797, 4, 0
@@ -58,7 +59,7 @@ def make(work: Path) -> None:
 
 def _inflamap(*arguments: object) -> str:
     """Run one command, its progress on this terminal; what it printed on stdout."""
-    command = [sys.executable, "-m", "runtime.cli", *map(str, arguments)]
+    command = python_command("runtime.cli", *arguments)
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

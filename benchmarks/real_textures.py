@@ -24,6 +24,7 @@ import skimage
 
 from runtime.errors import InflamapError
 from runtime.images import read_frame
+from runtime.python_child import python_command
 from trainer.network import NetworkConfig
 
 TEXTURES = ("brick", "grass", "gravel")
@@ -111,7 +112,7 @@ def places(patch_px: int) -> list[Place]:
 
 def inflamap(*arguments: object) -> str:
     """Run one command, its progress on this terminal; what it printed on stdout."""
-    command = [sys.executable, "-m", "runtime.cli", *map(str, arguments)]
+    command = python_command("runtime.cli", *arguments)
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
