@@ -18,8 +18,10 @@ from runtime.earlier_result import earlier_result
 from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import is_folder, is_missing
+from runtime.folder_scan import OutputFolders
 from runtime.ledger import ImageRow
 from runtime.model import Model
+from runtime.outputs import is_named_as_result
 from runtime.place import PlaceForbids, require_inside
 from runtime.result import Result
 from runtime.scoring import Examined, ReadImage, read_image, score_image
@@ -74,6 +76,7 @@ class Examiner:
     def __init__(self, folder: Path, out: Path, model: Model, acquisition: Acquisition) -> None:
         self._folder, self._out, self._model, self._acquisition = folder, out, model, acquisition
         self._real_folder, self._real_out = folder.resolve(), out.resolve()
+        self._outputs = OutputFolders(str(folder))
 
     def read(self, row: ImageRow) -> Earlier | ReadImage:
         """The image's earlier result, or what it holds now.
@@ -133,6 +136,9 @@ class Examiner:
                 f"{path}: its results would lie in the watched folder, which is only read",
                 next_step="choose an --out that does not hold the watched folder",
             )
+        # a ledger of an earlier version may hold such
+        if is_named_as_result(relative.name) or self._outputs.holds(str(relative)):
+            raise PlaceForbids(f"{path}: a result of inflamap, which is no image to score")
         require_inside(self._folder, relative)
         # one that leads in a circle, or that may not be looked at, is told of when it is read
         with suppress(OSError, RuntimeError):

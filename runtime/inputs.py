@@ -17,10 +17,17 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """All images found, and for each PATH that gave none the reason."""
+    """All images found.
+
+    Attributes:
+        images: to score.
+        faults: for each PATH or folder that gave none, the reason.
+        left_out: folders of results, whose overlays and maps are no images.
+    """
 
     images: tuple[Input, ...]
     faults: tuple[tuple[Path, InflamapError], ...]
+    left_out: tuple[Path, ...] = ()
 
 
 def gather_inputs(paths: Sequence[Path]) -> Inputs:
@@ -31,9 +38,10 @@ def gather_inputs(paths: Sequence[Path]) -> Inputs:
     """
     images: dict[PurePath, Path] = {}
     faults: list[tuple[Path, InflamapError]] = []
+    left_out: list[Path] = []
     for path in paths:
         try:
-            found = _images_of(path, faults)
+            found = _images_of(path, faults, left_out)
         except (OSError, InflamapError) as error:
             reason = error if isinstance(error, InflamapError) else InflamapError(f"{path}: {error.strerror}")
             faults.append((path, reason))
@@ -45,11 +53,12 @@ def gather_inputs(paths: Sequence[Path]) -> Inputs:
                     f"{image.path} and {other} would write the same result {image.relative}",
                     next_step="score the folder that holds both, or use two --out folders",
                 )
-    return Inputs(tuple(Input(path, relative) for relative, path in images.items()), tuple(faults))
+    return Inputs(tuple(Input(path, relative) for relative, path in images.items()), tuple(faults), tuple(left_out))
 
 
-def _images_of(path: Path, faults: list[tuple[Path, InflamapError]]) -> list[Input]:
-    """The images one PATH stands for; sub-folders that cannot be listed are added to `faults`."""
+def _images_of(path: Path, faults: list[tuple[Path, InflamapError]], left_out: list[Path]) -> list[Input]:
+    """The images one PATH stands for; sub-folders that cannot be listed are added to `faults`, those of results to
+    `left_out`."""
     if not path.exists():
         raise InflamapError(f"{path}: no such file or folder", next_step="check the path")
     if not path.is_dir():
@@ -59,7 +68,8 @@ def _images_of(path: Path, faults: list[tuple[Path, InflamapError]]) -> list[Inp
     def note(error: OSError) -> None:
         unlisted.append((Path(error.filename), unlistable(error)))
 
-    found = [Input(image, image.relative_to(path)) for image in find_images(path, on_error=note)]
+    images = find_images(path, on_error=note, on_results=left_out.append)
+    found = [Input(image, image.relative_to(path)) for image in images]
     faults += unlisted
     if not found and not unlisted:
         raise InflamapError(f"{path}: no images in this folder", next_step="check the path")

@@ -23,8 +23,12 @@ import msgspec
 from runtime.errors import InflamapError
 
 SCORE, OVERLAY, MAP = ".score.json", ".overlay.jpg", ".map.ome.tif"
-# of `runtime.ledger`, named here for those who only ask whether there is one
-LEDGER_FILE = "inflamap.db"
+# of `runtime.ledger` and `runtime.output_lock`, named here for those who only ask whether there is one
+LEDGER_FILE, LOCK_FILE = "inflamap.db", "inflamap.lock"
+# a folder that holds one of these is a folder of results, and no source of images
+OUTPUT_MARKS = frozenset({LEDGER_FILE, LOCK_FILE})
+# how results of any version end; what is named so is no image to score. A new kind of result is added here
+RESULT_SUFFIXES = (SCORE, OVERLAY, ".overlay.png", MAP)
 LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP))
 # of Linux's file systems in bytes; Windows counts 255 UTF-16 units, which are never more
 LONGEST_NAME = 255
@@ -55,6 +59,13 @@ class ResultFiles(msgspec.Struct, frozen=True):
     score: Path
     overlay: Path
     map: Path
+
+
+def is_named_as_result(path: str) -> bool:
+    """Tell whether a file is named as a result of ours, or as a temporary file, whose name may be cut."""
+    if path[-_TEMPORARY_SUFFIX:].startswith(".tmp-") and TEMPORARY.fullmatch(path):
+        return True
+    return path.lower().endswith(RESULT_SUFFIXES)
 
 
 def result_files(relative: PurePath) -> ResultFiles:

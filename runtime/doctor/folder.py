@@ -14,6 +14,7 @@ from runtime.doctor.finding import Case, Finding, Level
 from runtime.errors import InflamapError
 from runtime.images.find import looks_like_image
 from runtime.images.signature import HEAD_BYTES, SUFFIXES
+from runtime.outputs import OUTPUT_MARKS, is_named_as_result
 
 # enough to find what is typical of it
 LOOK_S = 5.0
@@ -122,12 +123,15 @@ def survey(place: Path) -> Survey:
     while pending and time.monotonic() < end:
         current = pending.pop()
         try:
-            with os.scandir(current) as entries:
+            with os.scandir(current) as listing:
+                entries = list(listing)
+                if any(entry.name in OUTPUT_MARKS for entry in entries):
+                    entries = []
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(current / entry.name)
                         continue
-                    if Path(entry.name).suffix.lower() in SUFFIXES:
+                    if Path(entry.name).suffix.lower() in SUFFIXES and not is_named_as_result(entry.name):
                         images += 1
                         example = example or _example(current / entry.name)
                     newest = max(newest or 0.0, entry.stat(follow_symlinks=False).st_mtime)

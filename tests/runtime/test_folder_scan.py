@@ -13,7 +13,8 @@ import pytest
 from runtime import folder_scan
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
-from runtime.folder_scan import Found, NotImages, Slices, scan
+from runtime.folder_scan import VERDICT_S, Found, NotImages, OutputFolders, Slices, scan
+from runtime.outputs import OUTPUT_MARKS
 
 GREY = np.zeros((4, 4), np.uint8)
 
@@ -63,6 +64,57 @@ def test_link_to_a_folder_is_said_and_not_followed(tmp_path: Path, save_image: C
     assert [each.path for each in found_in(tmp_path / "in", warned=warned)] == ["a.bmp"]
     assert len(warned) == 2
     assert all("a link to a folder, which is not followed" in line for line in warned)
+
+
+@pytest.mark.parametrize("mark", sorted(OUTPUT_MARKS))
+def test_folder_of_results_is_said_and_left_out_with_all_below(
+    tmp_path: Path, save_image: Callable[..., str], mark: str
+) -> None:
+    for name in ("a.bmp", "site/results/b.bmp", "site/results/deep/er/c.bmp", "site/d.bmp"):
+        save_image(tmp_path / name, GREY)
+    (tmp_path / "site" / "results" / mark).touch()
+    warned: list[str] = []
+    assert [Path(each.path).as_posix() for each in found_in(tmp_path, warned=warned)] == ["a.bmp", "site/d.bmp"]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{tmp_path / 'site' / 'results'}: a folder with results of inflamap")
+    assert found_in(tmp_path, below=os.path.join("site", "results"), warned=warned) == []  # noqa: PTH118
+    with pytest.raises(InflamapError, match="this folder holds results of inflamap and no images"):
+        found_in(tmp_path / "site" / "results")
+
+
+def test_what_is_named_as_a_result_is_none_and_is_not_opened(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    for name in ("a.bmp", "b.overlay.jpg", "B.OVERLAY.JPG", "c.overlay.png"):
+        save_image(tmp_path / name.lower(), GREY)
+    image = (tmp_path / "a.bmp").read_bytes()
+    for name in ("a.bmp.map.ome.tif", "a.bmp.score.json", "a.bmp.overlay.j.tmp-0123abcd"):
+        (tmp_path / name).write_bytes(image)
+    assert [each.path for each in found_in(tmp_path)] == ["a.bmp"]
+
+
+def test_walk_over_many_results_can_be_left_at_any_time(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}.bmp.overlay.jpg").touch()
+    walk = scan(str(tmp_path), not_images=NotImages(), warn=lambda *_: None)
+    assert len(list(walk)) > 10
+
+
+def test_folders_of_results_are_remembered_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, clock, lexists = list[str](), [0.0], os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: asked.append(path) or lexists(path))
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    outputs = OutputFolders(str(tmp_path), lambda: clock[0])
+    path = os.path.join("a", "b", "v.bmp")  # noqa: PTH118
+    for _ in range(100):
+        assert not outputs.holds(path)
+        assert not outputs.holds("v.bmp")
+    assert len(asked) == 2 * len(OUTPUT_MARKS)
+    (tmp_path / "a" / "inflamap.lock").touch()
+    assert not outputs.holds(path)
+    clock[0] += VERDICT_S
+    assert outputs.holds(path)
+    assert not outputs.holds("a")
+    outputs.add(os.path.join("c", "inflamap.db"))  # noqa: PTH118
+    assert outputs.holds(os.path.join("c", "d", "v.bmp"))  # noqa: PTH118
 
 
 def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

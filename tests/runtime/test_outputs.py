@@ -15,7 +15,15 @@ import runtime
 from runtime import outputs
 from runtime.errors import InflamapError
 from runtime.output_folder import sweep_temporaries
-from runtime.outputs import read_record, result_files, write_atomically, write_result
+from runtime.outputs import (
+    RESULT_SUFFIXES,
+    is_named_as_result,
+    read_record,
+    result_files,
+    temporary_of,
+    write_atomically,
+    write_result,
+)
 
 IMAGE = PurePosixPath("Confocal Images/VivaStack #1/v0000000.bmp")
 names = st.one_of(
@@ -32,6 +40,17 @@ names = st.one_of(
 
 def written(out: Path) -> set[str]:
     return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+
+@given(name=names)
+def test_every_file_of_a_result_is_named_as_one(name: str) -> None:
+    files = result_files(PurePath("site", name))
+    for file in (files.score, files.overlay, files.map):
+        assert is_named_as_result(str(file))
+        assert is_named_as_result(str(temporary_of(file)))
+    for ending in RESULT_SUFFIXES:
+        assert is_named_as_result(f"{name}{ending}")
+    assert not is_named_as_result(f"{name}.bmp")
 
 
 def test_results_mirror_the_watched_tree() -> None:
