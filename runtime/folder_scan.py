@@ -14,6 +14,7 @@ from runtime.images import begins_as_image, unlistable
 from runtime.images.signature import SUFFIXES
 from runtime.output_folder import HoldsResults, LeftOut, is_output_folder
 from runtime.outputs import OUTPUT_MARKS, is_named_as_result
+from runtime.place import PlaceForbids
 
 # names without an image's suffix are opened to see what they are; those that are none are remembered
 MOST_REMEMBERED = 50_000
@@ -41,7 +42,7 @@ def named_as_image(path: str) -> bool:
 
 
 class NotFollowed(LeftOut):
-    """A link to a folder, which nobody misses who does not expect it to be followed."""
+    """A link to a folder or out of the watched one, which nobody misses who does not expect it to be followed."""
 
 
 class OutputFolders:
@@ -88,15 +89,16 @@ class NotImages:
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
-    def takes(self, path: str, state: FileState) -> bool:
+    def takes(self, path: str, state: FileState, inside: Path) -> bool:
         """Whether a file that is not named as an image begins as one.
 
         Raises:
             OSError: it cannot be read, so that nobody knows; it is looked into again the next time.
+            PlaceForbids: a link leads out of `inside`, so that it is not looked into.
         """
         if self.knows(path, state):
             return False
-        if begins_as_image(Path(path)):
+        if begins_as_image(Path(path), inside=inside):
             return True
         if len(self._seen) >= MOST_REMEMBERED:
             self._seen.clear()
@@ -139,6 +141,7 @@ def scan(
             folder of results.
     """
     cut = len(os.path.join(folder, ""))  # noqa: PTH118
+    root = Path(folder)
     pending = [os.path.join(folder, below) if below else folder]  # noqa: PTH118
     first = not below
     while pending:
@@ -156,11 +159,14 @@ def scan(
                     warn(Path(path), _not_followed(path))
                 elif not is_named_as_result(path):
                     state = _state_of(entry)
-                    if named_as_image(path) or not_images.takes(path, state):
+                    if named_as_image(path) or not_images.takes(path, state, root):
                         yield Found(path[cut:], state)
                         continue
             except OSError as error:
                 _tell(path, error, warn)
+            except PlaceForbids as fault:
+                # what it leads to may be anything; one that is named as an image fails with this reason
+                warn(Path(path), NotFollowed(fault.what, next_step=fault.next_step))
             if number % 100 == 0:
                 yield None
 

@@ -18,6 +18,7 @@ from runtime.file_state import FileState, identity_of, is_folder
 from runtime.folder_scan import Found, NotImages, OutputFolders, Slices, Warn, named_as_image, scan
 from runtime.outputs import OUTPUT_MARKS, is_named_as_result
 from runtime.patience import WatchSettings
+from runtime.place import PlaceForbids
 from runtime.renewed_hints import RenewedHints
 from runtime.settling import AtRest, Settling
 
@@ -194,8 +195,8 @@ class FolderWatch:
         if named_as_image(image.path):
             return True
         # one that cannot be read now is told of by the next listing
-        with suppress(OSError):
-            return self._not_images.takes(str(self._folder / image.path), image.state)
+        with suppress(OSError, PlaceForbids):
+            return self._not_images.takes(str(self._folder / image.path), image.state, self._folder)
         return False
 
     def _walk(self, below: str = "", *, trust_age: bool = False) -> _Walk:

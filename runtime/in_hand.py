@@ -89,10 +89,10 @@ class Examiner:
         self._require_its_place(path, row.path)
         gone = self.is_gone(path)
         if gone or not row.redo:
-            earlier = earlier_result(path, row.path, self._out, self._acquisition, gone=gone)
+            earlier = earlier_result(self._folder, row.path, self._out, self._acquisition, gone=gone)
             if earlier is not None:
                 return Earlier(earlier, gone)
-        return read_image(path, row.path, self._acquisition)
+        return read_image(path, row.path, self._acquisition, inside=self._folder)
 
     def score(self, found: Earlier | ReadImage) -> Earlier | Examined:
         """What an image comes to that was read.

@@ -10,10 +10,17 @@ from runtime.images import find_images, unlistable
 
 
 class Input(msgspec.Struct, frozen=True):
-    """An image to score, and its path as results name it."""
+    """An image to score.
+
+    Attributes:
+        path: the file.
+        relative: its path as results name it.
+        inside: the folder that no link to it may lead out of; None where the user named the file itself.
+    """
 
     path: Path
     relative: PurePath
+    inside: Path | None = None
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -36,7 +43,7 @@ def gather_inputs(paths: Sequence[Path]) -> Inputs:
     Raises:
         InflamapError: two images would write the same result.
     """
-    images: dict[PurePath, Path] = {}
+    images: dict[PurePath, Input] = {}
     faults: list[tuple[Path, InflamapError]] = []
     left_out: list[Path] = []
     for path in paths:
@@ -47,13 +54,13 @@ def gather_inputs(paths: Sequence[Path]) -> Inputs:
             faults.append((path, reason))
             continue
         for image in found:
-            other = images.setdefault(image.relative, image.path)
-            if not other.samefile(image.path):
+            other = images.setdefault(image.relative, image)
+            if not other.path.samefile(image.path):
                 raise InflamapError(
-                    f"{image.path} and {other} would write the same result {image.relative}",
+                    f"{image.path} and {other.path} would write the same result {image.relative}",
                     next_step="score the folder that holds both, or use two --out folders",
                 )
-    return Inputs(tuple(Input(path, relative) for relative, path in images.items()), tuple(faults), tuple(left_out))
+    return Inputs(tuple(images.values()), tuple(faults), tuple(left_out))
 
 
 def _images_of(path: Path, faults: list[tuple[Path, InflamapError]], left_out: list[Path]) -> list[Input]:
@@ -68,8 +75,8 @@ def _images_of(path: Path, faults: list[tuple[Path, InflamapError]], left_out: l
     def note(error: OSError) -> None:
         unlisted.append((Path(error.filename), unlistable(error)))
 
-    images = find_images(path, on_error=note, on_results=left_out.append)
-    found = [Input(image, image.relative_to(path)) for image in images]
+    images = find_images(path, on_error=note, on_results=left_out.append, links_may_leave=False)
+    found = [Input(image, image.relative_to(path), path) for image in images]
     faults += unlisted
     if not found and not unlisted:
         raise InflamapError(f"{path}: no images in this folder", next_step="check the path")

@@ -279,7 +279,7 @@ class _Service:
             # an image that is due for another reason than its arrival may be being written right now
             if FileState.of(path) not in (None, row.file):
                 self.ends.postpone(row)
-            elif is_being_written(path):
+            elif is_being_written(path, inside=self._folder):
                 if time.monotonic() < self._give_up_at:
                     self.ends.postpone(row, OPEN)
                 else:

@@ -74,7 +74,7 @@ def score(
                 )
                 fail(image.path, problem)
         images = [image for image in inputs.images if image.relative not in watched]
-        outcomes = score_files(((image.path, image.relative) for image in images), out, model, writer, acquisition)
+        outcomes = score_files(images, out, model, writer, acquisition)
         for done, (image, outcome) in enumerate(zip(images, outcomes, strict=True), 1):
             try:
                 if isinstance(outcome, InflamapError):

@@ -9,6 +9,7 @@ from runtime.images.opening import read_shared
 from runtime.images.signature import HEAD_BYTES, LEAST_BYTES, SUFFIXES, image_format
 from runtime.output_folder import is_output_folder
 from runtime.outputs import OUTPUT_MARKS, is_named_as_result
+from runtime.place import PlaceForbids
 
 # names under which copy tools write a file before they rename it: to be found later, under its own name
 _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".filepart", ".crdownload"})
@@ -23,6 +24,7 @@ def find_images(
     *,
     on_error: Callable[[OSError], None] | None = None,
     on_results: Callable[[Path], None] = lambda _folder: None,
+    links_may_leave: bool = True,
 ) -> Iterator[Path]:
     """All files below `folder` for which `looks_like_image` holds, sorted as paths are.
 
@@ -31,6 +33,7 @@ def find_images(
     Args:
         folder: where to look; any names, also those that are no UTF-8.
         on_error: told of each sub-folder that cannot be listed (`error.filename`); the walk goes on.
+        links_may_leave: whether links out of `folder` are looked into to see what they are.
         on_results: told of each sub-folder that is left out because it holds results of ours.
 
     Raises:
@@ -52,7 +55,7 @@ def find_images(
     while pending:
         path, is_folder = pending.pop()
         if not is_folder:
-            if looks_like_image(path):
+            if looks_like_image(path, inside=None if links_may_leave else folder):
                 yield path
             continue
         try:
@@ -76,29 +79,38 @@ def unlistable(error: OSError) -> InflamapError:
     )
 
 
-def looks_like_image(path: Path) -> bool:
+def looks_like_image(path: Path, *, inside: Path | None = None) -> bool:
     """Whether `path` is a regular file, or a link to one, named as an image or beginning as one, and no result of ours.
 
     A file with an image's suffix is not opened. Whether the file is whole is for `read_frame` to say.
+
+    Args:
+        path: the file.
+        inside: as of `read_shared`; what a link leads to outside it is not looked into, and is no image.
     """
     try:
         if is_named_as_result(path.name) or not path.is_file():
             return False
-        return path.suffix.lower() in SUFFIXES or begins_as_image(path)
-    except OSError:
+        return path.suffix.lower() in SUFFIXES or begins_as_image(path, inside=inside)
+    except (OSError, PlaceForbids):
         return False
 
 
-def begins_as_image(path: Path) -> bool:
+def begins_as_image(path: Path, *, inside: Path | None = None) -> bool:
     """Whether a file's first bytes are an image's; not where its name says that it is still being written, or is none.
+
+    Args:
+        path: the file.
+        inside: as of `read_shared`.
 
     Raises:
         OSError: it cannot be read, so that nobody knows.
+        PlaceForbids: a link leads out of `inside`.
     """
     if path.suffix.lower() in _UNFINISHED or path.name.lower() == _DIRECTORY:
         return False
     try:
-        head = read_shared(path, at_most=HEAD_BYTES)
+        head = read_shared(path, at_most=HEAD_BYTES, inside=inside)
     except UnreadableImage:
         return False
     return len(head) >= LEAST_BYTES and image_format(head) is not None

@@ -117,10 +117,23 @@ def test_folders_of_results_are_remembered_for_a_while(tmp_path: Path, monkeypat
     assert outputs.holds(os.path.join("c", "d", "v.bmp"))  # noqa: PTH118
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_what_a_link_leads_to_outside_is_not_looked_into(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    (tmp_path / "in").mkdir()
+    save_image(tmp_path / "secret.png", GREY)
+    (tmp_path / "in" / "unnamed").symlink_to(tmp_path / "secret.png")
+    # what is named as an image is listed with its reason when it is read
+    (tmp_path / "in" / "named.png").symlink_to(tmp_path / "secret.png")
+    warned: list[str] = []
+    assert [each.path for each in found_in(tmp_path / "in", warned=warned)] == ["named.png"]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{tmp_path / 'in' / 'unnamed'}: a link that leads out of the watched folder")
+
+
 def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
 
-    def look(path: Path) -> bool:
+    def look(path: Path, **_inside: Path) -> bool:
         opened.append(path)
         return False
 
@@ -137,10 +150,10 @@ def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, m
 
 def test_what_is_remembered_of_other_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_scan, "MOST_REMEMBERED", 3)
-    monkeypatch.setattr(folder_scan, "begins_as_image", lambda _path: False)
+    monkeypatch.setattr(folder_scan, "begins_as_image", lambda _path, **_inside: False)
     not_images = NotImages()
     for number in range(10):
-        assert not not_images.takes(str(tmp_path / f"{number}.txt"), FileState(1, number))
+        assert not not_images.takes(str(tmp_path / f"{number}.txt"), FileState(1, number), tmp_path)
         assert len(not_images._seen) <= 3
 
 
@@ -212,7 +225,7 @@ def test_file_that_could_not_be_read_is_looked_into_again_and_said(
     (tmp_path / "a.png").rename(tmp_path / "scan 1")
     look = folder_scan.begins_as_image
 
-    def refuse(_path: Path) -> bool:
+    def refuse(_path: Path, **_inside: Path) -> bool:
         raise PermissionError(13, "Permission denied")
 
     not_images, warned = NotImages(), list[str]()

@@ -155,9 +155,9 @@ def test_its_own_reading_is_no_news(
 ) -> None:
     looks: list[Path] = []
 
-    def look(path: Path) -> bool:
+    def look(path: Path, *, inside: Path) -> bool:
         looks.append(path)
-        return begins_as_image(path)
+        return begins_as_image(path, inside=inside)
 
     monkeypatch.setattr("runtime.folder_scan.begins_as_image", look)
     watched(WatchSettings(settle_s=0.1, poll_s=0.01))
