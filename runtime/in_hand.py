@@ -21,7 +21,7 @@ from runtime.file_state import is_folder, is_missing
 from runtime.folder_scan import OutputFolders
 from runtime.ledger import ImageRow
 from runtime.model import Model
-from runtime.outputs import is_named_as_result
+from runtime.outputs import is_named_as_result, require_own_folder
 from runtime.place import PlaceForbids, require_inside
 from runtime.result import Result
 from runtime.scoring import Examined, ReadImage, read_image, score_image
@@ -84,6 +84,7 @@ class Examiner:
         Raises:
             UnreadableImage: it cannot become a frame.
             PlaceForbids: it must not be read, or its results must not be written, where they are.
+            LinkedFolder: the folder of its results is a link.
         """
         path = self._folder / row.path
         self._require_its_place(path, row.path)
@@ -136,6 +137,8 @@ class Examiner:
                 f"{path}: its results would lie in the watched folder, which is only read",
                 next_step="choose an --out that does not hold the watched folder",
             )
+        # found out before the work, and before a result that lies elsewhere is taken for the image's own
+        require_own_folder(self._out, (self._out / relative).parent)
         # a ledger of an earlier version may hold such
         if is_named_as_result(relative.name) or self._outputs.holds(str(relative)):
             raise PlaceForbids(f"{path}: a result of inflamap, which is no image to score")

@@ -6,7 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import InflamapError
-from runtime.outputs import OUTPUT_MARKS, TEMPORARY, said_plainly, temporary_of
+from runtime.outputs import (
+    OUTPUT_MARKS,
+    TEMPORARY,
+    LinkedFolder,
+    require_own_folder,
+    said_plainly,
+    temporary_of,
+)
 
 # as much as a result may take
 PROBE_BYTES = 1_000_000
@@ -96,17 +103,26 @@ def sweep_temporaries(out: Path, watched: Path) -> int:
     """Remove what a killed run left half-written below `out`; the number of files removed.
 
     Only while no other run writes there (the ledger's lock says so). Files not named as ours stay, and so does all of
-    the watched folder, should it lie below `out`: it is only read.
+    the watched folder, should it lie below `out`: it is only read. Nothing is removed through a link.
     """
     removed = 0
     for folder, folders, names in os.walk(out):
         folders[:] = [name for name in folders if not is_same(Path(folder, name), watched)]
-        for name in names:
-            if TEMPORARY.fullmatch(name):
-                with suppress(OSError):
-                    Path(folder, name).unlink()
-                    removed += 1
+        ours = [name for name in names if TEMPORARY.fullmatch(name)]
+        if not ours:
+            continue
+        with suppress(LinkedFolder):
+            require_own_folder(out, Path(folder))
+            removed += sum(map(_is_removed, (Path(folder, name) for name in ours)))
     return removed
+
+
+def _is_removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _is_file(path: Path) -> bool:

@@ -115,9 +115,12 @@ class Pictures:
         if relative is None:
             raise NotThere("none was made, or it was removed to make room")
         try:
-            return (self._out / relative).read_bytes()
+            return read_shared(self._out / relative, inside=self._out)
         except OSError as error:
             raise NotThere("it cannot be read", seen=error.strerror) from error
+        except InflamapError as error:
+            # no file, or one that a link puts elsewhere
+            raise NotThere("it cannot be read", seen=error.what) from error
 
     def _remembered(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
         if key in self._made:
