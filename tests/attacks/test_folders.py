@@ -48,7 +48,7 @@ class Scene:
     ) -> None:
         self.bench = Bench(place / "in", place / "out", model)
         self.folder, self.out, self.outside = place / "in", place / "out", place / "outside"
-        self.patch = patch
+        self.patch, self.target = patch, self.outside
         for folder in (self.folder, self.out, self.outside):
             folder.mkdir()
         self.image = skin[100:300, 100:300].copy()
@@ -60,7 +60,7 @@ class Scene:
         """A link to the outside takes the place of the sub-folder."""
         with suppress(OSError):
             (self.folder / "site").rename(self.folder.parent / "site before")
-            (self.folder / "site").symlink_to(self.outside)
+            (self.folder / "site").symlink_to(self.target)
 
     def swap_back(self) -> None:
         with suppress(OSError):
@@ -110,6 +110,14 @@ def linked_image(scene: Scene) -> str:
     return scene.answer_of("link.bmp")
 
 
+def linked_and_locked(scene: Scene) -> str:
+    fcntl = pytest.importorskip("fcntl")
+    (scene.folder / "link.bmp").symlink_to(scene.outside / "a.bmp")
+    with (scene.outside / "a.bmp").open("r+b") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        return scene.answer_of("link.bmp")
+
+
 def linked_without_suffix(scene: Scene) -> str:
     (scene.folder / "link").symlink_to(scene.outside / "a.bmp")
     answer = scene.answer_of("link")
@@ -141,7 +149,11 @@ def swapped_after_the_check(scene: Scene) -> str:
 
 def swapped_before_the_result_is_looked_for(scene: Scene) -> str:
     scene.bench.once()
-    os.utime(scene.folder / "site" / "a.bmp")
+    # where the link leads lies the very content that the result is of
+    scene.target = scene.outside / "same"
+    scene.target.mkdir()
+    (scene.target / "a.bmp").write_bytes((scene.folder / "site" / "a.bmp").read_bytes())
+    os.utime(scene.folder / "site" / "a.bmp", ns=(1, 1))
     scene.before(in_hand, "earlier_result")
     assert scene.bench.once().failed == 1
     assert scene.bench.rows()["site/a.bmp"].state == "failed"
@@ -222,6 +234,7 @@ def written_by_command(scene: Scene) -> str:
 
 def swapped_while_staged(scene: Scene) -> str:
     scene.bench.once()
+    (scene.outside / "a.bmp.score.json").write_text("somebody else's")
     stage = outputs._stage
 
     def late(path: Path, *arguments: Any) -> Path:
@@ -232,24 +245,22 @@ def swapped_while_staged(scene: Scene) -> str:
         return temporary
 
     scene.patch.setattr(outputs, "_stage", late)
-    scene.patch.setattr(outputs, "require_own_folder", counted := Counted(outputs.require_own_folder))
     scene.bench.retry_all()
     assert scene.bench.once().failed == 1
-    assert counted.calls
-    # what was staged after the swap is taken away again
-    assert scene.outside_files() == ["a.bmp"]
+    assert "this folder of the results is a link" in scene.bench.rows()["site/a.bmp"].reason
+    # what was staged after the swap is taken away again, and what was there is left alone
+    assert scene.outside_files() == ["a.bmp", "a.bmp.score.json"]
     return "nothing left there, the folder named"
 
 
-class Counted:
-    """A function that counts its calls."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function, self.calls = function, 0
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        self.calls += 1
-        return self._function(*arguments, **named)
+def taken_over_from_elsewhere(scene: Scene) -> str:
+    scene.bench.once()
+    (scene.out / "site").rename(scene.outside / "site")
+    (scene.out / "site").symlink_to(scene.outside / "site")
+    scene.bench.lose_ledger()
+    assert scene.bench.once() == Tally(kept=1, failed=1)
+    assert "this folder of the results is a link" in scene.bench.rows()["site/a.bmp"].reason
+    return "not taken for results, the folder named"
 
 
 def removed_elsewhere(scene: Scene, remove: Callable[[], object]) -> str:
@@ -465,6 +476,7 @@ def modules_of_a_pool(scene: Scene) -> str:
 
 ATTACKS = [
     Attack("link, read", "an image that is a link out of the folder", "refused", linked_image),
+    Attack("link, read", "the same, locked by a program outside", "refused", linked_and_locked),
     Attack("link, read", "the same without an image's suffix", "left out, said once", linked_without_suffix),
     Attack("link, read", "an image that is a link within the folder", "scored", linked_inside),
     Attack("link, read", "a sub-folder that is a link", "left out, said once", linked_folder),
@@ -492,6 +504,12 @@ ATTACKS = [
         "... swapped while a result is staged",
         "nothing left there, the folder named",
         swapped_while_staged,
+    ),
+    Attack(
+        "link, written",
+        "... to results that were made elsewhere",
+        "not taken for results, the folder named",
+        taken_over_from_elsewhere,
     ),
     Attack(
         "link, removed",
