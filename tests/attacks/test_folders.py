@@ -74,11 +74,12 @@ class Scene:
             (self.folder.parent / "site before").rename(self.folder / "site")
 
     def before(self, module: Any, name: str) -> None:
-        """Swap once, just before a function of a module is called, whatever the image."""
+        """Swap once, just before a function of a module is called for the image in the sub-folder."""
         function = getattr(module, name)
 
         def late(*arguments: Any, **named: Any) -> Any:
-            self.swap()
+            if any("site" in Path(getattr(each, "relative", each)).parts for each in arguments[:2] if is_about(each)):
+                self.swap()
             return function(*arguments, **named)
 
         self.patch.setattr(module, name, late)
@@ -100,6 +101,10 @@ class Scene:
             assert tally.failed == 1
             return "refused" if "leads out of the watched folder" in row.reason else "not read"
         return str(row.state)
+
+
+def is_about(argument: object) -> bool:
+    return isinstance(argument, Path) or hasattr(argument, "relative")
 
 
 class Attack(NamedTuple):
