@@ -393,6 +393,33 @@ def named_as_results(scene: Scene) -> str:
     return "left out"
 
 
+def of_same_size_and_time(scene: Scene, put: Callable[[Path, bytes], object]) -> str:
+    """Another image of the size and the time of change that the scored one had."""
+    path = scene.folder / "site" / "a.bmp"
+    scene.bench.once()
+    before, data = path.stat(), path.read_bytes()
+    other = data[:-5000] + bytes(reversed(data[-5000:]))
+    put(path, other)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    tally = scene.bench.once()
+    return "scored anew" if tally == Tally(done=1) else "not noticed"
+
+
+def written_over(scene: Scene) -> str:
+    return of_same_size_and_time(scene, lambda path, data: path.write_bytes(data))
+
+
+def moved_over(scene: Scene) -> str:
+    def put(path: Path, data: bytes) -> None:
+        new = scene.folder.parent / "new.bmp"
+        new.write_bytes(data)
+        new.replace(path)
+
+    return of_same_size_and_time(scene, put)
+
+
 def done(ledger: Ledger, name: str, finished: float) -> None:
     arrive(ledger, Path(name), FileState(1, 1), finished)
     row = ledger.take(finished)
@@ -542,6 +569,8 @@ ATTACKS = [
     Attack("clock", "400 days ahead, three starts", "no overlay goes by age", clock_ahead),
     Attack("clock", "400 days behind, and 1970", "no overlay goes by age", clock_behind),
     Attack("clock", "to and fro by a month at each start", "a tenth goes within a day", clock_to_and_fro),
+    Attack("size and time", "another image written over one, both kept (`cp -p`)", "scored anew", written_over),
+    Attack("size and time", "another image moved over one, both kept (`rsync -t`)", "scored anew", moved_over),
     Attack("formula", "names of images, `results --csv`", "a text, by an apostrophe", formula_in_a_name),
     Attack("formula", "names of folders, `results --by folder --csv`", "a text, by an apostrophe", formula_in_a_folder),
     Attack("current folder", "`json.py`, `trainer.py`, ... for `inflamap demo`", "not imported", modules_of_the_demo),
