@@ -21,7 +21,6 @@ from typing import Any
 
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.console import reporter
-from runtime.python_child import python_command
 
 MOST_DIFFERENCE = 0.05
 BUDGET_MS = 1000.0
@@ -82,7 +81,7 @@ def medians(document: dict[str, Any]) -> dict[str, float]:
 
 def _run(bundle: Path, frames: int, budget_ms: float) -> dict[str, Any]:
     """One run, as a user would type it."""
-    command = python_command("runtime.cli", "bench", bundle, "--json", "--no-footprint")
+    command = [sys.executable, "-m", "runtime.cli", "bench", str(bundle), "--json", "--no-footprint"]
     command += ["--frames", str(frames), "--budget-ms", f"{budget_ms:g}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if not done.stdout:

@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 from runtime.bundle import DEFAULT_BUNDLE
-from runtime.python_child import python_command
 
 NAME = "phantom-texture"
 PATCHES, FRAMES, SEED = 3797, 4, 0
@@ -59,7 +58,7 @@ def make(work: Path) -> None:
 
 def _inflamap(*arguments: object) -> str:
     """Run one command, its progress on this terminal; what it printed on stdout."""
-    command = python_command("runtime.cli", *arguments)
+    command = [sys.executable, "-m", "runtime.cli", *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

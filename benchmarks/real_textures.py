@@ -24,7 +24,6 @@ import skimage
 
 from runtime.errors import InflamapError
 from runtime.images import read_frame
-from runtime.python_child import python_command
 from trainer.network import NetworkConfig
 
 TEXTURES = ("brick", "grass", "gravel")
@@ -112,7 +111,7 @@ def places(patch_px: int) -> list[Place]:
 
 def inflamap(*arguments: object) -> str:
     """Run one command, its progress on this terminal; what it printed on stdout."""
-    command = python_command("runtime.cli", *arguments)
+    command = [sys.executable, "-m", "runtime.cli", *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

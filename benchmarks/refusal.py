@@ -28,7 +28,6 @@ from runtime.analysis import Analysis, analyse
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.images import EIGHT_BIT, Frame, find_images, picture, read_frame
 from runtime.model import Model
-from runtime.python_child import python_command
 from runtime.summary import sum_up
 
 SEED = 1234
@@ -161,7 +160,7 @@ def _unseen_skin(work: Path, number: int) -> list[Image]:
     data = work / f"unseen-{number}"
     if not (data / "phantom.json").exists():
         words = ["phantom", data, "--patches", 10, "--frames", number, "--seed", SEED]
-        subprocess.run(python_command("runtime.cli", *words), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "runtime.cli", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
     return [picture(read_frame(path)) for path in sorted((data / "frames").glob("*.bmp"))]
 
 

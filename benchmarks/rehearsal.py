@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from benchmarks.microscope import Microscope
 from runtime.errors import CheckFailed
 from runtime.ledger import Ledger, State, open_ledger
 from runtime.outputs import LEDGER_FILE
-from runtime.python_child import python_command
 
 # a watch that does nothing for so long has stopped
 PATIENCE_S = 60.0
@@ -131,7 +131,7 @@ def started_watch(arguments: Sequence[str], out: Path, log: Path) -> Iterator["s
     Raises:
         CheckFailed: it does not begin.
     """
-    command = python_command("runtime.cli", *arguments)
+    command = [sys.executable, "-m", "runtime.cli", *arguments]
     with log.open("wb") as said, subprocess.Popen(command, stderr=said) as process:
         try:
             _wait_until_watching(process, out, log)

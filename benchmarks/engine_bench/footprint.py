@@ -24,7 +24,6 @@ from runtime.acquisition import Acquisition
 from runtime.bundle import Bundle, open_bundle
 from runtime.errors import CheckFailed, InflamapError, one_line
 from runtime.model import Model
-from runtime.python_child import python_command
 from runtime.scoring import score_file
 
 SECONDS = 3.0
@@ -64,7 +63,7 @@ def measure_footprint(bundle: Bundle, engine: str, frames: Frames, *, threads: i
         CheckFailed: the process did not come to an end, or said why it cannot.
     """
     words = [bundle.folder, engine, threads, seconds, frames.um_per_px or "-"]
-    command = python_command("benchmarks.engine_bench.footprint", *words)
+    command = [sys.executable, "-m", "benchmarks.engine_bench.footprint", *map(str, words)]
     # on the command line there may be no room for thousands of them
     paths = json.dumps([os.fspath(path) for path in frames.paths]).encode()
     try:

@@ -3,14 +3,13 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from runtime.python_child import python_command
 
 # a worker has to import everything before its time begins, and ends by itself
 _SPARE_S = 120
@@ -68,7 +67,7 @@ def run(
     share = 60 * minutes * min(processes, len(readers)) / len(readers)
 
     def one(reader: str) -> Figures:
-        command = python_command("benchmarks.fuzz.worker", reader)
+        command = [sys.executable, "-m", "benchmarks.fuzz.worker", reader]
         found = fuzz_reader(reader, command, share, seed, folder)
         say(f"{reader}: {found.inputs} inputs, {len(found.failures)} failures")
         return found

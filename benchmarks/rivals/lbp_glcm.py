@@ -12,8 +12,6 @@ import numpy.typing as npt
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 from sklearn.ensemble import RandomForestClassifier
 
-from runtime.python_child import safe_path_for_children
-
 # neighbours and radius in pixels
 PATTERNS = ((8, 1), (16, 2), (24, 3))
 GREY_LEVELS = 32
@@ -62,7 +60,7 @@ def texture_features(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     "__main__"`.
     """
     # forked, a process would inherit torch's threads without their owners
-    with safe_path_for_children(), ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         return np.stack(list(pool.map(patch_features, pixels, chunksize=CHUNK)))
 
 

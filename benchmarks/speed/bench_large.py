@@ -89,11 +89,11 @@ def peak_memory_mb(*arguments: str) -> float:
     """Largest resident memory of an inflamap command, in 10^6 bytes."""
     script = (
         "import json, resource, subprocess, sys\n"
-        "done = subprocess.run([sys.executable, '-P', '-m', 'runtime.cli', *sys.argv[1:]], stdout=subprocess.DEVNULL,"
+        "done = subprocess.run([sys.executable, '-m', 'runtime.cli', *sys.argv[1:]], stdout=subprocess.DEVNULL,"
         " stderr=subprocess.DEVNULL, check=False)\n"
         "print(json.dumps([done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", script, *arguments], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, check=True)
     code, kilobytes = json.loads(done.stdout)
     assert code == 0
     return float(kilobytes * 1024 / 1e6)

@@ -31,7 +31,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def run(arguments: Sequence[str], environment: dict[str, str]) -> None:
     """A Python process, to its end."""
-    subprocess.run([sys.executable, "-P", *arguments], check=True, env=environment, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)
 
 
 def processor_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
@@ -45,7 +45,7 @@ def processor_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
 def first_line_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
     """Seconds from the start of a Python process to the first line that it prints."""
     started = time.perf_counter()
-    command = [sys.executable, "-P", *arguments]
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -2,10 +2,9 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from runtime.python_child import python_command
 
 HERE = Path(__file__).parent
 
@@ -23,7 +22,7 @@ def run_benchmarks(
         slow_map: slows the map down by this share.
     """
     # the tests' own settings are for the tests: other files, and a time limit that no benchmark keeps
-    command = python_command("pytest", "-q", "-c", HERE / "pytest.ini", "--rootdir", HERE)
+    command = [sys.executable, "-m", "pytest", "-q", "-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE)]
     command += [f"--benchmark-json={file}", f"--slow-map={slow_map:g}"]
     command += ["--short"] if short else []
     command += ["-k", only] if only else []

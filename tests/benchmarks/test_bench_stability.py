@@ -60,7 +60,7 @@ def test_each_run_is_bench_as_a_user_types_it(
     chosen = iter(["a", "a", "b"])
 
     def run(command: list[str], **_options: Any) -> Any:
-        commands.append(command[4:])
+        commands.append(command[3:])
         return SimpleNamespace(stdout=json.dumps(document(next(chosen), a=1.0, b=2.0)).encode(), returncode=0)
 
     monkeypatch.setattr(bench_stability, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
