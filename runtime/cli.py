@@ -18,6 +18,7 @@ import click
 
 from runtime.errors import InflamapError
 from runtime.garbage import uncollected
+from runtime.python_child import safe_path_for_children
 from runtime.version import NOTICE, __version__
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        with ended_by_sigterm():
+        with ended_by_sigterm(), safe_path_for_children():
             exit_code = inflamap(arguments, standalone_mode=False)
         sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except (click.Abort, KeyboardInterrupt):

@@ -102,7 +102,7 @@ class Conclusion:
         gone = self._examiner.is_gone(path)
         reason = GONE if gone else problem.removeprefix(f"{one_line(str(path))}: ")
         if not gone and not self._examiner.would_write_into_folder(row.path):
-            withdraw_stale_result(path, row.path, self._out, alive=self._alive)
+            withdraw_stale_result(self._folder, row.path, self._out, alive=self._alive)
         now = time.time()
         due = self._surely(partial(self._ledger.failed, row, reason, now, heals=heals, gone=gone))
         # one that fails again and again is told of once

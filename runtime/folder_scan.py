@@ -12,9 +12,14 @@ from runtime.errors import InflamapError
 from runtime.file_state import FileState, is_folder
 from runtime.images import begins_as_image, unlistable
 from runtime.images.signature import SUFFIXES
+from runtime.output_folder import HoldsResults, LeftOut, is_output_folder
+from runtime.outputs import OUTPUT_MARKS, is_named_as_result
+from runtime.place import PlaceForbids
 
 # names without an image's suffix are opened to see what they are; those that are none are remembered
 MOST_REMEMBERED = 50_000
+# for how long, and of how many folders, it is remembered whether they hold results
+VERDICT_S, MOST_VERDICTS = 30.0, 10_000
 # Windows keeps size and time of an open file in its folder's list as they were before it was opened
 _LIST_IS_STALE = os.name == "nt"
 
@@ -36,8 +41,46 @@ def named_as_image(path: str) -> bool:
     return path[path.rfind(".") :].lower() in SUFFIXES
 
 
-class NotFollowed(InflamapError):
-    """A link to a folder, which nobody misses who does not expect it to be followed."""
+class NotFollowed(LeftOut):
+    """A link to a folder or out of the watched one, which nobody misses who does not expect it to be followed."""
+
+
+class OutputFolders:
+    """Which folders below the watched one hold results: asked of the disk for single files, and remembered a while.
+
+    A listing sees the marks by itself.
+
+    Args:
+        folder: the watched folder.
+        clock: seconds on a steady clock.
+    """
+
+    def __init__(self, folder: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._clock = folder, clock
+        self._asked: dict[str, tuple[bool, float]] = {}
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a file or folder, by its path below the watched folder, lies in a folder of results."""
+        above = os.path.dirname(path)  # noqa: PTH120
+        while above:
+            if self._is_one(above):
+                return True
+            above = os.path.dirname(above)  # noqa: PTH120
+        return False
+
+    def add(self, mark: str) -> None:
+        """Note that a mark was made, by its path below the watched folder."""
+        self._asked[os.path.dirname(mark)] = True, self._clock() + VERDICT_S  # noqa: PTH120
+
+    def _is_one(self, folder: str) -> bool:
+        found, until = self._asked.get(folder, (False, 0.0))
+        if self._clock() < until:
+            return found
+        if len(self._asked) >= MOST_VERDICTS:
+            self._asked.clear()
+        found = any(os.path.lexists(os.path.join(self._folder, folder, mark)) for mark in OUTPUT_MARKS)  # noqa: PTH118
+        self._asked[folder] = found, self._clock() + VERDICT_S
+        return found
 
 
 class NotImages:
@@ -46,15 +89,16 @@ class NotImages:
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
-    def takes(self, path: str, state: FileState) -> bool:
+    def takes(self, path: str, state: FileState, inside: Path) -> bool:
         """Whether a file that is not named as an image begins as one.
 
         Raises:
             OSError: it cannot be read, so that nobody knows; it is looked into again the next time.
+            PlaceForbids: a link leads out of `inside`, so that it is not looked into.
         """
         if self.knows(path, state):
             return False
-        if begins_as_image(Path(path)):
+        if begins_as_image(Path(path), inside=inside):
             return True
         if len(self._seen) >= MOST_REMEMBERED:
             self._seen.clear()
@@ -76,36 +120,33 @@ def scan(
     """Walk the tree, folder by folder.
 
     Links to folders are not followed: one back up would make the walk endless, one to elsewhere would read what
-    nobody asked for. What is named as an image and is none (a pipe, a link to nothing) is found too, so that it is
+    nobody asked for. Folders of results, which a mount may bring here, and what is named as a result are left out:
+    overlays of overlays would be made for ever.
+
+    What is named as an image and is none (a pipe, a link to nothing) is found too, so that it is
     listed with its reason.
 
     Args:
         folder: the root; the paths found are below it.
         below: a sub-folder of it to which the walk is confined.
         not_images: files known to be none.
-        warn: told of each sub-folder that cannot be listed or is a link, and of what cannot be looked at; the walk
-            goes on.
+        warn: told of each sub-folder that cannot be listed, is a link or holds results, and of what cannot be looked
+            at; the walk goes on.
 
     Yields:
         an image; None now and then where there is none for long, so that whoever has little time can stop.
 
     Raises:
-        InflamapError: the folder itself cannot be listed, which is something else than holding no images.
+        InflamapError: the folder itself cannot be listed, which is something else than holding no images, or is a
+            folder of results.
     """
     cut = len(os.path.join(folder, ""))  # noqa: PTH118
+    root = Path(folder)
     pending = [os.path.join(folder, below) if below else folder]  # noqa: PTH118
     first = not below
     while pending:
         place = pending.pop()
-        try:
-            # closed at once: a folder that is held open cannot be deleted on Windows
-            with os.scandir(place) as listing:
-                entries = list(listing)
-        except OSError as error:
-            if first:
-                raise _no_root(folder, error) from error
-            _tell(place, error, warn)
-            entries = []
+        entries = _entries_of(place, warn, is_root=first)
         first = False
         yield None
         for number, entry in enumerate(entries):
@@ -116,15 +157,37 @@ def scan(
                     pending.append(path)
                 elif entry.is_symlink() and _leads_to_folder(entry):
                     warn(Path(path), _not_followed(path))
-                else:
+                elif not is_named_as_result(path):
                     state = _state_of(entry)
-                    if named_as_image(path) or not_images.takes(path, state):
+                    if named_as_image(path) or not_images.takes(path, state, root):
                         yield Found(path[cut:], state)
                         continue
             except OSError as error:
                 _tell(path, error, warn)
+            except PlaceForbids as fault:
+                # what it leads to may be anything; one that is named as an image fails with this reason
+                warn(Path(path), NotFollowed(fault.what, next_step=fault.next_step))
             if number % 100 == 0:
                 yield None
+
+
+def _entries_of(place: str, warn: Warn, *, is_root: bool) -> list["os.DirEntry[str]"]:
+    """List a folder; of one that cannot be listed, or that holds results, there is nothing to walk."""
+    try:
+        # closed at once: a folder that is held open cannot be deleted on Windows
+        with os.scandir(place) as listing:
+            entries = list(listing)
+    except OSError as error:
+        if is_root:
+            raise _no_root(place, error) from error
+        _tell(place, error, warn)
+        return []
+    if not any(entry.name in OUTPUT_MARKS for entry in entries):
+        return entries
+    if is_root:
+        raise is_output_folder(Path(place))
+    warn(Path(place), HoldsResults.of(Path(place)))
+    return []
 
 
 def _state_of(entry: "os.DirEntry[str]") -> FileState:

@@ -15,8 +15,10 @@ import msgspec
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState, identity_of, is_folder
-from runtime.folder_scan import Found, NotImages, Slices, Warn, named_as_image, scan
+from runtime.folder_scan import Found, NotImages, OutputFolders, Slices, Warn, named_as_image, scan
+from runtime.outputs import OUTPUT_MARKS, is_named_as_result
 from runtime.patience import WatchSettings
+from runtime.place import PlaceForbids
 from runtime.renewed_hints import RenewedHints
 from runtime.settling import AtRest, Settling
 
@@ -71,6 +73,7 @@ class FolderWatch:
         self._known, self._once, self._clock, self._warn = known, once, clock, warn
         self._settling = Settling(settings.settle_s)
         self._not_images = NotImages()
+        self._outputs = OutputFolders(str(folder), clock)
         self._walks: deque[_Walk] = deque()
         self.listings = 0
         self._first = True
@@ -124,11 +127,15 @@ class FolderWatch:
 
     def look(self, *paths: str) -> None:
         """Look at files now."""
-        found = [(path, FileState.of(self._folder / path)) for path in paths]
+        found = [(path, None if self._is_ours(path) else FileState.of(self._folder / path)) for path in paths]
         for path, state in found:
             if state is None:
                 self._settling.see(path, None, self._clock())
         self._see([Found(path, state) for path, state in found if state is not None])
+
+    def _is_ours(self, path: str) -> bool:
+        """Tell whether a file is a result or lies among results."""
+        return is_named_as_result(path) or self._outputs.holds(path)
 
     def _see(self, files: Sequence[Found], *, trust_age: bool = False) -> None:
         """Note files as they are.
@@ -166,21 +173,30 @@ class FolderWatch:
             self.list_again()
         found = []
         for path in taken.files:
+            relative = str(path.relative_to(self._folder))
+            if path.name in OUTPUT_MARKS:
+                self._outputs.add(relative)
+            if self._is_ours(relative):
+                continue
             state = FileState.of(path)
             # what a file without an image's suffix is, is looked at when it has come to rest
             if state is not None and not self._not_images.knows(str(path), state) and not is_folder(path):
-                found.append(Found(str(path.relative_to(self._folder)), state))
+                found.append(Found(relative, state))
         self._see(found)
         for folder in taken.folders:
+            relative = str(folder.relative_to(self._folder))
             # none is missed where one could not be listed: the whole folder is listed again soon
-            self._walks.append(self._walk(str(folder.relative_to(self._folder))))
+            if not self._outputs.holds(relative):
+                self._walks.append(self._walk(relative))
 
     def _takes(self, image: AtRest) -> bool:
+        if self._is_ours(image.path):
+            return False
         if named_as_image(image.path):
             return True
         # one that cannot be read now is told of by the next listing
-        with suppress(OSError):
-            return self._not_images.takes(str(self._folder / image.path), image.state)
+        with suppress(OSError, PlaceForbids):
+            return self._not_images.takes(str(self._folder / image.path), image.state, self._folder)
         return False
 
     def _walk(self, below: str = "", *, trust_age: bool = False) -> _Walk:

@@ -18,8 +18,10 @@ from runtime.earlier_result import earlier_result
 from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import is_folder, is_missing
+from runtime.folder_scan import OutputFolders
 from runtime.ledger import ImageRow
 from runtime.model import Model
+from runtime.outputs import is_named_as_result, require_own_folder
 from runtime.place import PlaceForbids, require_inside
 from runtime.result import Result
 from runtime.scoring import Examined, ReadImage, read_image, score_image
@@ -74,6 +76,7 @@ class Examiner:
     def __init__(self, folder: Path, out: Path, model: Model, acquisition: Acquisition) -> None:
         self._folder, self._out, self._model, self._acquisition = folder, out, model, acquisition
         self._real_folder, self._real_out = folder.resolve(), out.resolve()
+        self._outputs = OutputFolders(str(folder))
 
     def read(self, row: ImageRow) -> Earlier | ReadImage:
         """The image's earlier result, or what it holds now.
@@ -81,15 +84,16 @@ class Examiner:
         Raises:
             UnreadableImage: it cannot become a frame.
             PlaceForbids: it must not be read, or its results must not be written, where they are.
+            LinkedFolder: the folder of its results is a link.
         """
         path = self._folder / row.path
         self._require_its_place(path, row.path)
         gone = self.is_gone(path)
         if gone or not row.redo:
-            earlier = earlier_result(path, row.path, self._out, self._acquisition, gone=gone)
+            earlier = earlier_result(self._folder, row.path, self._out, self._acquisition, gone=gone)
             if earlier is not None:
                 return Earlier(earlier, gone)
-        return read_image(path, row.path, self._acquisition)
+        return read_image(path, row.path, self._acquisition, inside=self._folder)
 
     def score(self, found: Earlier | ReadImage) -> Earlier | Examined:
         """What an image comes to that was read.
@@ -133,6 +137,11 @@ class Examiner:
                 f"{path}: its results would lie in the watched folder, which is only read",
                 next_step="choose an --out that does not hold the watched folder",
             )
+        # found out before the work, and before a result that lies elsewhere is taken for the image's own
+        require_own_folder(self._out, (self._out / relative).parent)
+        # a ledger of an earlier version may hold such
+        if is_named_as_result(relative.name) or self._outputs.holds(str(relative)):
+            raise PlaceForbids(f"{path}: a result of inflamap, which is no image to score")
         require_inside(self._folder, relative)
         # one that leads in a circle, or that may not be looked at, is told of when it is read
         with suppress(OSError, RuntimeError):

@@ -6,10 +6,53 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import InflamapError
-from runtime.outputs import TEMPORARY, said_plainly, temporary_of
+from runtime.outputs import (
+    OUTPUT_MARKS,
+    TEMPORARY,
+    LinkedFolder,
+    require_own_folder,
+    said_plainly,
+    temporary_of,
+)
 
 # as much as a result may take
 PROBE_BYTES = 1_000_000
+
+
+class LeftOut(InflamapError):
+    """A folder whose images are left out on purpose, which is told and is no fault."""
+
+
+class HoldsResults(LeftOut):
+    """A folder of results, whose overlays and maps are no images to score."""
+
+    @staticmethod
+    def of(folder: Path) -> "HoldsResults":
+        """Return the line about a folder."""
+        return HoldsResults(
+            f"{folder}: a folder with results of inflamap, from which nothing is scored",
+            next_step="none; where images are missed, choose an --out that the folder of images does not show",
+        )
+
+
+def check_source_folder(folder: Path) -> None:
+    """Refuse a folder of images that is a folder of results: overlays of overlays would be made for ever.
+
+    Raises:
+        InflamapError: it holds a ledger, or the lock of a watch.
+    """
+    if any(os.path.lexists(folder / mark) for mark in OUTPUT_MARKS):
+        raise is_output_folder(folder)
+
+
+def is_output_folder(folder: Path) -> InflamapError:
+    """Return the error about a folder of images that is a folder of results."""
+    return InflamapError(
+        f"{folder}: this folder holds results of inflamap and no images",
+        seen=" or ".join(sorted(OUTPUT_MARKS)),
+        wanted="the folder where the microscope saves",
+        next_step="name that folder; if it is this one, move the results elsewhere and give them an --out outside it",
+    )
 
 
 def check_output_folder(out: Path, inputs: Sequence[Path], *, option: str = "--out") -> None:
@@ -60,17 +103,26 @@ def sweep_temporaries(out: Path, watched: Path) -> int:
     """Remove what a killed run left half-written below `out`; the number of files removed.
 
     Only while no other run writes there (the ledger's lock says so). Files not named as ours stay, and so does all of
-    the watched folder, should it lie below `out`: it is only read.
+    the watched folder, should it lie below `out`: it is only read. Nothing is removed through a link.
     """
     removed = 0
     for folder, folders, names in os.walk(out):
         folders[:] = [name for name in folders if not is_same(Path(folder, name), watched)]
-        for name in names:
-            if TEMPORARY.fullmatch(name):
-                with suppress(OSError):
-                    Path(folder, name).unlink()
-                    removed += 1
+        ours = [name for name in names if TEMPORARY.fullmatch(name)]
+        if not ours:
+            continue
+        with suppress(LinkedFolder):
+            require_own_folder(out, Path(folder))
+            removed += sum(map(_is_removed, (Path(folder, name) for name in ours)))
     return removed
+
+
+def _is_removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _is_file(path: Path) -> bool:

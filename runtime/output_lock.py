@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.errors import InflamapError
-from runtime.outputs import said_plainly
+from runtime.outputs import LOCK_FILE, said_plainly
 
-LOCK_FILE = "inflamap.lock"
 # `is_held` takes the lock for an instant, which must not turn a starting watch away
 PATIENCE_S = 2.0
 

@@ -23,8 +23,12 @@ import msgspec
 from runtime.errors import InflamapError
 
 SCORE, OVERLAY, MAP = ".score.json", ".overlay.jpg", ".map.ome.tif"
-# of `runtime.ledger`, named here for those who only ask whether there is one
-LEDGER_FILE = "inflamap.db"
+# of `runtime.ledger` and `runtime.output_lock`, named here for those who only ask whether there is one
+LEDGER_FILE, LOCK_FILE = "inflamap.db", "inflamap.lock"
+# a folder that holds one of these is a folder of results, and no source of images
+OUTPUT_MARKS = frozenset({LEDGER_FILE, LOCK_FILE})
+# how results of any version end; what is named so is no image to score. A new kind of result is added here
+RESULT_SUFFIXES = (SCORE, OVERLAY, ".overlay.png", MAP)
 LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP))
 # of Linux's file systems in bytes; Windows counts 255 UTF-16 units, which are never more
 LONGEST_NAME = 255
@@ -49,12 +53,23 @@ class CannotWrite(InflamapError):
     """The system refused to write; whether that one file or anything there is to be found out."""
 
 
+class LinkedFolder(CannotWrite):
+    """A folder of the results is a link, so that what is written there would lie elsewhere."""
+
+
 class ResultFiles(msgspec.Struct, frozen=True):
     """Where the files of one result lie, relative to the output folder."""
 
     score: Path
     overlay: Path
     map: Path
+
+
+def is_named_as_result(path: str) -> bool:
+    """Tell whether a file is named as a result of ours, or as a temporary file, whose name may be cut."""
+    if path[-_TEMPORARY_SUFFIX:].startswith(".tmp-") and TEMPORARY.fullmatch(path):
+        return True
+    return path.lower().endswith(RESULT_SUFFIXES)
 
 
 def result_files(relative: PurePath) -> ResultFiles:
@@ -86,6 +101,7 @@ def write_result(
         record: the document of score.json; names that are not UTF-8 keep their lone surrogates, escaped.
 
     Raises:
+        LinkedFolder: a folder of the results is a link; nothing is written through it.
         InflamapError: a file cannot be written; no new score.json is there then.
         ValueError: `record` holds NaN or infinity, which JSON cannot; nothing is written then.
     """
@@ -98,8 +114,11 @@ def write_result(
     # the earlier result, whole, and temporaries to be swept. From there to the last rename: no score.json, so the
     # image is plainly not done and is scored again. Were the earlier score.json left standing until it is
     # replaced, it would for that while vouch for an overlay and a map that are not its own.
+    require_own_folder(out, score.parent)
     with said_plainly(score), ExitStack() as leftovers:
         staged = {path: _stage(path, data, leftovers) for path, data in paths.items()}
+        # staging a large map takes a while
+        require_own_folder(out, score.parent)
         _patiently(lambda: score.unlink(missing_ok=True))
         if map_file is None:
             _patiently(lambda: (out / files.map).unlink(missing_ok=True))
@@ -114,9 +133,11 @@ def remove_result(out: Path, relative: PurePath) -> None:
     """Remove the files of one result, score.json first.
 
     Raises:
+        LinkedFolder: a folder of the results is a link; nothing is removed through it.
         InflamapError: one cannot be removed.
     """
     files = result_files(relative)
+    require_own_folder(out, (out / files.score).parent)
     for file in (files.score, files.overlay, files.map):
         path = out / file
         with said_plainly(path):
@@ -129,9 +150,11 @@ def remove_overlay(out: Path, relative: PurePath) -> None:
     A record that is not there or damaged is left: its image is scored anew at the next chance anyway.
 
     Raises:
+        LinkedFolder: a folder of the results is a link; nothing is removed or written through it.
         InflamapError: it cannot be removed.
     """
     files = result_files(relative)
+    require_own_folder(out, (out / files.overlay).parent)
     path, record = out / files.overlay, read_record(out, relative)
 
     def remove() -> None:
@@ -148,6 +171,32 @@ def remove_overlay(out: Path, relative: PurePath) -> None:
             remove()
             write_atomically(out / files.score, document)
     remove()
+
+
+def require_own_folder(out: Path, folder: Path) -> None:
+    """Require that a folder of the results lies below the output folder really, by no link on the way.
+
+    A link that is put there after this is not seen, nor is a mount.
+
+    Args:
+        out: the output folder, which may be a link itself.
+        folder: below it, or the output folder; need not be there.
+
+    Raises:
+        LinkedFolder: it lies elsewhere, or a folder on the way is a link.
+    """
+    above = [each for each in (folder, *folder.parents) if each != out and each.is_relative_to(out)]
+    with said_plainly(folder):
+        linked = next((each for each in reversed(above) if each.is_symlink()), None)
+        # a junction of Windows is no link to Python
+        if linked is None and above and not folder.resolve().is_relative_to(out.resolve()):
+            linked = folder
+    if linked is not None:
+        raise LinkedFolder(
+            f"{linked}: this folder of the results is a link, and nothing is written through it",
+            wanted="a folder of its own",
+            next_step="put a folder there instead, or name another --out",
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 from runtime.acquisition import Acquisition
 from runtime.errors import InflamapError
+from runtime.inputs import Input
 from runtime.model import Model
 from runtime.overlay import prepare_lettering
 from runtime.result import Result
@@ -35,7 +36,7 @@ class ResultWriter:
 
 
 def score_files(
-    images: Iterable[tuple[Path, PurePath]],
+    images: Iterable[Input],
     out: Path,
     model: Model,
     writer: ResultWriter,
@@ -44,17 +45,18 @@ def score_files(
     """Score image files: of each its result or what keeps it from having one, in their order.
 
     Args:
-        images: each file, and its path as results name it.
+        images: the files.
         out: the results' folder.
         model: what scores them.
         writer: writes one while the next is examined.
         acquisition: what the user says of them.
     """
     before: Future[Result] | InflamapError | None = None
-    for path, relative in images:
+    for image in images:
         begun: Future[Result] | InflamapError
         try:
-            begun = writer.write(examine(path, relative, model, acquisition=acquisition), relative, out, model)
+            examined = examine(image.path, image.relative, model, acquisition=acquisition, inside=image.inside)
+            begun = writer.write(examined, image.relative, out, model)
         except InflamapError as error:
             begun = error
         if before is not None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -17,6 +18,7 @@ from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.grading import Grading
 from runtime.images import FolderKind, Frame, file_sha256, folder_kind, read_frames
+from runtime.images.opening import read_shared
 from runtime.map_file import encode_map
 from runtime.model import Model
 from runtime.outputs import result_files, write_result
@@ -35,6 +37,7 @@ class ReadImage(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the file.
+        inside: the folder that no link to it may lead out of; None where the user named the file itself.
         relative: its path below the watched folder.
         kind: what it is by its folder.
         frames: what it holds, of a stack each slice.
@@ -48,6 +51,7 @@ class ReadImage(msgspec.Struct, frozen=True):
     frames: tuple[Frame, ...]
     modified: float | None
     read_ms: float
+    inside: Path | None = None
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -55,6 +59,7 @@ class Examined(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the file.
+        inside: as of `ReadImage`.
         record: what is said of it.
         notes: what a person should know of it beside.
         modified: when the file was last modified, Unix seconds; None where that is unknown.
@@ -72,6 +77,7 @@ class Examined(msgspec.Struct, frozen=True):
     analyses: tuple[Analysis, ...]
     read_ms: float
     infer_ms: float
+    inside: Path | None = None
 
 
 class ChangedMeanwhile(InflamapError):
@@ -85,7 +91,14 @@ def score_file(
     return write_examined(examine(path, relative, model, acquisition=acquisition), relative, out, model)
 
 
-def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquisition = NOTHING_SAID) -> Examined:
+def examine(
+    path: Path,
+    relative: PurePath,
+    model: Model,
+    *,
+    acquisition: Acquisition = NOTHING_SAID,
+    inside: Path | None = None,
+) -> Examined:
     """Read and score one image file, without writing anything.
 
     Args:
@@ -93,24 +106,26 @@ def examine(path: Path, relative: PurePath, model: Model, *, acquisition: Acquis
         relative: its path below the watched folder.
         model: what scores it.
         acquisition: what the user says of it.
+        inside: the folder that no link to the file may lead out of; None where the user named the file itself.
 
     Raises:
         UnreadableImage: the file cannot become a frame.
+        PlaceForbids: a link leads out of `inside`.
     """
-    return score_image(read_image(path, relative, acquisition), model)
+    return score_image(read_image(path, relative, acquisition, inside=inside), model)
 
 
-def read_image(path: Path, relative: PurePath, acquisition: Acquisition) -> ReadImage:
+def read_image(path: Path, relative: PurePath, acquisition: Acquisition, *, inside: Path | None = None) -> ReadImage:
     """The first part of `examine`; arguments and errors as there."""
     started = time.perf_counter()
     # the watched folder itself may be a stack's
     kind = folder_kind(path.absolute())
     state = FileState.of(path)
-    frames = acquisition.tell(read_frames(path), relative, kind)
+    frames = acquisition.tell(read_frames(path, read=partial(read_shared, inside=inside)), relative, kind)
     if kind == "macroscopic":
         frames = tuple(replace(frame, objections=(*frame.objections, MACROSCOPIC)) for frame in frames)
     modified = None if state is None else state.mtime_ns / 1e9
-    return ReadImage(path, relative, kind, frames, modified, 1000 * (time.perf_counter() - started))
+    return ReadImage(path, relative, kind, frames, modified, 1000 * (time.perf_counter() - started), inside)
 
 
 def score_image(image: ReadImage, model: Model) -> Examined:
@@ -121,7 +136,15 @@ def score_image(image: ReadImage, model: Model) -> Examined:
     infer_ms = 1000 * (time.perf_counter() - started)
     depths_um = tuple(frame.z_um for frame in frames)
     return Examined(
-        image.path, _record(image), _notes(frames), image.modified, depths_um, analyses, image.read_ms, infer_ms
+        image.path,
+        _record(image),
+        _notes(frames),
+        image.modified,
+        depths_um,
+        analyses,
+        image.read_ms,
+        infer_ms,
+        image.inside,
     )
 
 
@@ -146,12 +169,13 @@ def write_examined(
 
     Raises:
         ChangedMeanwhile: the file holds something else now; nothing was written.
+        PlaceForbids: a link leads out of the folder that the image was read in.
         InflamapError: a result cannot be written.
     """
     started = time.perf_counter()
     analyses = examined.analyses
     # a preallocated file whose tail is still zeros decodes cleanly
-    now = file_sha256(examined.path, alive=alive)
+    now = file_sha256(examined.path, alive=alive, inside=examined.inside)
     if now not in (None, examined.record.sha256):
         raise ChangedMeanwhile(
             f"{examined.path}: the file changed while it was scored", next_step="score it again once it is complete"

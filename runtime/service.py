@@ -22,7 +22,6 @@ from runtime.acquisition import Acquisition
 from runtime.conclusion import Conclusion
 from runtime.errors import InflamapError, one_line
 from runtime.file_state import FileState
-from runtime.folder_scan import NotFollowed
 from runtime.folder_watch import FolderWatch, watch_folder
 from runtime.heartbeat import Heartbeat, end_hard
 from runtime.images.opening import is_being_written
@@ -32,6 +31,7 @@ from runtime.ledger.ledger import Arrival
 from runtime.ledger.turns import Turns
 from runtime.model import Model
 from runtime.obstacles import Obstacles, Stopped
+from runtime.output_folder import LeftOut
 from runtime.patience import WatchSettings
 from runtime.pseudonyms import Pseudonyms
 from runtime.retention import Keep, Retention
@@ -112,7 +112,7 @@ def watch(
 
     def warn(path: Path, fault: InflamapError) -> None:
         nonlocal faults
-        faults += not isinstance(fault, NotFollowed)
+        faults += not isinstance(fault, LeftOut)
         log.event("folder_fault", str(fault), level="warning", about=path.relative_to(folder))
 
     obstacles = Obstacles(
@@ -279,7 +279,7 @@ class _Service:
             # an image that is due for another reason than its arrival may be being written right now
             if FileState.of(path) not in (None, row.file):
                 self.ends.postpone(row)
-            elif is_being_written(path):
+            elif is_being_written(path, inside=self._folder):
                 if time.monotonic() < self._give_up_at:
                     self.ends.postpone(row, OPEN)
                 else:

@@ -27,16 +27,22 @@ def load_toml(file: Path) -> dict[str, Any]:
         raise InflamapError(f"{file}: cannot be read", seen=error.strerror, next_step="check --config") from error
     if len(data) > MOST_FILE_BYTES:
         raise InflamapError(f"{file}: too large for a configuration", wanted=f"at most {MOST_FILE_BYTES} bytes")
+    # every key of UTF-16 has them, with and without a byte order mark
+    if b"\0" in data:
+        raise InflamapError(
+            f"{file}: no UTF-8",
+            seen="zero bytes, as of UTF-16",
+            next_step="save it as UTF-8; > of Windows PowerShell writes UTF-16",
+        )
     try:
         # an editor of Windows may put a byte order mark before it
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        powershell = "; > of Windows PowerShell writes UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
         raise InflamapError(
             f"{file}, line {line}: no UTF-8",
             seen=f"byte 0x{data[error.start]:02x}",
-            next_step=f"save it as UTF-8{powershell}",
+            next_step="save it as UTF-8",
         ) from error
     # a RecursionError for brackets without end
     except (ValueError, RecursionError) as error:

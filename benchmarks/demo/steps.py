@@ -2,7 +2,6 @@
 
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from runtime.errors import CheckFailed
 from runtime.outputs import write_atomically
+from runtime.python_child import python_command
 
 
 class Steps:
@@ -61,7 +61,7 @@ class Steps:
         """
         words = [str(argument) for argument in arguments]
         self.show(shlex.join(["inflamap", *words]) + (f" > {shlex.quote(str(into))}" if into else ""))
-        done = subprocess.run([sys.executable, "-m", "runtime.cli", *words], stdout=subprocess.PIPE, check=False)
+        done = subprocess.run(python_command("runtime.cli", *words), stdout=subprocess.PIPE, check=False)
         if done.returncode == CheckFailed.exit_code and left is not None and left.exists():
             self._say("a check failed, see above; the demo goes on with what there is")
         elif done.returncode != 0:

@@ -33,6 +33,7 @@ from runtime.outputs import write_result
 from runtime.overlay import encode_jpeg
 from runtime.patch_statistics import patch_statistics
 from runtime.pictures import ImageLabel, draw
+from runtime.python_child import python_command
 from runtime.quality import judge
 from runtime.scoring import examine, write_examined
 from runtime.summary import sum_up
@@ -49,7 +50,7 @@ def main() -> int:
     asked = parser.parse_args()
     # numpy's matrix product takes as many threads as it finds at its import
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
-        command = [sys.executable, "-m", "benchmarks.speed.profile", *sys.argv[1:]]
+        command = python_command("benchmarks.speed.profile", *sys.argv[1:])
         os.execve(sys.executable, command, {**os.environ, "OPENBLAS_NUM_THREADS": "1"})
     model = Model.load(open_bundle(DEFAULT_BUNDLE), threads=1)
     with TemporaryDirectory(prefix="inflamap-profile-") as name:

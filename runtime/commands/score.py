@@ -14,7 +14,7 @@ from runtime.console import print_result, reporter
 from runtime.errors import InflamapError
 from runtime.inputs import gather_inputs
 from runtime.model import Model
-from runtime.output_folder import check_output_folder
+from runtime.output_folder import HoldsResults, check_output_folder
 from runtime.outputs import LEDGER_FILE
 from runtime.result import Result, summary_line
 from runtime.said_values import Range
@@ -56,6 +56,8 @@ def score(
 
         for path, fault in inputs.faults:
             fail(path, fault)
+        for folder in inputs.left_out:
+            report.say(str(HoldsResults.of(folder)))
         watched: frozenset[PurePath] = frozenset()
         if (out / LEDGER_FILE).exists():
             # some 50 ms, which only a folder that a watch keeps account of costs
@@ -72,7 +74,7 @@ def score(
                 )
                 fail(image.path, problem)
         images = [image for image in inputs.images if image.relative not in watched]
-        outcomes = score_files(((image.path, image.relative) for image in images), out, model, writer, acquisition)
+        outcomes = score_files(images, out, model, writer, acquisition)
         for done, (image, outcome) in enumerate(zip(images, outcomes, strict=True), 1):
             try:
                 if isinstance(outcome, InflamapError):

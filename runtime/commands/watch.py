@@ -28,7 +28,7 @@ from runtime.ledger.rebuild import rebuild
 from runtime.manifest import Manifest
 from runtime.manners import lower_priority
 from runtime.model import Model
-from runtime.output_folder import check_output_folder, sweep_temporaries
+from runtime.output_folder import check_output_folder, check_source_folder, sweep_temporaries
 from runtime.output_lock import held
 from runtime.patience import WatchSettings, settings_for
 from runtime.pseudonyms import Pseudonyms, pseudonyms_of
@@ -121,6 +121,7 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         return
     values = configured.values
     check_output_folder(values.out, [values.folder])
+    check_source_folder(values.folder)
     address = _page_address(values.viewer)
     if values.log_file is not None:
         check_output_folder(values.log_file.parent, [values.folder], option="--log-file")

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from runtime.disk import is_network_folder
 from runtime.doctor.finding import Case, Finding, Level
 from runtime.errors import InflamapError
 from runtime.images.find import looks_like_image
+from runtime.images.opening import read_shared
 from runtime.images.signature import HEAD_BYTES, SUFFIXES
+from runtime.outputs import OUTPUT_MARKS, is_named_as_result
+from runtime.place import require_inside
 
 # enough to find what is typical of it
 LOOK_S = 5.0
@@ -55,8 +59,9 @@ def folder(case: Case) -> Sequence[Finding]:
     if found.example is None:
         return [Finding("folder", Level.OK, f"{seen}; none yet that could be read as a trial")]
     try:
-        with found.example.open("rb") as file:
-            file.read(HEAD_BYTES)
+        read_shared(found.example, at_most=HEAD_BYTES, inside=case.folder)
+    except InflamapError as error:
+        return [Finding.of_error("folder", error)]
     except OSError as error:
         return [Finding("folder", Level.FAULT, f"{seen}; {found.example}: {error.strerror}", _GIVE_READ)]
     return [Finding("folder", Level.OK, f"{seen}; one was read")]
@@ -122,14 +127,17 @@ def survey(place: Path) -> Survey:
     while pending and time.monotonic() < end:
         current = pending.pop()
         try:
-            with os.scandir(current) as entries:
+            with os.scandir(current) as listing:
+                entries = list(listing)
+                if any(entry.name in OUTPUT_MARKS for entry in entries):
+                    entries = []
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(current / entry.name)
                         continue
-                    if Path(entry.name).suffix.lower() in SUFFIXES:
+                    if Path(entry.name).suffix.lower() in SUFFIXES and not is_named_as_result(entry.name):
                         images += 1
-                        example = example or _example(current / entry.name)
+                        example = example or _example(current / entry.name, place)
                     newest = max(newest or 0.0, entry.stat(follow_symlinks=False).st_mtime)
         except OSError as error:
             if current == place:
@@ -141,5 +149,9 @@ def survey(place: Path) -> Survey:
     return Survey(folders, images, example, newest, closed, whole=not pending)
 
 
-def _example(path: Path) -> Path | None:
-    return path if looks_like_image(path) else None
+def _example(path: Path, place: Path) -> Path | None:
+    # a link that leads out is never read by the watch
+    with suppress(InflamapError):
+        require_inside(place, path.relative_to(place))
+        return path if looks_like_image(path, inside=place) else None
+    return None

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from runtime.errors import NeverAnImage
 from runtime.images.limits import MAX_FILE_BYTES
+from runtime.place import PlaceForbids, leads_out, resolve_inside
 
 if sys.platform == "win32":
     from runtime.images.windows_opening import is_held, kernel_calls, open_descriptor
@@ -20,7 +21,7 @@ else:
 _PIECE = 4 << 20
 
 
-def read_shared(path: Path, *, at_most: int | None = None) -> bytes:
+def read_shared(path: Path, *, at_most: int | None = None, inside: Path | None = None) -> bytes:
     """The bytes of a file, which stays open no longer than it takes to read them.
 
     On Windows it is opened so that others can write, rename and delete it meanwhile; elsewhere they always can.
@@ -31,32 +32,28 @@ def read_shared(path: Path, *, at_most: int | None = None) -> bytes:
     Args:
         path: a regular file, or a link to one.
         at_most: read only so many bytes of its beginning, whatever its size.
+        inside: a folder above the file that no link may lead out of, now or while the file is opened; None follows
+            every link. Links on the way to the folder itself are followed.
 
     Raises:
-        OSError: as `open` raises it.
+        OSError: as `open` raises it; also where a part of the path becomes a link while it is opened.
         NeverAnImage: no regular file, or, without `at_most`, more than `MAX_FILE_BYTES`.
+        PlaceForbids: a link leads out of `inside`.
         MemoryError: with the size that does not fit.
     """
+    return _read_and_close(_opened(path, inside, at_most), path, at_most)
+
+
+def _opened(path: Path, inside: Path | None, at_most: int | None) -> int:
+    """Open a file for reading; the arguments and errors of `read_shared`."""
+    if inside is not None:
+        relative = path.relative_to(inside)
+        if ".." in relative.parts or not relative.parts:
+            raise leads_out(path)
+        return _open_inside(inside, relative, at_most)
     # asked before opening: to open a pipe, if only for a moment, wakes its writer, and a device may rewind
     _check(path, path.stat(), at_most)
-    return _read_and_close(_open(path), path, at_most)
-
-
-def read_without_links(folder: Path, relative: PurePath) -> bytes:
-    """Read the bytes of a file below a folder, opened without following a link at any part of `relative`.
-
-    Args:
-        folder: a folder; links on the way to it are followed.
-        relative: path of the file below it, without `..`.
-
-    Raises:
-        OSError: as `open` raises it; also where a part of `relative` is a link.
-        NeverAnImage: as `read_shared`.
-        MemoryError: as `read_shared`.
-    """
-    if relative.is_absolute() or ".." in relative.parts or not relative.parts:
-        raise FileNotFoundError(errno.ENOENT, "not a path below the folder", str(relative))
-    return _read_and_close(_open_without_links(folder, relative), folder / relative, None)
+    return _open(path)
 
 
 def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
@@ -74,19 +71,20 @@ def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
         os.close(descriptor)
 
 
-def sha256_shared(path: Path, *, alive: Callable[[], object] = lambda: None) -> str:
+def sha256_shared(path: Path, *, alive: Callable[[], object] = lambda: None, inside: Path | None = None) -> str:
     """Hex digest of a file's bytes, of which no more than some megabytes are in memory at once.
 
     Args:
         path: as of `read_shared`, which opens files in the same way.
         alive: called again and again meanwhile.
+        inside: as of `read_shared`.
 
     Raises:
         OSError: as `open` raises it.
         NeverAnImage: no regular file, or more than `MAX_FILE_BYTES`.
+        PlaceForbids: a link leads out of `inside`.
     """
-    _check(path, path.stat(), None)
-    descriptor = _open(path)
+    descriptor = _opened(path, inside, None)
     try:
         _check(path, os.fstat(descriptor), None)
         _let_wait(descriptor)
@@ -100,7 +98,7 @@ def sha256_shared(path: Path, *, alive: Callable[[], object] = lambda: None) -> 
         os.close(descriptor)
 
 
-def is_being_written(path: Path) -> bool:
+def is_being_written(path: Path, *, inside: Path | None = None) -> bool:
     """Whether somebody is known to be writing the file; False also where that cannot be told. Never waits.
 
     Windows: tried by opening the file for reading and denying others to write for that instant, which Windows
@@ -112,12 +110,14 @@ def is_being_written(path: Path) -> bool:
     Elsewhere opening shuts nobody out and leaves no trace: whoever writes without a lock is not seen, which is
     nearly everybody. What is seen is an exclusive `flock` of a program that cares; on NFS and CIFS that of a
     program on another machine too, as far as server and mount pass locks on.
+
+    Args:
+        path: the file.
+        inside: as of `read_shared`; of a file outside it nothing is known.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        return _is_held(path)
-    except (OSError, ValueError):
+        return _is_held(path, inside)
+    except (OSError, ValueError, NeverAnImage, PlaceForbids):
         return False
 
 
@@ -138,26 +138,17 @@ if sys.platform == "win32":
     def _open(path: Path) -> int:
         return open_descriptor(path, kernel_calls())
 
-    def _open_without_links(folder: Path, relative: PurePath) -> int:
-        # Windows opens no path part by part. The file opened must be the one that the path names without links now.
+    def _open_inside(folder: Path, relative: PurePath, at_most: int | None) -> int:
         path = folder / relative
-        _check(path, path.lstat(), None)
-        descriptor = _open(path)
-        try:
-            opened, named = os.fstat(descriptor), path.lstat()
-            inside = path.resolve(strict=True) == path
-            if not inside or (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino):
-                raise OSError(errno.ELOOP, "a link", str(path))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        _check(path, path.stat(), at_most)
+        return open_descriptor(path, kernel_calls(), inside=folder)
 
     def _let_wait(descriptor: int) -> None:
         pass
 
-    def _is_held(path: Path) -> bool:
-        return is_held(path, kernel_calls())
+    def _is_held(path: Path, inside: Path | None) -> bool:
+        _check(path, path.stat(), 0)
+        return is_held(path, kernel_calls(), inside=inside)
 
 else:
     # O_NONBLOCK: a pipe that took the name has no writer to wait for; O_NOCTTY: nor does a terminal bind us
@@ -166,15 +157,32 @@ else:
     def _open(path: Path) -> int:
         return os.open(path, _FLAGS)
 
-    def _open_without_links(folder: Path, relative: PurePath) -> int:
+    # O_PATH, where there is one: a folder that may be entered and not listed is no obstacle
+    _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+
+    def _open_inside(folder: Path, relative: PurePath, at_most: int | None) -> int:
+        try:
+            return _open_without_links(folder, relative, at_most)
+        except OSError as error:
+            # so a link answers: as the file, and as a folder
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+        # one that stays inside is followed here; one that is put there from now on is refused
+        return _open_without_links(*resolve_inside(folder, relative), at_most)
+
+    def _open_without_links(folder: Path, relative: PurePath, at_most: int | None) -> int:
+        """Open a file part by part, so that whatever becomes a link meanwhile is not followed."""
         *above, name = relative.parts
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened = os.open(folder, _FOLDER_FLAGS)
         try:
             for part in above:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=opened)
+                inner = os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=opened)
                 os.close(opened)
                 opened = inner
-            _check(folder / relative, os.stat(name, dir_fd=opened, follow_symlinks=False), None)
+            found = os.stat(name, dir_fd=opened, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder / relative))
+            _check(folder / relative, found, at_most)
             return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=opened)
         finally:
             os.close(opened)
@@ -183,8 +191,8 @@ else:
         # of a regular file, bytes that a network drive has yet to bring are waited for
         os.set_blocking(descriptor, True)
 
-    def _is_held(path: Path) -> bool:
-        descriptor = _open(path)
+    def _is_held(path: Path, inside: Path | None) -> bool:
+        descriptor = _opened(path, inside, 0)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return False

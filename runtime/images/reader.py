@@ -166,19 +166,21 @@ def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:
     )
 
 
-def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None) -> str | None:
+def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None, inside: Path | None = None) -> str | None:
     """Hex digest of the file's content now; None when there is no such file any more.
 
     Args:
         path: the file; it is only read.
         alive: called again and again while a large file is read.
+        inside: as of `read_shared`.
 
     Raises:
         UnreadableImage: it is there and cannot be read.
+        PlaceForbids: a link leads out of `inside`.
     """
     try:
         with _said_plainly(path):
-            return sha256_shared(path, alive=alive)
+            return sha256_shared(path, alive=alive, inside=inside)
     except UnreadableImage as error:
         if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
             return None

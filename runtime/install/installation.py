@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 import msgspec
 
 from runtime.errors import InflamapError
+from runtime.toml_text import load_toml
 
 DEFAULT_NAME = DEFAULT_USER = "inflamap"
 # part of a file's name, of a task's and of commands that are shown
@@ -153,18 +154,8 @@ def _configured(file: PurePath | None) -> dict[str, str]:
     """What a configuration file says of paths and engine; paths in it are relative to its folder."""
     if file is None:
         return {}
-    import tomllib
-
     path = Path(file)
-    try:
-        document = tomllib.loads(path.read_bytes().decode())
-    except OSError as error:
-        raise InflamapError(
-            f"{path}: cannot be read", seen=error.strerror, next_step="check the path of --config"
-        ) from error
-    except ValueError as error:
-        raise InflamapError(f"{path}: no TOML", seen=error, next_step="mend the file") from error
-    table = document.get("watch", {})
+    table = load_toml(path).get("watch", {})
     found: dict[str, str] = {}
     for key in (*PATH_SETTINGS, "engine"):
         value = table.get(key) if isinstance(table, Mapping) else None

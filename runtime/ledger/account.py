@@ -115,6 +115,19 @@ class Account:
         )
         return [KeptOverlay(at, from_key(key)) for at, key in found.fetchall()]
 
+    def overlay_count(self) -> int:
+        """Return the number of overlays that are there."""
+        query = "SELECT COUNT(*) FROM images WHERE finished IS NOT NULL AND overlay_file IS NOT NULL"
+        return int(self._database.execute(query).fetchone()[0])
+
+    def newest_result(self) -> tuple[float, Path] | None:
+        """Return when the newest result was finished, Unix seconds, and its image; None where there is no result."""
+        found = self._database.execute(
+            "SELECT finished, path FROM images WHERE finished IS NOT NULL AND state IN ('scored', 'withheld')"
+            " ORDER BY finished DESC LIMIT 1"
+        ).fetchone()
+        return None if found is None else (float(found[0]), from_key(found[1]))
+
     def rows(self, state: State | None = None) -> Iterator[ImageRow]:
         """All images, or those in one state, by path."""
         where = "" if state is None else "WHERE state = ?"

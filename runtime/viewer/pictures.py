@@ -4,6 +4,7 @@ import io
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import numpy.typing as npt
 
 from runtime.errors import InflamapError
 from runtime.images import LONGEST_SHOWN, read_frames, reduced_picture
+from runtime.images.opening import read_shared
 from runtime.ledger import ImageRow
 from runtime.outputs import read_record
 from runtime.overlay import encode_jpeg
-from runtime.place import read_inside
 
 # a newest frame is asked for by every page that is open
 MOST_BYTES = 64 << 20
@@ -78,7 +79,7 @@ class Pictures:
         return found
 
     def _frame(self, row: ImageRow, number: int) -> bytes:
-        frames = read_frames(self._folder / row.path, read=lambda _path: read_inside(self._folder, row.path))
+        frames = read_frames(self._folder / row.path, read=partial(read_shared, inside=self._folder))
         if number >= len(frames):
             raise NotThere("no such slice")
         return encode_jpeg(reduced_picture(frames[number], LONGEST_SHOWN)[0])
@@ -114,9 +115,12 @@ class Pictures:
         if relative is None:
             raise NotThere("none was made, or it was removed to make room")
         try:
-            return (self._out / relative).read_bytes()
+            return read_shared(self._out / relative, inside=self._out)
         except OSError as error:
             raise NotThere("it cannot be read", seen=error.strerror) from error
+        except InflamapError as error:
+            # no file, or one that a link puts elsewhere
+            raise NotThere("it cannot be read", seen=error.what) from error
 
     def _remembered(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
         if key in self._made:

@@ -2,7 +2,6 @@
 
 import secrets
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from types import TracebackType
 import msgspec
 
 from runtime.errors import InflamapError
+from runtime.python_child import python_command
 from runtime.service_log import ServiceLog
 from runtime.viewer.setup import Began, Setup, to_line
 
@@ -23,7 +23,7 @@ BEGIN_S = 30.0
 PAUSE_S = 10.0
 END_S = 5.0
 # nothing of the folder that the watch was started in is imported
-_COMMAND = (sys.executable, "-P", "-m", "runtime.viewer")
+_COMMAND = python_command("runtime.viewer")
 
 
 def require_viewer() -> None:

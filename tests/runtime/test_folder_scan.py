@@ -13,7 +13,8 @@ import pytest
 from runtime import folder_scan
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
-from runtime.folder_scan import Found, NotImages, Slices, scan
+from runtime.folder_scan import VERDICT_S, Found, NotImages, OutputFolders, Slices, scan
+from runtime.outputs import OUTPUT_MARKS
 
 GREY = np.zeros((4, 4), np.uint8)
 
@@ -65,10 +66,74 @@ def test_link_to_a_folder_is_said_and_not_followed(tmp_path: Path, save_image: C
     assert all("a link to a folder, which is not followed" in line for line in warned)
 
 
+@pytest.mark.parametrize("mark", sorted(OUTPUT_MARKS))
+def test_folder_of_results_is_said_and_left_out_with_all_below(
+    tmp_path: Path, save_image: Callable[..., str], mark: str
+) -> None:
+    for name in ("a.bmp", "site/results/b.bmp", "site/results/deep/er/c.bmp", "site/d.bmp"):
+        save_image(tmp_path / name, GREY)
+    (tmp_path / "site" / "results" / mark).touch()
+    warned: list[str] = []
+    assert [Path(each.path).as_posix() for each in found_in(tmp_path, warned=warned)] == ["a.bmp", "site/d.bmp"]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{tmp_path / 'site' / 'results'}: a folder with results of inflamap")
+    assert found_in(tmp_path, below=os.path.join("site", "results"), warned=warned) == []  # noqa: PTH118
+    with pytest.raises(InflamapError, match="this folder holds results of inflamap and no images"):
+        found_in(tmp_path / "site" / "results")
+
+
+def test_what_is_named_as_a_result_is_none_and_is_not_opened(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    for name in ("a.bmp", "b.overlay.jpg", "B.OVERLAY.JPG", "c.overlay.png"):
+        save_image(tmp_path / name.lower(), GREY)
+    image = (tmp_path / "a.bmp").read_bytes()
+    for name in ("a.bmp.map.ome.tif", "a.bmp.score.json", "a.bmp.overlay.j.tmp-0123abcd"):
+        (tmp_path / name).write_bytes(image)
+    assert [each.path for each in found_in(tmp_path)] == ["a.bmp"]
+
+
+def test_walk_over_many_results_can_be_left_at_any_time(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}.bmp.overlay.jpg").touch()
+    walk = scan(str(tmp_path), not_images=NotImages(), warn=lambda *_: None)
+    assert len(list(walk)) > 10
+
+
+def test_folders_of_results_are_remembered_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, clock, lexists = list[str](), [0.0], os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: asked.append(path) or lexists(path))
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    outputs = OutputFolders(str(tmp_path), lambda: clock[0])
+    path = os.path.join("a", "b", "v.bmp")  # noqa: PTH118
+    for _ in range(100):
+        assert not outputs.holds(path)
+        assert not outputs.holds("v.bmp")
+    assert len(asked) == 2 * len(OUTPUT_MARKS)
+    (tmp_path / "a" / "inflamap.lock").touch()
+    assert not outputs.holds(path)
+    clock[0] += VERDICT_S
+    assert outputs.holds(path)
+    assert not outputs.holds("a")
+    outputs.add(os.path.join("c", "inflamap.db"))  # noqa: PTH118
+    assert outputs.holds(os.path.join("c", "d", "v.bmp"))  # noqa: PTH118
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_what_a_link_leads_to_outside_is_not_looked_into(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    (tmp_path / "in").mkdir()
+    save_image(tmp_path / "secret.png", GREY)
+    (tmp_path / "in" / "unnamed").symlink_to(tmp_path / "secret.png")
+    # what is named as an image is listed with its reason when it is read
+    (tmp_path / "in" / "named.png").symlink_to(tmp_path / "secret.png")
+    warned: list[str] = []
+    assert [each.path for each in found_in(tmp_path / "in", warned=warned)] == ["named.png"]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{tmp_path / 'in' / 'unnamed'}: a link that leads out of the watched folder")
+
+
 def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
 
-    def look(path: Path) -> bool:
+    def look(path: Path, **_inside: Path) -> bool:
         opened.append(path)
         return False
 
@@ -85,10 +150,10 @@ def test_file_that_is_no_image_is_opened_once_until_it_changes(tmp_path: Path, m
 
 def test_what_is_remembered_of_other_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_scan, "MOST_REMEMBERED", 3)
-    monkeypatch.setattr(folder_scan, "begins_as_image", lambda _path: False)
+    monkeypatch.setattr(folder_scan, "begins_as_image", lambda _path, **_inside: False)
     not_images = NotImages()
     for number in range(10):
-        assert not not_images.takes(str(tmp_path / f"{number}.txt"), FileState(1, number))
+        assert not not_images.takes(str(tmp_path / f"{number}.txt"), FileState(1, number), tmp_path)
         assert len(not_images._seen) <= 3
 
 
@@ -160,7 +225,7 @@ def test_file_that_could_not_be_read_is_looked_into_again_and_said(
     (tmp_path / "a.png").rename(tmp_path / "scan 1")
     look = folder_scan.begins_as_image
 
-    def refuse(_path: Path) -> bool:
+    def refuse(_path: Path, **_inside: Path) -> bool:
         raise PermissionError(13, "Permission denied")
 
     not_images, warned = NotImages(), list[str]()

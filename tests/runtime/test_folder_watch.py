@@ -115,14 +115,49 @@ def test_what_is_there_and_what_comes_is_given(
     assert given[2] == "before.png"
 
 
+def test_what_happens_in_a_folder_of_results_is_no_news(
+    tmp_path: Path, watched: Callable[[WatchSettings], list[str]], save_image: Callable[..., str], warned: list[str]
+) -> None:
+    (tmp_path / "site" / "results" / "deep").mkdir(parents=True)
+    (tmp_path / "site" / "results" / "inflamap.db").touch()
+    given = watched(WatchSettings(settle_s=0.1, rescan_s=3600))
+    wait_for(lambda: len(warned) == 1)
+    for name in ("site/results/deep/a.bmp", "site/results/deep/new/b.bmp", "site/results/c.bmp", "d.bmp.overlay.jpg"):
+        save_image(tmp_path / name, GREY)
+    # a folder that becomes one of results while it is watched
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "inflamap.lock").touch()
+    save_image(tmp_path / "later" / "deep" / "e.bmp", GREY)
+    save_image(tmp_path / "site" / "last.bmp", GREY)
+    wait_for(lambda: bool(given))
+    time.sleep(0.3)
+    assert given == ["site/last.bmp"]
+    assert "a folder with results of inflamap" in warned[0]
+
+
+def test_results_that_are_asked_to_be_looked_at_are_let_go(tmp_path: Path, save_image: Callable[..., str]) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "inflamap.lock").touch()
+    names = [os.path.join("r", "a.bmp"), "b.bmp.overlay.jpg"]  # noqa: PTH118
+    for name in names:
+        save_image(tmp_path / name, GREY)
+    given = Given()
+    settings = WatchSettings(settle_s=0.0)
+    with watch_folder(tmp_path, settings, known=given.known, once=True, warn=lambda *_: None) as found:
+        found.look(*names)
+        assert found.unsettled == 0
+        for _ in range(3):
+            assert given.poll(found) == []
+
+
 def test_its_own_reading_is_no_news(
     tmp_path: Path, watched: Callable[[WatchSettings], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[Path] = []
 
-    def look(path: Path) -> bool:
+    def look(path: Path, *, inside: Path) -> bool:
         looks.append(path)
-        return begins_as_image(path)
+        return begins_as_image(path, inside=inside)
 
     monkeypatch.setattr("runtime.folder_scan.begins_as_image", look)
     watched(WatchSettings(settle_s=0.1, poll_s=0.01))

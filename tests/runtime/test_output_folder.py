@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InflamapError
-from runtime.output_folder import check_output_folder, probe_writing, sweep_temporaries
+from runtime.output_folder import check_output_folder, check_source_folder, probe_writing, sweep_temporaries
 
 
 def written(out: Path) -> set[str]:
@@ -35,6 +35,15 @@ def test_the_sweep_removes_our_leftovers_and_nothing_else(tmp_path: Path) -> Non
     assert (tmp_path / "sub" / "folder.tmp-01234567").is_dir()
     assert sweep_temporaries(tmp_path, watched) == 0
     assert sweep_temporaries(tmp_path / "absent", watched) == 0
+
+
+@pytest.mark.parametrize("mark", ["inflamap.lock", "inflamap.db"])
+def test_a_folder_of_results_is_no_folder_of_images(tmp_path: Path, mark: str) -> None:
+    check_source_folder(tmp_path)
+    check_source_folder(tmp_path / "absent")
+    (tmp_path / mark).touch()
+    with pytest.raises(InflamapError, match="holds results of inflamap and no images"):
+        check_source_folder(tmp_path)
 
 
 def test_the_watched_folder_is_never_swept_even_below_the_output_folder(tmp_path: Path) -> None:

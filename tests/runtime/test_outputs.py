@@ -15,7 +15,18 @@ import runtime
 from runtime import outputs
 from runtime.errors import InflamapError
 from runtime.output_folder import sweep_temporaries
-from runtime.outputs import read_record, result_files, write_atomically, write_result
+from runtime.outputs import (
+    RESULT_SUFFIXES,
+    LinkedFolder,
+    is_named_as_result,
+    read_record,
+    remove_overlay,
+    remove_result,
+    result_files,
+    temporary_of,
+    write_atomically,
+    write_result,
+)
 
 IMAGE = PurePosixPath("Confocal Images/VivaStack #1/v0000000.bmp")
 names = st.one_of(
@@ -32,6 +43,54 @@ names = st.one_of(
 
 def written(out: Path) -> set[str]:
     return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("above", ["", "patient", "patient/visit"])
+def test_no_result_is_written_or_removed_through_a_link(tmp_path: Path, above: str) -> None:
+    out, elsewhere, relative = tmp_path / "out", tmp_path / "elsewhere", Path("patient/visit/site/a.bmp")
+    elsewhere.mkdir()
+    write_result(out, relative, overlay=b"o", map_file=b"m", record={"overlay": {"file": "x"}})
+    linked = out.joinpath(*relative.parts[: above.count("/") + 1 + bool(above)])
+    linked.rename(elsewhere / "was")
+    linked.symlink_to(elsewhere / "was")
+    before = written(elsewhere)
+    for act in (
+        lambda: write_result(out, relative, overlay=b"other", map_file=None, record={}),
+        lambda: remove_result(out, relative),
+        lambda: remove_overlay(out, relative),
+    ):
+        with pytest.raises(LinkedFolder, match="is a link, and nothing is written through it") as caught:
+            act()
+        assert str(caught.value).startswith(str(linked))
+    assert written(elsewhere) == before
+    assert [path.read_bytes() for path in elsewhere.rglob("*.overlay.jpg")] == [b"o"]
+    # the output folder itself may be a link
+    (tmp_path / "link").symlink_to(out)
+    write_result(tmp_path / "link", Path("b.bmp"), overlay=b"o", map_file=None, record={})
+    assert (out / "b.bmp.score.json").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_to_nothing_is_no_folder_to_make(tmp_path: Path) -> None:
+    (tmp_path / "site").symlink_to(tmp_path / "gone")
+    with pytest.raises(LinkedFolder):
+        write_result(tmp_path, Path("site/a.bmp"), overlay=b"o", map_file=None, record={})
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(LinkedFolder):
+        write_result(tmp_path, Path("circle/a.bmp"), overlay=b"o", map_file=None, record={})
+    assert written(tmp_path) == set()
+
+
+@given(name=names)
+def test_every_file_of_a_result_is_named_as_one(name: str) -> None:
+    files = result_files(PurePath("site", name))
+    for file in (files.score, files.overlay, files.map):
+        assert is_named_as_result(str(file))
+        assert is_named_as_result(str(temporary_of(file)))
+    for ending in RESULT_SUFFIXES:
+        assert is_named_as_result(f"{name}{ending}")
+    assert not is_named_as_result(f"{name}.bmp")
 
 
 def test_results_mirror_the_watched_tree() -> None:

@@ -1,16 +1,26 @@
 """No link leads from the watched folder to a file outside it, whenever it is put there."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from unprivileged import CHECKOUT, as_ordinary_user, place_for_all
 
-from runtime import place
 from runtime.errors import NeverAnImage
-from runtime.place import PlaceForbids, read_inside, require_inside
+from runtime.images import begins_as_image, file_sha256
+from runtime.images.opening import is_being_written, read_shared, sha256_shared
+from runtime.place import PlaceForbids, require_inside
 
-SECRET = b"the secret"
+# a whole file head, so that a look at its beginning would take it for an image
+SECRET = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0the secret"
+
+
+def read_inside(folder: Path, relative: Path) -> bytes:
+    return read_shared(folder / relative, inside=folder)
 
 
 @pytest.fixture
@@ -28,9 +38,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def refused(folder: Path, relative: str) -> None:
-    for ask in (require_inside, read_inside):
+    path = folder / relative
+    for ask in (
+        lambda: require_inside(folder, Path(relative)),
+        lambda: read_shared(path, inside=folder),
+        lambda: read_shared(path, inside=folder, at_most=8),
+        lambda: sha256_shared(path, inside=folder),
+        lambda: file_sha256(path, inside=folder),
+        lambda: begins_as_image(path, inside=folder),
+    ):
         with pytest.raises(PlaceForbids, match="leads out of the watched folder"):
-            ask(folder, Path(relative))
+            ask()
+    assert not is_being_written(path, inside=folder)
 
 
 def test_a_file_inside_is_read(folder: Path) -> None:
@@ -87,32 +106,57 @@ def link_the_folder(folder: Path) -> None:
     (folder / "site").symlink_to(folder.parent / "outside")
 
 
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="Windows opens no path part by part")
 @pytest.mark.parametrize("swap", [link_the_file, link_the_folder])
-def test_a_link_put_there_between_the_check_and_the_opening_is_refused(
-    folder: Path, swap: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("when", range(5))
+def test_a_link_put_there_at_any_step_of_opening_is_refused(
+    folder: Path, when: int, swap: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = place.read_without_links
+    calls, before_open, before_stat = 0, os.open, os.stat
 
-    def late(*arguments: Path) -> bytes:
-        swap(folder)
-        return read(*arguments)
+    def step() -> None:
+        nonlocal calls
+        if calls == when:
+            swap(folder)
+        calls += 1
 
-    monkeypatch.setattr(place, "read_without_links", late)
-    with pytest.raises((OSError, NeverAnImage)):
-        read_inside(folder, Path("site/v.bmp"))
+    def open_after(*arguments: object, **options: object) -> int:
+        step()
+        return before_open(*arguments, **options)  # type: ignore[arg-type]
+
+    def stat_after(*arguments: object, **options: object) -> os.stat_result:
+        if "dir_fd" in options:
+            step()
+        return before_stat(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", open_after)
+    monkeypatch.setattr(os, "stat", stat_after)
+    # what was opened before the folder was taken away is still the image
+    with suppress(OSError, PlaceForbids):
+        assert read_inside(folder, Path("site/v.bmp")) == b"the image"
+    assert calls >= min(when + 1, 4)
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="Windows opens no path part by part")
-def test_a_link_put_there_while_the_path_is_opened_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, before = [], os.open
+def test_nothing_stays_open(folder: Path) -> None:
+    (folder / "out.bmp").symlink_to(folder.parent / "outside" / "v.bmp")
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    refused(folder, "out.bmp")
+    read_inside(folder, Path("site/v.bmp"))
+    assert len(os.listdir("/proc/self/fd")) == len(before)  # noqa: PTH208
 
-    def open_and_swap(name: object, *arguments: object, **options: object) -> int:
-        opened.append(str(name))
-        if str(name) == "v.bmp":
-            link_the_file(folder)
-        return before(name, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(os, "open", open_and_swap)
-    with pytest.raises(OSError, match="symbolic link"):
-        read_inside(folder, Path("site/v.bmp"))
-    assert opened[-2:] == ["site", "v.bmp"]
+@pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="only Linux opens a folder without listing it")
+def test_a_folder_that_may_be_entered_and_not_listed_is_no_obstacle() -> None:
+    code = (
+        "import sys; from pathlib import Path; from runtime.images.opening import read_shared; "
+        "sys.stdout.buffer.write(read_shared(Path(sys.argv[1], 'site/v.bmp'), inside=Path(sys.argv[1])))"
+    )
+    with place_for_all() as place:
+        (place / "site").mkdir()
+        (place / "site" / "v.bmp").write_bytes(b"the image")
+        (place / "site").chmod(0o711)
+        command = [*(as_ordinary_user() or ()), sys.executable, "-c", code, str(place)]
+        done = subprocess.run(command, capture_output=True, check=False, cwd=CHECKOUT)
+        (place / "site").chmod(0o755)
+    assert done.stdout == b"the image", done.stderr

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_up import arrive, result_of
 from watch_bench import Bench
 
@@ -16,7 +18,7 @@ from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, open_ledger
 from runtime.outputs import write_result
-from runtime.retention import DAY_S, PAGE, SWEEP_S, Keep, Retention
+from runtime.retention import DAY_S, HOUR_S, PAGE, SWEEP_S, DailyShare, Keep, Retention
 from runtime.service import Tally
 from runtime.service_log import ServiceLog
 
@@ -33,15 +35,23 @@ def record(out: Path, ledger: Ledger, name: str, days_ago: float) -> None:
     ledger.finished(row, result, NOW - days_ago * DAY_S)
 
 
-def sweep(retention: Retention) -> int:
+def sweep(retention: Retention, now: float = NOW) -> int:
     steps = 0
-    while retention.step(NOW):
+    while retention.step(now):
         steps += 1
     return steps
 
 
-def retention_of(out: Path, ledger: Ledger, keep: Keep, said: list[str]) -> Retention:
-    return Retention(out, ledger, keep, lambda act: act(), ServiceLog(said.append))
+def retention_of(out: Path, ledger: Ledger, keep: Keep, said: list[str], **seams: Any) -> Retention:
+    return Retention(out, ledger, keep, lambda act: act(), ServiceLog(said.append), **seams)
+
+
+def done(ledger: Ledger, name: str, finished: float) -> None:
+    """An image whose result was finished then, by the clock of then; its files are left out."""
+    arrive(ledger, Path(name), FileState(1, 1), finished)
+    row = ledger.take(finished)
+    assert row is not None
+    ledger.finished(row, result_of(Path(name)), finished)
 
 
 def overlays(out: Path) -> list[str]:
@@ -77,15 +87,12 @@ def test_oldest_overlays_go_and_everything_else_stays(tmp_path: Path, keep: Keep
     assert said == ([f"{4 - len(left)} old overlays removed to make room"] if len(left) < 4 else [])
 
 
-def test_sweep_is_done_a_little_at_a_time_and_not_again_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_is_done_a_little_at_a_time_and_not_again_at_once(tmp_path: Path) -> None:
     clock = [0.0]
-    monkeypatch.setattr("runtime.retention.time.monotonic", lambda: clock[0])
     with open_ledger(tmp_path, create=True) as ledger:
         for number in range(5):
             record(tmp_path, ledger, f"{number}.bmp", days_ago=number)
-        retention = retention_of(tmp_path, ledger, Keep(days=2.5), [])
+        retention = retention_of(tmp_path, ledger, Keep(days=2.5), [], steady=lambda: clock[0])
         assert sweep(retention) == 2
         record(tmp_path, ledger, "late.bmp", days_ago=9)
         assert sweep(retention) == 0
@@ -96,12 +103,129 @@ def test_sweep_is_done_a_little_at_a_time_and_not_again_at_once(
 def test_more_than_a_page_goes_too(tmp_path: Path) -> None:
     with open_ledger(tmp_path, create=True) as ledger:
         for number in range(PAGE + 5):
-            arrive(ledger, Path(f"{number}.bmp"), FileState(1, 1), NOW)
-            row = ledger.take(NOW)
-            assert row is not None
-            ledger.finished(row, result_of(Path(row.path)), NOW - 2 * DAY_S)
-        sweep(retention_of(tmp_path, ledger, Keep(days=1), []))
-        assert ledger.overlays(None, 10) == []
+            done(ledger, f"{number}.bmp", NOW - 2 * DAY_S)
+        done(ledger, "new.bmp", NOW)
+        sweep(retention_of(tmp_path, ledger, Keep(days=1), [], share=DailyShare(1.0)))
+        assert [overlay.path.name for overlay in ledger.overlays(None, 10)] == ["new.bmp"]
+
+
+@pytest.mark.parametrize("days", [-400.0, -40.0, 40.0, 400.0, 30_000.0])
+def test_a_clock_far_from_the_newest_result_removes_nothing_by_age_and_is_told_of_once(
+    tmp_path: Path, days: float
+) -> None:
+    said, clock = list[str](), [0.0]
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(30):
+            done(ledger, f"{number}.bmp", NOW - number * DAY_S)
+        retention = retention_of(tmp_path, ledger, Keep(days=20), said, steady=lambda: clock[0])
+        for _ in range(3):
+            sweep(retention, NOW + days * DAY_S)
+            clock[0] += SWEEP_S
+        assert ledger.overlay_count() == 30
+        assert len(said) == 1
+        assert said[0].startswith("inflamap: 0.bmp: this is the newest result, and the clock is ")
+        # the limit of size needs no clock, and a clock that is right again removes what is too old
+        sweep(retention)
+        assert ledger.overlay_count() == 21
+
+
+def test_the_limit_of_size_is_held_whatever_the_clock_says(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(4):
+            record(tmp_path, ledger, f"{number}.bmp", days_ago=number)
+        share = DailyShare(0.0, 0)
+        sweep(retention_of(tmp_path, ledger, Keep(days=1, gb=1.5e-6), [], share=share), NOW + 1000 * DAY_S)
+        assert overlays(tmp_path) == ["0.bmp"]
+
+
+@pytest.mark.parametrize(
+    ("overlays", "least", "left"), [(50, 100, (1, 1)), (50, 3, (45, 41)), (9, 3, (6, 3)), (200, 5, (180, 162))]
+)
+def test_a_share_goes_by_age_within_a_day(tmp_path: Path, overlays: int, least: int, left: tuple[int, int]) -> None:
+    said, clock, share = list[str](), [1000.0], DailyShare(least=least)
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(overlays - 1):
+            done(ledger, f"{number}.bmp", NOW - 5 * DAY_S + number)
+        done(ledger, "new.bmp", NOW)
+        for wanted in left:
+            for _ in range(5):
+                # each time by a watch that was started anew
+                sweep(retention_of(tmp_path, ledger, Keep(days=2), said, share=share, steady=lambda: clock[0]))
+                assert ledger.overlay_count() == wanted
+                clock[0] += DAY_S / 5
+            clock[0] += HOUR_S
+    assert any("within a day, which is the most" in line for line in said) == (left[0] > 1)
+
+
+def test_an_overlay_that_stays_is_none_of_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def refuse(_out: Path, relative: Path) -> None:
+        raise InflamapError(f"{relative}.overlay.jpg cannot be written", seen="Permission denied")
+
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(9):
+            done(ledger, f"{number}.bmp", NOW - 5 * DAY_S)
+        done(ledger, "new.bmp", NOW)
+        share = DailyShare(least=4)
+        retention = retention_of(tmp_path, ledger, Keep(days=2), [], share=share, steady=lambda: clock[0])
+        with monkeypatch.context() as patched:
+            patched.setattr("runtime.retention.remove_overlay", refuse)
+            sweep(retention)
+        clock[0] += SWEEP_S
+        sweep(retention)
+        assert ledger.overlay_count() == 6
+
+
+# what happens to a computer within a day: seconds that pass, what its clock is set to meanwhile, restarts
+EVENT = st.tuples(
+    st.floats(0, 6 * HOUR_S),
+    st.one_of(st.just(NOW), st.floats(0, 4e9), st.floats(NOW - 30 * DAY_S, NOW + 30 * DAY_S)),
+    st.sampled_from(["goes on", "watch restarts", "computer restarts"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=st.lists(EVENT, max_size=25), ages=st.lists(st.floats(-5, 60), min_size=1, max_size=30), data=st.data())
+def test_whatever_the_clock_does_no_more_than_a_share_goes_by_age_in_a_day(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[tuple[float, float, str]],
+    ages: list[float],
+    data: st.DataObject,
+) -> None:
+    out, share, keep = tmp_path_factory.mktemp("out"), DailyShare(0.1, 2), Keep(days=7)
+    steady, really = [0.0], 0.0
+    removed = list[tuple[float, int]]()
+    with open_ledger(out, create=True) as ledger:
+        for number, age in enumerate(ages):
+            done(ledger, f"{number}.bmp", NOW - age * DAY_S)
+
+        def begun() -> Retention:
+            return retention_of(out, ledger, keep, [], share=share, steady=lambda: steady[0])
+
+        retention = begun()
+        for number, (seconds, clock, what) in enumerate(events):
+            steady[0], really = steady[0] + seconds, really + seconds
+            if what == "computer restarts":
+                steady[0] = 0.0
+            if what != "goes on":
+                retention = begun()
+            before = ledger.overlay_count()
+            sweep(retention, clock)
+            removed.append((really, before - ledger.overlay_count()))
+            if data.draw(st.booleans(), label="a result comes"):
+                done(ledger, f"new {number}.bmp", clock)
+        for start, _ in removed:
+            within = sum(count for at, count in removed if start <= at < start + DAY_S)
+            assert within <= share.of(len(ages) + len(events))
+        # with a clock that is right, all that is too old goes in the end
+        now = max(NOW, *(finished for finished, _ in ledger.overlays(None, 1000))) if ledger.overlay_count() else NOW
+        done(ledger, "last.bmp", now)
+        for _ in range(2 * (len(ages) + len(events))):
+            sweep(retention, now)
+            steady[0] += DAY_S
+        left = [overlay.finished for overlay in ledger.overlays(None, 1000)]
+        assert all(finished >= now - 7 * DAY_S for finished in left)
 
 
 def test_overlay_that_is_held_open_is_told_once_and_goes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +238,7 @@ def test_overlay_that_is_held_open_is_told_once_and_goes_later(tmp_path: Path, m
     with open_ledger(tmp_path, create=True) as ledger:
         for number in range(2):
             record(tmp_path, ledger, f"{number}.bmp", days_ago=9)
+        done(ledger, "new.bmp", NOW)
         retention = retention_of(tmp_path, ledger, Keep(days=1), said)
         with monkeypatch.context() as patched:
             patched.setattr("runtime.retention.remove_overlay", refuse)
@@ -131,6 +256,7 @@ def test_watch_removes_overlays_and_a_lost_ledger_has_nothing_scored_again(
     for name in ("a.bmp", "b.bmp"):
         save_image(bench.folder / name, patch_of_skin)
     assert bench.once() == Tally(done=2)
+    time.sleep(0.01)
     assert bench.once(keep=Keep(days=1e-9)) == Tally()
     assert overlays(bench.out) == []
     assert bench.rows()["a.bmp"].outcome.overlay_file is None
@@ -157,6 +283,7 @@ def test_full_disk_is_made_room_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with open_ledger(tmp_path, create=True) as ledger:
         for number in range(2):
             record(tmp_path, ledger, f"{number}.bmp", days_ago=9)
+        done(ledger, "new.bmp", NOW)
         monkeypatch.setattr(Path, "open", full)
         sweep(retention_of(tmp_path, ledger, Keep(days=1), said))
     assert overlays(tmp_path) == []

@@ -12,6 +12,7 @@ from runtime.acquisition import Acquisition
 from runtime.analysis import Analysis, analyse
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images import Frame
+from runtime.inputs import Input
 from runtime.model import Model
 from runtime.outputs import CannotWrite
 from runtime.result import Result
@@ -28,7 +29,7 @@ def test_files_are_scored_in_order_each_with_its_result_or_its_fault(
     out.mkdir()
     # where the results of c must go lies a folder
     (out / "c.bmp.score.json").mkdir()
-    images = [(tmp_path / f"{name}.bmp", PurePath(f"{name}.bmp")) for name in "abcde"]
+    images = [Input(tmp_path / f"{name}.bmp", PurePath(f"{name}.bmp")) for name in "abcde"]
     with ResultWriter() as writer:
         found = list(score_files(images, out, model, writer, Acquisition(0.5)))
     assert [type(each) for each in found] == [Result, NeverAnImage, CannotWrite, UnreadableImage, Result]
@@ -61,7 +62,7 @@ def test_one_result_is_written_while_the_next_image_is_examined(
 
     monkeypatch.setattr("runtime.scoring.write_result", write)
     monkeypatch.setattr("runtime.scoring.analyse", analysed)
-    images = [(tmp_path / name, PurePath(name)) for name in ("a.bmp", "b.bmp")]
+    images = [Input(tmp_path / name, PurePath(name)) for name in ("a.bmp", "b.bmp")]
     with ResultWriter() as writer:
         found = list(score_files(images, tmp_path / "out", model, writer, Acquisition(0.5)))
     assert [type(each) for each in found] == [Result, Result]

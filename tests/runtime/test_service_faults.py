@@ -108,10 +108,10 @@ def test_file_that_vanishes_before_it_is_scored_heals_when_it_comes_back(
     save_image(bench.folder / "v.bmp", patch_of_skin)
     save_image(bench.folder / "other.bmp", patch_of_skin)
 
-    def read(path: Path, relative: PurePath, acquisition: Acquisition) -> ReadImage:
+    def read(path: Path, relative: PurePath, acquisition: Acquisition, *, inside: Path) -> ReadImage:
         if path.name == "v.bmp" and not aside.exists():
             path.rename(aside)
-        return scoring.read_image(path, relative, acquisition)
+        return scoring.read_image(path, relative, acquisition, inside=inside)
 
     monkeypatch.setattr("runtime.in_hand.read_image", read)
     with bench.running():
@@ -613,16 +613,17 @@ def test_image_that_cannot_be_looked_at_is_not_taken_for_gone(
     save_image(path, patch_of_skin)
     bench.once()
     save_image(path, patch_of_skin[::-1].copy())
-    stat = Path.stat
+    stat = os.stat
 
-    def refuse_in_reading(self: Path, **keywords: Any) -> os.stat_result:
-        if self == path and threading.current_thread().name.startswith("reading"):
-            raise PermissionError(13, "Permission denied", str(self))
-        return stat(self, **keywords)
+    def refuse_in_reading(name: Any, **keywords: Any) -> os.stat_result:
+        # below the watched folder a file is looked at by its name in the folder that is open
+        if name in (path, path.name) and threading.current_thread().name.startswith("reading"):
+            raise PermissionError(13, "Permission denied", str(name))
+        return stat(name, **keywords)
 
-    monkeypatch.setattr(Path, "stat", refuse_in_reading)
+    monkeypatch.setattr(os, "stat", refuse_in_reading)
     assert bench.once() == Tally(failed=1)
-    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(os, "stat", stat)
     assert bench.once() == Tally(done=1)
     assert bench.record("v.bmp")["image"]["sha256"] == sha256_of(path)
 

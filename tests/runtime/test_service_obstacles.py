@@ -482,7 +482,7 @@ def test_loop_does_not_spin_while_a_log_is_written_beside_the_images(
 
     monkeypatch.setattr(FolderWatch, "poll", count)
     opened: list[Path] = []
-    monkeypatch.setattr("runtime.folder_scan.begins_as_image", lambda path: bool(opened.append(path)))
+    monkeypatch.setattr("runtime.folder_scan.begins_as_image", lambda path, **_inside: bool(opened.append(path)))
     with bench.running(), (bench.folder / "session.log").open("a") as log:
         began = len(polls)
         deadline = time.monotonic() + 1.0

@@ -41,8 +41,11 @@ def test_what_has_no_line_is_refused_all_the_same(text: str, tmp_path: Path) -> 
 def test_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
     said = fault_of("[watch]\n# März\n".encode("latin-1"), tmp_path)
     assert said == ", line 2: no UTF-8; seen: byte 0xe4; next: save it as UTF-8"
-    said = fault_of("[watch]\n".encode("utf-16"), tmp_path)
-    assert said.endswith("save it as UTF-8; > of Windows PowerShell writes UTF-16")
+    for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        said = fault_of("[watch]\n".encode(name), tmp_path)
+        assert said == (
+            ": no UTF-8; seen: zero bytes, as of UTF-16; next: save it as UTF-8; > of Windows PowerShell writes UTF-16"
+        )
 
 
 def test_a_byte_order_mark_of_an_editor_does_not_matter(tmp_path: Path) -> None:

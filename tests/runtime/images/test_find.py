@@ -35,6 +35,19 @@ def test_the_folders_of_a_vivascope_are_walked_in_order(tmp_path: Path) -> None:
     assert list(find_images(tmp_path)) == sorted(tmp_path / name for name in names)
 
 
+def test_results_of_ours_are_no_images(tmp_path: Path) -> None:
+    for name in ("a.bmp", "a.bmp.overlay.jpg", "a.bmp.overlay.png", "A.BMP.MAP.OME.TIF", "site/r/b.bmp", "site/c.bmp"):
+        touch(tmp_path / name, PNG_HEAD)
+    touch(tmp_path / "a.bmp.overlay.jpg.tmp-0123abcd", PNG_HEAD)
+    touch(tmp_path / "site" / "r" / "inflamap.lock")
+    told: list[Path] = []
+    assert list(find_images(tmp_path, on_results=told.append)) == [tmp_path / "a.bmp", tmp_path / "site" / "c.bmp"]
+    assert told == [tmp_path / "site" / "r"]
+    assert not looks_like_image(tmp_path / "a.bmp.overlay.png")
+    with pytest.raises(InflamapError, match="holds results of inflamap and no images"):
+        list(find_images(tmp_path / "site" / "r"))
+
+
 def test_a_file_without_a_suffix_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     image = touch(tmp_path / "IM0001", PNG_HEAD)
     touch(tmp_path / "README", b"hello")

@@ -1,5 +1,6 @@
 """What a service needs of the disk, by its options and its configuration."""
 
+import codecs
 import os
 import sys
 from collections.abc import Callable
@@ -69,11 +70,12 @@ def test_folder_that_is_named_nowhere_is_asked_for(missing: str, make: Make) -> 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[watch\n", "no TOML"),
+        ("[watch\n", "no valid TOML"),
         ("[watch]\nfolder = 3\n", "seen: 3; wanted: a text"),
         ('[watch]\nfolder = "~/in"\n', "another home"),
         ("watch = 3\n", "folder: named neither"),
-        (b'[watch]\nfolder = "\xff"\n', "no TOML"),
+        (b'[watch]\nfolder = "\xff"\n', "no UTF-8"),
+        ("[watch]\n".encode("utf-16"), "no UTF-8; .* save it as UTF-8"),
         (None, "cannot be read"),
     ],
 )
@@ -86,6 +88,13 @@ def test_faults_of_a_configuration_are_one_line(
     with pytest.raises(InflamapError, match=said) as error:
         needs_of(make(folder=None, config=config))
     assert "\n" not in str(error.value)
+
+
+@linux
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path, make: Make) -> None:
+    config = tmp_path / "inflamap.toml"
+    config.write_bytes(codecs.BOM_UTF8 + b"[watch]\r\nfolder = '/srv/in'\r\n")
+    assert needs_of(make(folder=None, config=config)).folder == Path("/srv/in")
 
 
 @linux
