@@ -241,11 +241,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def rank(self, account: Account, turn: Turn) -> tuple[float, ...]:
         """The lowest is taken."""
-        if turn is Turn.NEWEST and not account.redo and not account.interruptions:
+        retried = account.state == "failed"
+        if turn is Turn.NEWEST and not (account.redo or account.interruptions or retried):
             return (-1, -account.arrived)
+        since = max(account.arrived, account.due or 0.0) if retried else account.arrived
         if turn is Turn.LONGEST:
-            return (account.arrived,)
-        return (account.interruptions, account.redo, account.arrived)
+            return (since,)
+        return (account.interruptions, retried, account.redo, since)
 
     def let_go(self, data: st.DataObject) -> tuple[Path, Any]:
         path = data.draw(st.sampled_from(sorted(self.hand)))
