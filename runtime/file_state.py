@@ -1,8 +1,8 @@
 """What the file system says of a file, without opening it."""
 
 import os
-import sys
 import stat
+import sys
 from pathlib import Path
 from typing import NamedTuple
 

@@ -27,10 +27,9 @@ def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
     if paths and everything:
         raise InflamapError("retry: both PATH and --all", wanted="one of them")
     with open_ledger(out) as ledger:
+        tell_damaged_rows(ledger.damaged_rows())
         chosen = _chosen(ledger, paths, everything)
         ledger.retry(chosen, time.time())
-        damaged = ledger.damaged_rows()
-    tell_damaged_rows(damaged)
     idle = bool(chosen) and is_held(out) is False
     hint = f"; next: inflamap watch FOLDER --out {out}, for none is running" if idle else ""
     with reporter() as report:

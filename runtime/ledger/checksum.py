@@ -27,6 +27,8 @@ def checksum(*values: object) -> int:
 def prepare(database: sqlite3.Connection) -> None:
     """Let a connection read any text and know the function `checksum`. Text that is no UTF-8 is read with U+FFFD."""
     database.text_factory = methodcaller("decode", "utf-8", "replace")
+    # no file for the triggers
+    database.execute("PRAGMA temp_store = MEMORY")
     database.create_function("checksum", -1, checksum, deterministic=True)
 
 
@@ -43,7 +45,6 @@ def keep_checksums(database: sqlite3.Connection, table: str, key: str, columns: 
     require_sound = f"SELECT RAISE(ABORT, '{DAMAGED}') WHERE old.crc IS NOT checksum({of_old});"
     set_new = f"UPDATE {table} SET crc = checksum({of_row}) WHERE {key} = new.{key};"
     crc_of_new = f"(SELECT crc FROM {table} WHERE {key} = new.{key})"
-    database.execute("PRAGMA temp_store = MEMORY")
     for event, actions in (
         ("INSERT", f"{set_new} {_total(table, f'crc + {crc_of_new}', '+ 1')}"),
         (f"UPDATE OF {of_row}", f"{require_sound} {set_new} {_total(table, f'crc - old.crc + {crc_of_new}')}"),

@@ -35,7 +35,7 @@ def to_column(name: str, value: object) -> object:
 
 def is_sound(values: Sequence[Any]) -> bool:
     """Return whether the columns of `CHECKED_ROW` are as they were written."""
-    return checksum(*values[:-1]) == values[-1]
+    return bool(checksum(*values[:-1]) == values[-1])
 
 
 def checked_row(values: Sequence[Any]) -> ImageRow:

@@ -13,7 +13,7 @@ from runtime.errors import InflamapError
 from runtime.ledger.checksum import fault_in_rows, prepare
 from runtime.ledger.columns import COLUMNS, NOTE_COLUMNS
 from runtime.ledger.row import State
-from runtime.ledger.schema import LEDGER_VERSION, version_of_head, version_of_text
+from runtime.ledger.schema import LEDGER_VERSION, has_objects, version_of_head, version_of_text
 from runtime.outputs import LEDGER_FILE, said_plainly, write_atomically
 
 # what SQLite keeps beside the file, which belongs to the damaged one
@@ -103,6 +103,9 @@ def fault_in(database: sqlite3.Connection) -> str | None:
         sqlite3.Error: it cannot be read; see `is_damage`.
     """
     prepare(database)
+    if not has_objects(database):
+        # new, unless the header says otherwise
+        return None if version_of_head(database) is None else "its tables are missing"
     # one state of it, whoever writes meanwhile
     database.execute("BEGIN")
     try:

@@ -79,8 +79,16 @@ def version_of_head(database: sqlite3.Connection) -> int | None:
 
 
 def has_objects(database: sqlite3.Connection) -> bool:
-    """Return whether the file holds any table or index."""
-    return bool(database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+    """Return whether the file holds any table or index; the first statement on a connection.
+
+    Raises:
+        sqlite3.Error: the file cannot be read, or what it says of its tables is damaged.
+    """
+    try:
+        return bool(database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+    except UnicodeDecodeError as error:
+        # Python cannot read the message, which quotes the damaged text
+        raise sqlite3.DatabaseError("malformed database schema") from error
 
 
 def move_aside_version_1(database: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from made_up import arrive, result_of
 
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
-from runtime.ledger import open_ledger
-from runtime.ledger.damage import damage_of, set_aside_damaged
+from runtime.ledger import Ledger, open_ledger
+from runtime.ledger.damage import damage_of, is_damage, mark_damaged, set_aside_damaged
 from runtime.outputs import LEDGER_FILE
 
 
@@ -81,3 +82,197 @@ def test_other_programs_database_is_refused_and_stays(tmp_path: Path) -> None:
     with pytest.raises(InflamapError, match="another program's database"), open_ledger(tmp_path, create=True):
         pass
     assert path.is_file()
+
+
+def execute(path: Path, *statements: str) -> None:
+    """Change the ledger as no watch does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        for statement in statements:
+            other.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE images SET score = 1.5 WHERE path = x'302E626D70'",
+        "UPDATE images SET crc = crc + 1 WHERE path = x'302E626D70'",
+        "UPDATE images SET model = CAST(model AS BLOB) WHERE path = x'302E626D70'",
+        "UPDATE images SET reason = CAST(x'C3' AS TEXT) WHERE path = x'302E626D70'",
+        # as an older version of its page
+        "DELETE FROM images WHERE path = x'302E626D70'",
+        "UPDATE notes SET value = 'null'",
+        "DELETE FROM notes",
+        "UPDATE totals SET crc = crc + 1 WHERE name = 'notes'",
+        "DELETE FROM totals",
+        "DROP INDEX images_since",
+        "CREATE TABLE more (x)",
+        "PRAGMA user_version = 1",
+        "PRAGMA user_version = 3",
+        "PRAGMA user_version = 33554432",
+        "PRAGMA application_id = 1",
+    ],
+)
+def test_damage_that_sqlite_does_not_see_is_found(path: Path, damage: str) -> None:
+    with open_ledger(path.parent, create=True) as ledger:
+        ledger.note("folder", "/data")
+    assert damage_of(path) is None
+    execute(path, damage)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert set_aside_damaged(path.parent) is not None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(18, 3), (18, 0), (19, 0), (19, 7), (44 + 3, 9), (56 + 3, 2), (56 + 3, 3), (20, 9), (16, 1), (21, 1)],
+)
+def test_header_that_sqlite_stumbles_over_is_damage(path: Path, place: int, value: int) -> None:
+    """The versions to write and read with, the schema's format, the encoding, room kept in pages, and their size."""
+    data = bytearray(path.read_bytes())
+    data[place] = value
+    path.write_bytes(data)
+    assert set_aside_damaged(path.parent) is not None
+
+
+def test_ledger_of_a_newer_inflamap_is_not_set_aside(path: Path) -> None:
+    execute(path, "ALTER TABLE images ADD COLUMN more REAL", "PRAGMA user_version = 3")
+    assert damage_of(path) is None
+    with (
+        pytest.raises(InflamapError, match="seen: version 3; wanted: version 2"),
+        open_ledger(path.parent, create=True),
+    ):
+        pass
+
+
+def error_of(code: int, kind: type[sqlite3.Error] = sqlite3.OperationalError) -> sqlite3.Error:
+    error = kind("made up")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    "name", ["CORRUPT", "CORRUPT_INDEX", "NOTADB", "FORMAT", "ERROR", "SCHEMA", "CONSTRAINT_TRIGGER"]
+)
+def test_errors_of_a_damaged_file(name: str) -> None:
+    assert is_damage(error_of(getattr(sqlite3, f"SQLITE_{name}")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "BUSY",
+            "BUSY_SNAPSHOT",
+            "LOCKED",
+            "CANTOPEN",
+            "CANTOPEN_ISDIR",
+            "IOERR",
+            "IOERR_READ",
+            "IOERR_FSYNC",
+            "FULL",
+        ),
+        *("PERM", "NOMEM", "READONLY", "READONLY_DBMOVED", "PROTOCOL", "INTERRUPT", "AUTH"),
+        *("CONSTRAINT", "CONSTRAINT_CHECK", "CONSTRAINT_NOTNULL", "MISUSE", "MISMATCH"),
+    ],
+)
+def test_errors_that_say_nothing_against_the_file(name: str) -> None:
+    assert not is_damage(error_of(getattr(sqlite3, f"SQLITE_{name}")))
+
+
+def test_what_belongs_to_a_damaged_ledger_goes_with_it(path: Path) -> None:
+    mark_damaged(path, "met by a running watch")
+    kept = {suffix: f"content of {suffix}".encode() for suffix in ("-wal", "-shm", "-journal")}
+    for suffix, data in kept.items():
+        path.with_name(path.name + suffix).write_bytes(data)
+    kept[""] = path.read_bytes()
+    assert set_aside_damaged(path.parent) == (path.with_name("inflamap.db.damaged-1"), "met by a running watch")
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == {
+        f"inflamap.db.damaged-1{suffix}": data for suffix, data in kept.items()
+    }
+
+
+def test_kill_between_two_names_does_not_leave_half_a_ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(path, "DELETE FROM totals")
+    wal = path.with_name(f"{path.name}-wal")
+    damaged = path.read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self == path:
+            raise Killed
+        return rename(self, target)
+
+    mark_damaged(path, "seen before")
+    wal.write_bytes(b"its last rows")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(Killed):
+            set_aside_damaged(path.parent)
+    assert path.read_bytes() == damaged
+    assert not wal.exists()
+    # what is left might be whole without its -wal
+    assert set_aside_damaged(path.parent) is not None
+    assert set_aside_damaged(path.parent) is None
+    with open_ledger(path.parent, create=True):
+        pass
+    assert set_aside_damaged(path.parent) is None
+
+
+def test_mark_of_a_ledger_that_is_gone_is_not_taken_for_the_next_ones(path: Path) -> None:
+    mark_damaged(path, "met")
+    path.unlink()
+    assert set_aside_damaged(path.parent) is None
+    with open_ledger(path.parent, create=True):
+        pass
+    assert set_aside_damaged(path.parent) is None
+
+
+def test_nothing_is_marked_where_no_ledger_is(tmp_path: Path) -> None:
+    mark_damaged(tmp_path / "gone" / LEDGER_FILE, "met")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda ledger: ledger.overlay_removed(Path("0.bmp")),
+        lambda ledger: ledger.retry([Path("0.bmp")], 5.0),
+        lambda ledger: arrive(ledger, Path("0.bmp"), FileState(2, 2), 5.0),
+        lambda ledger: ledger.postponed(Path("0.bmp"), 5.0),
+        lambda ledger: ledger.overlays(None, 10),
+    ],
+    ids=["overlay removed", "retry", "arrival", "postponed", "overlays"],
+)
+def test_row_that_a_running_watch_meets_damaged_marks_the_ledger(path: Path, act: Callable[[Ledger], object]) -> None:
+
+    def meet() -> None:
+        with open_ledger(path.parent, create=True) as ledger:
+            execute(path, "UPDATE images SET score = 1.5 WHERE path = x'302E626D70'")
+            act(ledger)
+
+    with pytest.raises(InflamapError, match="the ledger is damaged"):
+        meet()
+    moved = set_aside_damaged(path.parent)
+    assert moved is not None
+    assert moved[1] == "a row of the ledger is damaged"
+
+
+@pytest.mark.parametrize("damage", ["reason = CAST(x'C3' AS TEXT)", "arrived = 4.0", "attempts = 3"])
+def test_image_whose_row_is_damaged_is_not_taken(path: Path, damage: str) -> None:
+    with open_ledger(path.parent, create=True) as ledger:
+        arrive(ledger, Path("w.bmp"), FileState(2, 2), 5.0)
+    execute(path, f"UPDATE images SET {damage} WHERE path = x'772E626D70'")
+    with pytest.raises(InflamapError, match="the ledger is damaged"), open_ledger(path.parent, create=True) as ledger:
+        ledger.take(6.0)
+    assert set_aside_damaged(path.parent) is not None
+
+
+def test_reader_marks_nothing(path: Path) -> None:
+    execute(path, "UPDATE images SET score = 1.5")
+    with open_ledger(path.parent) as ledger:
+        assert all(row.damaged for row in ledger.rows())
+    assert {file.name for file in path.parent.iterdir()} == {LEDGER_FILE}
