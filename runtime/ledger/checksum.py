@@ -65,7 +65,7 @@ def fault_in_rows(database: sqlite3.Connection, table: str, columns: Sequence[st
         f" FROM {table}"
     ).fetchone()
     if damaged:
-        return f"{damaged} rows of {table} with a wrong checksum"
+        return f"{damaged} row{'s' * (damaged != 1)} of {table} with a wrong checksum"
     kept = database.execute("SELECT number, crc FROM totals WHERE name = ?", (table,)).fetchone()
     return None if kept == (number, total) else f"rows of {table} are missing, or older than they were"
 

@@ -21,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from fake_engines import FakeEngine, constant
-from watch_bench import AT_ONCE, Bench
+from watch_bench import AT_ONCE, Bench, wait_for
 
 from runtime.acquisition import Acquisition
 from runtime.errors import InflamapError
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.ledger.start import started_ledger
 from runtime.model import Model
-from runtime.service import ServiceSettings, watch
+from runtime.service import ServiceSettings, Tally, watch
 from runtime.service_log import ServiceLog
 
 DONE, WAITING = 20, 6
@@ -36,6 +36,12 @@ BROKEN = "broken.bmp"
 LEDGER, WAL = "inflamap.db", "inflamap.db-wal"
 # a watch is run after every so many ledgers that were made anew; after each that differs from the undamaged one
 WATCH_EVERY = 8
+
+
+@pytest.fixture
+def bench(tmp_path: Path, model: Model) -> Bench:
+    (tmp_path / "in").mkdir()
+    return Bench(tmp_path / "in", tmp_path / "out", model)
 
 
 @dataclass
@@ -240,6 +246,38 @@ def test_file_of_a_killed_watch_is_whole(site: Site, tmp_path: Path) -> None:
     tally = Found()
     try_damage(site, out, tally, always=True)
     assert tally == Found(harmless=1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        # a value, a text that is no UTF-8, and a table that is not there
+        "UPDATE images SET score = 3.75 WHERE path = x'612E626D70'",
+        "UPDATE images SET reason = CAST(x'C3' AS TEXT) WHERE path = x'612E626D70'",
+        "ALTER TABLE images RENAME TO gone",
+    ],
+)
+def test_watch_that_meets_damage_ends_and_its_next_start_makes_the_ledger_anew(
+    bench: Bench, skin: npt.NDArray[np.uint8], save_image: Callable[..., str], damage: str
+) -> None:
+    bench.out.mkdir(exist_ok=True)
+    save_image(bench.folder / "a.bmp", skin[:200, :200])
+    with bench.running(fails=InflamapError):
+        wait_for(lambda: bench.states() == {"a.bmp": "scored"})
+        with closing(sqlite3.connect(bench.out / LEDGER, isolation_level=None)) as other:
+            other.execute(damage)
+        # it is met when the row is written to
+        (bench.folder / "a.bmp").touch()
+        wait_for((bench.out / f"{LEDGER}.damaged").exists)
+    assert "the ledger is damaged" in bench.said[-1]
+    assert "next: start the watch again" in bench.said[-1]
+    before = bench.record("a.bmp")
+    with started_ledger(bench.out, bench.folder) as start:
+        assert (start.taken_over, start.damage is not None) == (1, True)
+    assert bench.once() == Tally(kept=1)
+    assert bench.record("a.bmp") == before
+    with started_ledger(bench.out, bench.folder) as start:
+        assert start.damage is None
 
 
 def test_damage_that_no_statement_meets_is_not_made_to_fit_by_the_next_change(site: Site, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from page_server import SHIPPED_SCALE
 from runtime.cli import main
 from runtime.file_state import FileState
 from runtime.ledger import open_ledger
+from runtime.ledger.binding import watched_images
 from runtime.ledger.columns import COLUMNS
 from runtime.outputs import LEDGER_FILE
 from runtime.viewer.address import Address
@@ -167,6 +168,15 @@ def test_damaged_text_is_shown_as_far_as_it_is_text(tmp_path: Path) -> None:
         _, said, errors = run(command, "--out", str(tmp_path))
         assert f"{DAMAGED} (was: lo\ufffdked)" in said
         assert errors == [say(1)]
+    # the page does not know whether the rest names the image, which pseudonyms hide
+    assert look_at_page(tmp_path)["f.bmp"] == (DAMAGED, None)
+
+
+@pytest.mark.parametrize("key", [5, "text", bytearray(b"\xff")])
+def test_images_of_a_watch_are_told_whatever_one_of_them_is_called(tmp_path: Path, key: object) -> None:
+    make(tmp_path)
+    put(tmp_path, "images", "path", key, b"w.bmp")
+    assert {path.as_posix() for path in watched_images(tmp_path)} == set(NAMES) - {"w.bmp"}
 
 
 def test_whole_ledger_is_told_without_such_a_line(tmp_path: Path) -> None:

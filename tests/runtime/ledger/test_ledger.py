@@ -193,6 +193,10 @@ def test_pause_of_an_hour_is_no_clock_that_was_set_back(ledger: Ledger) -> None:
     arrive(ledger, ONE, FILE, NOW)
     ledger.postponed(take(ledger).path, NOW + 3600)
     assert ledger.take(NOW) is None
+    # nor when another is due
+    arrive(ledger, Path("b.bmp"), FILE, NOW)
+    assert take(ledger, NOW).path == Path("b.bmp")
+    assert ledger.take(NOW) is None
     assert ledger.take(NOW - 0.001) is not None
 
 
