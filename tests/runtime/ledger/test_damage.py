@@ -1,8 +1,8 @@
 """A damaged ledger is told from a whole one, a busy one and another program's, and set aside with all of its files."""
 
 import random
-import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -208,18 +208,25 @@ def test_kill_between_two_names_does_not_leave_half_a_ledger(path: Path, monkeyp
             raise Killed
         return rename(self, target)
 
+    script = (
+        "import sqlite3, sys; page = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "page.execute('PRAGMA journal_mode = WAL'); page.execute('DELETE FROM totals')\n"
+        "print('open', flush=True); sys.stdin.read()"
+    )
     # whoever else has the file open keeps the -wal
-    with closing(sqlite3.connect(path, isolation_level=None)) as page:
-        page.execute("PRAGMA journal_mode = WAL")
-        page.execute("DELETE FROM totals")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as page:
+        assert page.stdout is not None
+        assert page.stdout.readline() == "open\n"
         with monkeypatch.context() as patched:
             patched.setattr(Path, "rename", killed)
             with pytest.raises(Killed):
                 set_aside_damaged(path.parent)
         assert not wal.exists()
-        alone = shutil.copy(path, path.with_name("copy.db"))
-        assert damage_of(Path(alone)) is None
+        assert damage_of(path) is None
         assert set_aside_damaged(path.parent) is not None
+        page.kill()
     assert set_aside_damaged(path.parent) is None
     with open_ledger(path.parent, create=True):
         pass
