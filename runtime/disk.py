@@ -1,7 +1,11 @@
 """The disk below a folder: how much is free, and whether it is another machine's."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from runtime.file_state import Kept
 
 # of Linux; what fuse mounts is told by the part after its dot
 _NETWORK_TYPES = frozenset(
@@ -11,7 +15,9 @@ _NETWORK_TYPES = frozenset(
         *("vmhgfs-fuse", "prl_fs"),
     ]
 )
-
+# Of Linux and Windows. Their files have no number, so that the system makes one up whenever it looks anew, and no time
+# of the last change that outlives that.
+_FAT_TYPES = frozenset({"exfat", "fat", "fat12", "fat16", "fat32", "msdos", "umsdos", "vfat"})
 
 BYTES_PER_GB = 1_000_000_000
 
@@ -41,20 +47,45 @@ def is_network_folder(folder: Path) -> bool:
 
     No where the system does not tell: SQLite's own locks then still keep the ledger whole.
     """
-    place = _nearest(folder).resolve()
+    return _is_network(*_mount_of(folder))
+
+
+def kept_by_disk_of(folder: Path) -> Kept:
+    """Return which marks of a file the disk of `folder` keeps for as long as the file stays as it is.
+
+    The number of a file on a share, or on a disk that a program mounts (FUSE), may be made up at each mount.
+    """
+    place, mount = _mount_of(folder)
+    kind = "" if mount is None else mount.kind
+    fat = kind.removeprefix("fuse.") in _FAT_TYPES
+    return Kept(ctime=not fat, inode=not (fat or kind.startswith("fuse") or _is_network(place, mount)))
+
+
+class _Mount(NamedTuple):
+    """What a disk is mounted as: its kind, in small letters, and options."""
+
+    kind: str
+    options: Sequence[str]
+
+
+def _is_network(place: Path, mount: _Mount | None) -> bool:
     if place.drive.startswith("\\\\"):
         return True
+    return mount is not None and (mount.kind.removeprefix("fuse.") in _NETWORK_TYPES or "remote" in mount.options)
+
+
+def _mount_of(folder: Path) -> tuple[Path, _Mount | None]:
+    """Return where `folder` lies, or would lie, and what is mounted there; None where the system does not tell."""
+    place = _nearest(folder).resolve()
     # some 40 ms, which only a start of the watch should pay
     import psutil
 
     try:
         mounted = {Path(part.mountpoint): part for part in psutil.disk_partitions(all=True)}
     except OSError:
-        return False
+        return place, None
     part = next((mounted[above] for above in (place, *place.parents) if above in mounted), None)
-    if part is None:
-        return False
-    return part.fstype.removeprefix("fuse.").lower() in _NETWORK_TYPES or "remote" in part.opts.split(",")
+    return place, None if part is None else _Mount(part.fstype.lower(), part.opts.split(","))
 
 
 def _nearest(folder: Path) -> Path:

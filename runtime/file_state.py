@@ -2,17 +2,49 @@
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 _FARTHEST_NS = 2**63 - 1
 
 
+class Kept(NamedTuple):
+    """Which marks of a file its disk keeps unchanged for as long as the file stays as it is.
+
+    Attributes:
+        ctime: the time of its last change of any kind.
+        inode: its number.
+    """
+
+    ctime: bool = True
+    inode: bool = True
+
+
 class FileState(NamedTuple):
-    """Size in bytes and time of change in nanoseconds: what changes while a file is written."""
+    """Marks of a file that change when other content is put in its place, however that is done.
+
+    `cp -p`, `rsync -t` and a restored backup give another content the size and the time of the earlier one; of these
+    the system's own time of change, or the file's number, tells.
+
+    Attributes:
+        size: bytes.
+        mtime_ns: time of modification, which any program can set, nanoseconds.
+        ctime_ns: time of the last change of any kind, rights and names too, which only the system sets, nanoseconds;
+            None where the system keeps none.
+        inode: number of the file on its disk, folded to 63 bits; None where the system tells none.
+    """
 
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None
+    inode: int | None = None
+
+    def kept_by(self, disk: Kept) -> "FileState":
+        """Return the marks that can be compared with those seen at another time."""
+        if disk.ctime and disk.inode:
+            return self
+        return self._replace(ctime_ns=self.ctime_ns if disk.ctime else None, inode=self.inode if disk.inode else None)
 
     @staticmethod
     def of(path: Path) -> "FileState | None":
@@ -30,11 +62,16 @@ class FileState(NamedTuple):
     @staticmethod
     def from_status(status: os.stat_result) -> "FileState":
         """Of what the system answered."""
-        # a time beyond the year 2262 fits no database; it still differs from any other
-        mtime_ns = status.st_mtime_ns
-        if not -_FARTHEST_NS <= mtime_ns <= _FARTHEST_NS:
-            mtime_ns = _FARTHEST_NS if mtime_ns > 0 else -_FARTHEST_NS
-        return FileState(status.st_size, mtime_ns)
+        # on Windows it is the time when the file was made
+        ctime_ns = None if sys.platform == "win32" else _fitting(status.st_ctime_ns)
+        # 0: a listing of Windows does not tell it
+        inode = status.st_ino & _FARTHEST_NS or None
+        return FileState(status.st_size, _fitting(status.st_mtime_ns), ctime_ns, inode)
+
+
+def _fitting(time_ns: int) -> int:
+    """Return a time that fits a database: one beyond the year 2262 still differs from any other."""
+    return max(-_FARTHEST_NS, min(_FARTHEST_NS, time_ns))
 
 
 def _link_state(path: Path) -> FileState | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InflamapError
-from runtime.file_state import FileState, is_folder
+from runtime.file_state import FileState, Kept, is_folder
 from runtime.images import begins_as_image, unlistable
 from runtime.images.signature import SUFFIXES
 from runtime.output_folder import HoldsResults, LeftOut, is_output_folder
@@ -84,9 +84,14 @@ class OutputFolders:
 
 
 class NotImages:
-    """Files that were looked into and are none, as long as they stay as they are."""
+    """Files that were looked into and are none, as long as they stay as they are.
 
-    def __init__(self) -> None:
+    Args:
+        kept: which marks of a file tell of that.
+    """
+
+    def __init__(self, kept: Kept = Kept()) -> None:  # noqa: B008 - frozen
+        self._kept = kept
         self._seen: set[int] = set()
 
     def takes(self, path: str, state: FileState, inside: Path) -> bool:
@@ -102,12 +107,15 @@ class NotImages:
             return True
         if len(self._seen) >= MOST_REMEMBERED:
             self._seen.clear()
-        self._seen.add(hash((path, state)))
+        self._seen.add(self._key(path, state))
         return False
 
     def knows(self, path: str, state: FileState) -> bool:
         """Whether it was looked into, and is none."""
-        return hash((path, state)) in self._seen
+        return self._key(path, state) in self._seen
+
+    def _key(self, path: str, state: FileState) -> int:
+        return hash((path, state.kept_by(self._kept)))
 
 
 def scan(

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -72,7 +72,7 @@ class FolderWatch:
         self._folder, self._settings, self._hints = folder, settings, hints
         self._known, self._once, self._clock, self._warn = known, once, clock, warn
         self._settling = Settling(settings.settle_s)
-        self._not_images = NotImages()
+        self._not_images = NotImages(settings.kept)
         self._outputs = OutputFolders(str(folder), clock)
         self._walks: deque[_Walk] = deque()
         self.listings = 0
@@ -125,6 +125,11 @@ class FolderWatch:
         """List the folder at the next `poll`, whenever that was due."""
         self._next_scan = self._clock()
 
+    def state_of(self, relative: PurePath) -> FileState | None:
+        """What a file looks like now, as `poll` tells it; None where there is none that can be looked at."""
+        state = FileState.of(self._folder / relative)
+        return None if state is None else state.kept_by(self._settings.kept)
+
     def look(self, *paths: str) -> None:
         """Look at files now."""
         found = [(path, None if self._is_ours(path) else FileState.of(self._folder / path)) for path in paths]
@@ -149,7 +154,8 @@ class FolderWatch:
             batch = files[start : start + BATCH]
             known = self._known([path for path, _state in batch])
             now, wall = self._clock(), time.time()
-            for path, state in batch:
+            for path, seen in batch:
+                state = seen.kept_by(self._settings.kept)
                 if known.get(path) == state:
                     self._settling.dismiss(path)
                 else:

@@ -12,6 +12,7 @@ from runtime.disk import shortage
 from runtime.errors import InflamapError
 from runtime.file_state import identity_of, is_missing
 from runtime.ledger import Ledger
+from runtime.ledger.damage import is_damage
 from runtime.output_folder import probe_writing
 from runtime.outputs import LEDGER_FILE
 from runtime.service_log import ServiceLog
@@ -93,7 +94,7 @@ class Obstacles:
         """Ask or change the ledger; one that cannot be used (a full disk, a lock, a share that is gone) is waited for.
 
         Raises:
-            sqlite3.OperationalError: it cannot be read or written, and nothing is waited for.
+            sqlite3.Error: it is damaged; or it cannot be read or written, and nothing is waited for.
             Stopped: an end is wanted instead.
             InflamapError: the results' folder is another one now.
         """
@@ -102,7 +103,7 @@ class Obstacles:
             try:
                 return act()
             except sqlite3.OperationalError as error:
-                if self._once:
+                if self._once or is_damage(error):
                     raise
                 if self._stop.is_set():
                     raise Stopped from error

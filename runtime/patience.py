@@ -5,8 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from runtime.disk import is_network_folder
+from runtime.disk import is_network_folder, kept_by_disk_of
 from runtime.errors import InflamapError
+from runtime.file_state import Kept
 
 Discovery = Literal["auto", "events", "polling"]
 
@@ -27,12 +28,14 @@ class WatchSettings(msgspec.Struct, frozen=True):
         rescan_s: the whole folder is listed anew this often.
         poll_s: files that have not come to rest are looked at this often.
         events: whether the file system's events are listened to.
+        kept: which marks of a file tell that it is the same as before.
     """
 
     settle_s: float = LOCAL_SETTLE_S
     rescan_s: float = RESCAN_S
     poll_s: float = 0.1
     events: bool = True
+    kept: Kept = Kept()
 
     def __post_init__(self) -> None:
         # a NaN would wait for ever
@@ -56,4 +59,5 @@ def settings_for(
         settle_s=settle_s if settle_s is not None else SHARE_SETTLE_S if share else LOCAL_SETTLE_S,
         rescan_s=rescan_s if rescan_s is not None else POLLING_RESCAN_S if polling else RESCAN_S,
         events=not polling,
+        kept=kept_by_disk_of(folder),
     )

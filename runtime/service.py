@@ -27,6 +27,7 @@ from runtime.heartbeat import Heartbeat, end_hard
 from runtime.images.opening import is_being_written
 from runtime.in_hand import STUCK_S, Examiner, InHand, Stages
 from runtime.ledger import Ledger
+from runtime.ledger.damage import is_damage
 from runtime.ledger.ledger import Arrival
 from runtime.ledger.turns import Turns
 from runtime.model import Model
@@ -277,7 +278,7 @@ class _Service:
             self._turns.taken()
             path = self._folder / row.path
             # an image that is due for another reason than its arrival may be being written right now
-            if FileState.of(path) not in (None, row.file):
+            if self._found.state_of(row.path) not in (None, row.file):
                 self.ends.postpone(row)
             elif is_being_written(path, inside=self._folder):
                 if time.monotonic() < self._give_up_at:
@@ -325,6 +326,8 @@ class _Service:
         try:
             counts = ", ".join(f"{count} {state}" for state, count in self._ledger.counts().items())
         except sqlite3.OperationalError as error:
+            if is_damage(error):
+                raise
             counts = f"the ledger cannot be read: {error}"
         return f"{self._found.unsettled} settling, {counts}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from runtime.commands.damaged_rows import tell_damaged_rows
 from runtime.commands.results_folder import results_folder_option
 from runtime.console import print_result, reporter
 from runtime.errors import InflamapError
@@ -42,6 +43,8 @@ def results(out: Path, csv_file: Path | None, by: str, plot_file: Path | None) -
         models = ledger.models()
         watched = ledger.noted(FOLDER_NOTE)
         quantity = (ledger.noted("model") or {}).get("quantity")
+        damaged = ledger.damaged_rows()
+    tell_damaged_rows(damaged)
     warnings = []
     if by == "folder" and any(row.outcome.synthetic for row in rows):
         warnings.append(SYNTHETIC_WARNING)

@@ -6,10 +6,11 @@ from pathlib import Path, PurePath
 
 import click
 
+from runtime.commands.damaged_rows import tell_damaged_rows
 from runtime.commands.results_folder import results_folder_option
 from runtime.console import reporter
 from runtime.errors import InflamapError
-from runtime.ledger import Ledger, State, open_ledger
+from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.ledger.binding import FOLDER_NOTE
 from runtime.output_lock import is_held
 
@@ -26,6 +27,7 @@ def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
     if paths and everything:
         raise InflamapError("retry: both PATH and --all", wanted="one of them")
     with open_ledger(out) as ledger:
+        tell_damaged_rows(ledger.damaged_rows())
         chosen = _chosen(ledger, paths, everything)
         ledger.retry(chosen, time.time())
     idle = bool(chosen) and is_held(out) is False
@@ -36,9 +38,9 @@ def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
 
 def _chosen(ledger: Ledger, paths: Sequence[Path], everything: bool) -> list[PurePath]:
     if not paths:
-        return [row.path for row in ledger.rows(None if everything else State.FAILED)]
+        return [row.path for row in _sound(ledger, None if everything else State.FAILED)]
     below: dict[PurePath, list[PurePath]] = {}
-    for row in ledger.rows():
+    for row in _sound(ledger):
         for place in (row.path, *row.path.parents):
             below.setdefault(PurePath(place), []).append(row.path)
     watched = Path(ledger.noted(FOLDER_NOTE) or ".")
@@ -54,6 +56,11 @@ def _chosen(ledger: Ledger, paths: Sequence[Path], everything: bool) -> list[Pur
             )
         chosen |= dict.fromkeys(found)
     return list(chosen)
+
+
+def _sound(ledger: Ledger, state: State | None = None) -> Iterator[ImageRow]:
+    """Rows that can be changed; the image of a damaged one is found again when the ledger is repaired."""
+    return (row for row in ledger.rows(state) if not row.damaged)
 
 
 def _places(watched: Path, path: Path) -> Iterator[PurePath]:

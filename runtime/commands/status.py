@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from runtime.commands.damaged_rows import tell_damaged_rows
 from runtime.commands.results_folder import results_folder_option
 from runtime.console import print_result
 from runtime.errors import one_line
@@ -24,6 +25,8 @@ def status(out: Path, as_json: bool) -> None:
     """Tell how a watch stands: what waits, what is done, what failed and why."""
     with open_ledger(out) as ledger:
         found = status_of(ledger, running=is_held(out), now=time.time())
+        damaged = ledger.damaged_rows()
+    tell_damaged_rows(damaged)
     print_result(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(_lines(found, out)))
 
 

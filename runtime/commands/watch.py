@@ -21,10 +21,10 @@ from runtime.commands.options import scoring_options
 from runtime.configuration import Configured, WatchConfiguration, configure, to_toml
 from runtime.console import print_result, reporter
 from runtime.heartbeat import Heartbeat
-from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.binding import bind_folder, is_bound, recall_folder
-from runtime.ledger.damage import set_aside_damaged
-from runtime.ledger.rebuild import rebuild
+from runtime.ledger import Ledger, State
+from runtime.ledger.binding import bind_folder, is_bound
+from runtime.ledger.damage import is_damage
+from runtime.ledger.start import Start, started_ledger
 from runtime.manifest import Manifest
 from runtime.manners import lower_priority
 from runtime.model import Model
@@ -131,22 +131,9 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         report = stack.enter_context(reporter())
         pseudonyms = pseudonyms_of(values.out) if values.pseudonymise else None
         log = _log(values, report.say, pseudonyms, stack)
-        damaged = set_aside_damaged(values.out)
-        ledger = stack.enter_context(open_ledger(values.out, create=True))
-        # one that was lost too, where a watch wrote these results; those of `inflamap score` are another matter
-        ours = damaged is not None or recall_folder(ledger, values.out)
-        taken_over = rebuild(ledger, values.out, values.folder) if ours and ledger.is_empty() else 0
-        if damaged is not None:
-            log.event(
-                "ledger_damaged",
-                f"the ledger was damaged ({damaged[1]}) and is now {damaged[0]}; a new one was made of the "
-                f"{taken_over} results there are, and nothing is scored again that was done",
-                level="error",
-                results=taken_over,
-            )
-        elif taken_over:
-            line = f"there was no ledger; {taken_over} earlier results were taken over from their score.json"
-            log.event("ledger_rebuilt", line, level="warning", results=taken_over)
+        start = stack.enter_context(started_ledger(values.out, values.folder))
+        ledger = start.ledger
+        _tell_of_new_ledger(start, log)
         bind_folder(ledger, values.folder, values.out)
         if values.priority == "low":
             lower_priority()
@@ -182,11 +169,27 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         context.exit(2)
 
 
+def _tell_of_new_ledger(start: Start, log: ServiceLog) -> None:
+    if start.damage is not None:
+        log.event(
+            "ledger_damaged",
+            f"the ledger was damaged ({start.damage}) and is now {start.aside}; a new one was made of the "
+            f"{start.taken_over} results there are, and nothing is scored again that was done",
+            level="error",
+            results=start.taken_over,
+        )
+    elif start.taken_over:
+        line = f"there was no ledger; {start.taken_over} earlier results were taken over from their score.json"
+        log.event("ledger_rebuilt", line, level="warning", results=start.taken_over)
+
+
 def _counts(ledger: Ledger) -> dict[State, int]:
     # one that cannot be read any more was told of already
     try:
         return ledger.counts()
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise
         return {}
 
 

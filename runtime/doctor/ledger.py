@@ -9,7 +9,9 @@ from pathlib import Path
 from runtime.doctor.finding import Case, Finding, Level
 from runtime.ledger import Ledger, State
 from runtime.ledger.binding import FOLDER_NOTE
-from runtime.ledger.database import LEDGER_VERSION, sqlite_uri
+from runtime.ledger.damage import fault_in, is_damage
+from runtime.ledger.database import sqlite_uri
+from runtime.ledger.schema import LEDGER_VERSION
 from runtime.output_lock import is_held
 from runtime.outputs import LEDGER_FILE
 
@@ -24,12 +26,12 @@ def ledger(case: Case) -> Sequence[Finding]:
         return [Finding("ledger", Level.OK, "none yet; the first watch makes it")]
     try:
         return [_judged(path, case)]
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
+        if is_damage(error):
+            return [_damaged(path, str(error))]
         # no rights, a lock, a disk that does not answer: that says nothing against the file
         step = "ask as the watch's account; look whether the disk answers"
         return [Finding("ledger", Level.FAULT, f"{path} cannot be read ({error})", step)]
-    except sqlite3.DatabaseError as error:
-        return [Finding("ledger", Level.FAULT, f"{path}: {error}", _MOVE_AWAY)]
 
 
 def watch(case: Case) -> Sequence[Finding]:
@@ -43,10 +45,12 @@ def watch(case: Case) -> Sequence[Finding]:
 
 def _judged(path: Path, case: Case) -> Finding:
     with _read_only(path) as database:
-        verdict = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+        fault = fault_in(database)
+        if fault is not None:
+            return _damaged(path, fault)
         version = database.execute("PRAGMA user_version").fetchone()[0]
-        if verdict != "ok" or version != LEDGER_VERSION:
-            return _unfit(path, verdict, version)
+        if version != LEDGER_VERSION:
+            return _of_other_version(path, version)
         kept = Ledger(database)
         counts, bound = kept.counts(), kept.noted(FOLDER_NOTE)
     seen = f"whole; {', '.join(f'{count} {state}' for state, count in counts.items())}"
@@ -70,10 +74,14 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
         yield database
 
 
-def _unfit(path: Path, verdict: str, version: int) -> Finding:
-    if verdict != "ok":
-        return Finding("ledger", Level.FAULT, f"{path} is damaged: {verdict}", _MOVE_AWAY)
+def _damaged(path: Path, fault: str) -> Finding:
+    return Finding("ledger", Level.FAULT, f"{path} is damaged: {fault}", _MOVE_AWAY)
+
+
+def _of_other_version(path: Path, version: int) -> Finding:
     seen = f"{path} is of version {version}, this inflamap's is {LEDGER_VERSION}"
+    if 0 < version < LEDGER_VERSION:
+        return Finding("ledger", Level.WARNING, seen, "start the watch, which brings it to this version")
     return Finding("ledger", Level.FAULT, seen, "use the inflamap that wrote it, or choose another --out")
 
 

@@ -1,7 +1,6 @@
 """What the ledger tells: every question about the rows, none of which changes any."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,15 +9,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from runtime.file_state import FileState
-from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
+from runtime.ledger.checksum import DAMAGED, checksum
+from runtime.ledger.columns import CHECKED_ROW, checked_row, is_sound, to_text, to_time
+from runtime.ledger.row import ImageRow, State, from_key, to_key
 
-OUTCOME = Outcome.__struct_fields__
-# a row's columns, in the order of `to_row`
-ROW = "path, state, reason, attempts, redo, size, mtime_ns, arrived, due, finished, " + ", ".join(OUTCOME)
 # `ImageRow.acquired` in SQL
 ACQUIRED = "CASE WHEN mtime_ns > 0 THEN mtime_ns / 1e9 ELSE COALESCE(finished, arrived) END"
-# file names, which need not be UTF-8
-_NAMES = frozenset({"score_file", "overlay_file", "map_file"})
+_MARKS = ", ".join(FileState._fields)
 
 
 class KeptOverlay(NamedTuple):
@@ -37,22 +34,27 @@ class ModelShare(msgspec.Struct, frozen=True):
 
 
 class Account:
-    """Answers from the rows as they are now. Its methods raise sqlite3.Error."""
+    """Answers from the rows as they are now. Its methods raise sqlite3.Error.
+
+    Whatever a damaged row holds, the others are told; see `ImageRow.damaged`.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
 
     def known(self) -> Iterator[tuple[Path, FileState]]:
         """Every image, and the content of it that the row is about."""
-        for key, size, mtime_ns in self._database.execute("SELECT path, size, mtime_ns FROM images"):
-            yield from_key(key), FileState(size, mtime_ns)
+        # a damaged key may be no bytes
+        query = f"SELECT path, {_MARKS} FROM images WHERE typeof(path) = 'blob'"
+        for key, *marks in self._database.execute(query):
+            yield from_key(key), FileState(*marks)
 
     def known_of(self, paths: Sequence[str]) -> dict[str, FileState]:
         """The same of some images, by paths with the system's own separators; at most some hundreds at a time."""
         keys = {to_key(path): path for path in paths}
         marks = ", ".join("?" * len(keys))
-        query = f"SELECT path, size, mtime_ns FROM images WHERE path IN ({marks})"
-        return {keys[key]: FileState(size, mtime_ns) for key, size, mtime_ns in self._database.execute(query, [*keys])}
+        query = f"SELECT path, {_MARKS} FROM images WHERE path IN ({marks})"
+        return {keys[key]: FileState(*found) for key, *found in self._database.execute(query, [*keys])}
 
     def is_empty(self) -> bool:
         """Whether it knows no image at all."""
@@ -81,7 +83,7 @@ class Account:
     def oldest_waiting(self) -> float | None:
         """When the image that waits longest arrived; None when none waits."""
         (arrived,) = self._database.execute("SELECT MIN(arrived) FROM images WHERE state = 'waiting'").fetchone()
-        return None if arrived is None else float(arrived)
+        return to_time(arrived)
 
     def finished_between(self, since: float, until: float) -> tuple[int, float | None]:
         """Number of results of that time, and when the first of them was finished."""
@@ -90,7 +92,7 @@ class Account:
             " AND state IN ('scored', 'withheld')",
             (since, until),
         ).fetchone()
-        return int(count), first
+        return int(count), to_time(first)
 
     def models(self) -> list[ModelShare]:
         """The models behind the results, the commonest first."""
@@ -98,7 +100,7 @@ class Account:
             "SELECT model, model_sha256, COUNT(*) AS images FROM images WHERE state IN ('scored', 'withheld')"
             " GROUP BY model, model_sha256 ORDER BY images DESC, model_sha256"
         )
-        return [ModelShare(*share) for share in found]
+        return [ModelShare(to_text(model), to_text(sha256), images) for model, sha256, images in found]
 
     def at_other_scale(self, um_per_px: float) -> int:
         """Number of results for which another scale was taken."""
@@ -106,14 +108,20 @@ class Account:
         return int(self._database.execute(query, (um_per_px,)).fetchone()[0])
 
     def overlays(self, after: KeptOverlay | None, most: int) -> list[KeptOverlay]:
-        """Some of the overlays, those of the oldest results first; of those after one of them."""
+        """Some of the overlays, those of the oldest results first; of those after one of them.
+
+        Raises:
+            sqlite3.Error: also where a row among them is damaged, by which an overlay must not be removed.
+        """
         finished, key = (float("-inf"), b"") if after is None else (after.finished, to_key(after.path))
         found = self._database.execute(
-            "SELECT finished, path FROM images WHERE finished IS NOT NULL AND overlay_file IS NOT NULL"
+            f"SELECT {CHECKED_ROW}, finished, path FROM images WHERE finished IS NOT NULL AND overlay_file IS NOT NULL"
             " AND (finished, path) > (?, ?) ORDER BY finished, path LIMIT ?",
             (finished, key, most),
-        )
-        return [KeptOverlay(at, from_key(key)) for at, key in found.fetchall()]
+        ).fetchall()
+        if not all(is_sound(row) for *row, _at, _key in found):
+            raise sqlite3.DatabaseError(DAMAGED)
+        return [KeptOverlay(at, from_key(key)) for *_row, at, key in found]
 
     def overlay_count(self) -> int:
         """Return the number of overlays that are there."""
@@ -132,16 +140,17 @@ class Account:
         """All images, or those in one state, by path."""
         where = "" if state is None else "WHERE state = ?"
         found = self._database.execute(
-            f"SELECT {ROW} FROM images {where} ORDER BY path", () if state is None else (state,)
+            f"SELECT {CHECKED_ROW} FROM images {where} ORDER BY path", () if state is None else (state,)
         )
-        yield from map(to_row, found)
+        yield from map(checked_row, found)
 
     def done_since(self, then: float, most: int) -> list[ImageRow]:
         """Images that were done, or failed, at that time (Unix seconds) or later, the newest first."""
         found = self._database.execute(
-            f"SELECT {ROW} FROM images WHERE finished >= ? ORDER BY finished DESC, path DESC LIMIT ?", (then, most)
+            f"SELECT {CHECKED_ROW} FROM images WHERE finished >= ? ORDER BY finished DESC, path DESC LIMIT ?",
+            (then, most),
         )
-        return [to_row(row) for row in found.fetchall()]
+        return [checked_row(row) for row in found.fetchall()]
 
     def newest(self, most: int) -> list[ImageRow]:
         """Return the images acquired last that were ever done or failed, also those waiting for a retry.
@@ -149,43 +158,24 @@ class Account:
         Ordered by `ImageRow.acquired`, then path; the last one first.
         """
         found = self._database.execute(
-            f"SELECT {ROW} FROM images WHERE finished IS NOT NULL OR state = 'failed'"
+            f"SELECT {CHECKED_ROW} FROM images WHERE finished IS NOT NULL OR state = 'failed'"
             f" ORDER BY {ACQUIRED} DESC, path DESC LIMIT ?",
             (most,),
         )
-        return [to_row(row) for row in found.fetchall()]
+        return [checked_row(row) for row in found.fetchall()]
 
     def changes(self) -> int:
         """Another number than before where somebody else changed the ledger."""
         return int(self._database.execute("PRAGMA data_version").fetchone()[0])
 
     def noted(self, name: str) -> Any:
-        """What `note` kept; None when there is nothing."""
-        found = self._database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
-        return None if found is None else json.loads(found[0])
+        """What `note` kept; None when there is nothing, or what there is was damaged."""
+        query = "SELECT value, crc FROM notes WHERE name = ?"
+        found = self._database.execute(query, (name,)).fetchone()
+        return json.loads(found[0]) if found is not None and checksum(name, found[0]) == found[1] else None
 
-
-def to_column(name: str, value: object) -> object:
-    """A field of an `Outcome` as its column holds it."""
-    return os.fsencode(value) if name in _NAMES and isinstance(value, str) else value
-
-
-def to_row(values: tuple[Any, ...]) -> ImageRow:
-    """What the columns of `ROW` hold."""
-    key, state, reason, attempts, redo, size, mtime_ns, arrived, due, finished, *outcome = values
-    named = dict(zip(OUTCOME, outcome, strict=True))
-    for name in _NAMES:
-        named[name] = None if named[name] is None else os.fsdecode(named[name])
-    named["synthetic"] = None if named["synthetic"] is None else bool(named["synthetic"])
-    return ImageRow(
-        from_key(key),
-        State(state),
-        reason,
-        attempts,
-        bool(redo),
-        FileState(size, mtime_ns),
-        arrived,
-        due,
-        finished,
-        Outcome(**named),
-    )
+    def damaged_rows(self) -> int:
+        """Number of rows that do not hold what was written to them, of images and of notes."""
+        images = self._database.execute(f"SELECT {CHECKED_ROW} FROM images")
+        notes = self._database.execute("SELECT name, value, crc FROM notes")
+        return sum(not is_sound(row) for row in images) + sum(not is_sound(row) for row in notes)

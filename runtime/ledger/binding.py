@@ -85,5 +85,10 @@ def _is_another(earlier: Path, folder: Path, ledger: Ledger) -> bool:
         # there, and not to be looked at
         return True
     known = list(ledger.known())
-    # one is enough: size and time of change to the nanosecond are no coincidence, and others may have been archived
-    return bool(known) and not any(FileState.of(folder / relative) == file for relative, file in known)
+    # One is enough: size and time of change to the nanosecond are no coincidence, and others may have been archived.
+    # The other marks are of the place where the file lay.
+    return bool(known) and not any(_moved_with(FileState.of(folder / relative), file) for relative, file in known)
+
+
+def _moved_with(found: FileState | None, file: FileState) -> bool:
+    return found is not None and (found.size, found.mtime_ns) == (file.size, file.mtime_ns)

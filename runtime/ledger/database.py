@@ -1,4 +1,4 @@
-"""The file behind the ledger: its tables, its journal, its version, and what can be wrong with it."""
+"""The file behind the ledger: it is opened, brought to this version, and what is in the way is said plainly."""
 
 import os
 import sqlite3
@@ -9,45 +9,16 @@ from urllib.parse import quote
 
 from runtime.disk import is_network_folder
 from runtime.errors import InflamapError
-from runtime.ledger.row import State
+from runtime.ledger import checksum, schema
+from runtime.ledger.columns import COLUMNS, NOTE_COLUMNS
+from runtime.ledger.damage import is_damage, mark_damaged
+from runtime.ledger.schema import LEDGER_VERSION
 from runtime.outputs import LEDGER_FILE
 
-# raised when a column or its meaning changes
-LEDGER_VERSION = 1
 # for UPDATE ... RETURNING
 OLDEST_SQLITE = (3, 35, 0)
-_APPLICATION_ID = int.from_bytes(b"infl")
 # `status`, `results` and `retry` take the file for milliseconds
 BUSY_S = 30.0
-
-_SCHEMA = f"""
-CREATE TABLE images (
-    path BLOB PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ({", ".join(f"'{state}'" for state in State)})),
-    reason TEXT NOT NULL DEFAULT '',
-    -- of the content that arrived
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    arrived REAL NOT NULL,
-    -- when it may be taken; NULL: not at all
-    due REAL,
-    -- set while it is in hand
-    begun REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    interruptions INTEGER NOT NULL DEFAULT 0,
-    redo INTEGER NOT NULL DEFAULT 0,
-    finished REAL,
-    sha256 TEXT, um_per_px REAL,
-    score REAL, grade INTEGER, withheld_fraction REAL, area_fraction TEXT,
-    model TEXT, model_sha256 TEXT, engine TEXT, precision TEXT, synthetic INTEGER,
-    read_ms REAL, infer_ms REAL, write_ms REAL, total_ms REAL,
-    score_file BLOB, overlay_file BLOB, map_file BLOB
-) WITHOUT ROWID;
-CREATE INDEX images_in_turn ON images (interruptions, redo, arrived, path) WHERE due IS NOT NULL;
-CREATE INDEX images_due ON images (due) WHERE due IS NOT NULL;
-CREATE INDEX images_finished ON images (finished) WHERE finished IS NOT NULL;
-CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
 
 
 @contextmanager
@@ -74,13 +45,14 @@ def open_database(out: Path, *, create: bool) -> Iterator[sqlite3.Connection]:
             wanted=".".join(map(str, OLDEST_SQLITE)),
             next_step="use the Python of python.org, or of a newer system",
         )
-    with _said_plainly(path), closing(_connected(path)) as database:
-        fresh = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
+    with _said_plainly(path, holds=create), closing(_connected(path)) as database:
+        checksum.prepare(database)
+        fresh = not schema.has_objects(database)
         if fresh and not create:
             raise _no_ledger(path)
         if not fresh:
             # before anything is changed: it may be another program's
-            _check_version(database, path)
+            _check_version(database, path, create=create)
         if not create and is_network_folder(out) and _journal(database) == "wal":
             raise InflamapError(
                 f"{path}: in use by a watch on another machine, which SQLite cannot share over a network",
@@ -89,6 +61,8 @@ def open_database(out: Path, *, create: bool) -> Iterator[sqlite3.Connection]:
             )
         if create:
             _prepare(database, fresh=fresh, wal=not is_network_folder(out))
+        else:
+            _keep_checksums(database)
         yield database
 
 
@@ -133,42 +107,62 @@ def _prepare(database: sqlite3.Connection, *, fresh: bool, wal: bool) -> None:
     # a kill loses nothing; when the power fails, WAL may lose the last rows, which are then taken over from score.json
     database.execute("PRAGMA synchronous = NORMAL")
     if fresh:
-        database.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION_ID};"
-            f" PRAGMA user_version = {LEDGER_VERSION}; COMMIT;"
-        )
+        schema.create(database)
+    if schema.version_of_head(database) == LEDGER_VERSION:
+        _keep_checksums(database)
+        return
+    with database:
+        database.execute("BEGIN IMMEDIATE")
+        schema.move_aside_version_1(database)
+        _keep_checksums(database)
+        schema.take_over_version_1(database)
 
 
-def _check_version(database: sqlite3.Connection, path: Path) -> None:
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    ours = database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
-    if not ours or version != LEDGER_VERSION:
-        raise InflamapError(
-            f"{path}: not a ledger of this inflamap",
-            seen=f"version {version}" if ours else "another program's database",
-            wanted=f"version {LEDGER_VERSION}",
-            next_step="use the inflamap that wrote it, or choose another --out",
-        )
+def _keep_checksums(database: sqlite3.Connection) -> None:
+    checksum.keep_checksums(database, "images", "path", COLUMNS)
+    checksum.keep_checksums(database, "notes", "name", NOTE_COLUMNS)
+
+
+def _check_version(database: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    version = schema.version_of_head(database)
+    older = version is not None and version < LEDGER_VERSION
+    if version == LEDGER_VERSION or (create and older):
+        return
+    raise InflamapError(
+        f"{path}: not a ledger of this inflamap",
+        seen="another program's database" if version is None else f"version {version}",
+        wanted=f"version {LEDGER_VERSION}",
+        next_step="start the watch, which brings it to this version"
+        if older
+        else "use the inflamap that wrote it, or choose another --out",
+    )
 
 
 @contextmanager
-def _said_plainly(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line with the next step."""
+def _said_plainly(path: Path, *, holds: bool) -> Iterator[None]:
+    """Turn SQLite's errors into one line with the next step.
+
+    Args:
+        path: the ledger.
+        holds: whether the caller holds the folder's lock, and so notes damage for the next start.
+    """
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
+        if is_damage(error):
+            if holds:
+                mark_damaged(path, str(error))
+            raise InflamapError(
+                f"{path}: the ledger is damaged",
+                seen=error,
+                next_step="start the watch again: it sets this file aside and makes a new one of the results, without "
+                "scoring again",
+            ) from error
+        if not isinstance(error, sqlite3.OperationalError):
+            # a statement of ours is wrong, not the file
+            raise
         raise InflamapError(
             f"{path}: the ledger cannot be read or written",
             seen=error,
             next_step="check the disk and this user's rights on it, and start again",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
-            # a statement of ours is wrong, not the file
-            raise
-        raise InflamapError(
-            f"{path}: the ledger is damaged",
-            seen=error,
-            next_step="start the watch again: it sets this file aside and makes a new one of the results, without "
-            "scoring again",
         ) from error

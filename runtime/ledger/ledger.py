@@ -7,7 +7,8 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from runtime.file_state import FileState
-from runtime.ledger.account import OUTCOME, ROW, Account, to_column, to_row
+from runtime.ledger.account import Account
+from runtime.ledger.columns import COLUMNS, OUTCOME, to_column, to_row
 from runtime.ledger.database import open_database
 from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
 from runtime.ledger.turns import Turn
@@ -22,12 +23,22 @@ MOST_INTERRUPTIONS = 5
 # file was saved, by which images are ordered; the size alone marks it, because no file has that size.
 NO_FILE = FileState(-1, 0)
 
-_NEWEST = "AND interruptions = 0 AND redo = 0 ORDER BY arrived DESC, path DESC"
-_BACKLOG = "ORDER BY interruptions, redo, arrived, path"
+# the image's number in the line is told by indexes (`runtime.ledger.schema`)
+_NEWEST = "AND interruptions = 0 AND retried = 0 AND redo = 0 ORDER BY since DESC, path DESC"
+_BACKLOG = "ORDER BY interruptions, retried, redo, since, path"
 _WHO = {
     Turn.NEWEST: (_NEWEST, _BACKLOG),
     Turn.BACKLOG: (_BACKLOG,),
-    Turn.LONGEST: ("ORDER BY arrived, path",),
+    Turn.LONGEST: ("ORDER BY since, path",),
+}
+_ROW = ", ".join(COLUMNS)
+_TAKE = {
+    who: "UPDATE images SET begun = :now, attempts = attempts + 1 WHERE path = ("
+    " SELECT path FROM images WHERE due IS NOT NULL AND begun IS NULL"
+    f" AND (due <= :now OR due > :now + :longest) {who} LIMIT 1)"
+    f" AND (interruptions = 0 OR NOT :beside) RETURNING {_ROW}"
+    for ways in _WHO.values()
+    for who in ways
 }
 
 
@@ -64,9 +75,11 @@ class Ledger(Account):
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany(
-                "INSERT INTO images (path, state, size, mtime_ns, arrived, due) VALUES (?, 'waiting', ?, ?, ?, 0)"
+                "INSERT INTO images (path, state, size, mtime_ns, ctime_ns, inode, arrived, due)"
+                " VALUES (?, 'waiting', ?, ?, ?, ?, ?, 0)"
                 " ON CONFLICT (path) DO UPDATE SET state = 'waiting', reason = '', size = excluded.size,"
-                " mtime_ns = excluded.mtime_ns, arrived = excluded.arrived, due = 0, attempts = 0, interruptions = 0",
+                " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
+                " arrived = excluded.arrived, due = 0, attempts = 0, interruptions = 0",
                 ((to_key(image.path), *image.file, image.at) for image in images),
             )
 
@@ -88,13 +101,8 @@ class Ledger(Account):
         if soonest is None or (soonest > now and latest <= now + LONGEST_PAUSE_S):
             return None
         for who in _WHO[turn]:
-            rows = self._database.execute(
-                "UPDATE images SET begun = :now, attempts = attempts + 1 WHERE path = ("
-                " SELECT path FROM images WHERE due IS NOT NULL AND begun IS NULL"
-                f" AND (due <= :now OR due > :now + :longest) {who} LIMIT 1)"
-                f" AND (interruptions = 0 OR NOT :beside) RETURNING {ROW}",
-                {"now": now, "longest": LONGEST_PAUSE_S, "beside": beside},
-            ).fetchall()
+            asked = {"now": now, "longest": LONGEST_PAUSE_S, "beside": beside}
+            rows = self._database.execute(_TAKE[who], asked).fetchall()
             if rows:
                 return to_row(rows[0])
         return None
@@ -142,8 +150,8 @@ class Ledger(Account):
             for relative, result, at in results:
                 path = Path(relative)
                 new = self._database.execute(
-                    "INSERT OR IGNORE INTO images (path, state, size, mtime_ns, arrived)"
-                    " VALUES (?, 'waiting', ?, ?, ?)",
+                    "INSERT OR IGNORE INTO images (path, state, size, mtime_ns, ctime_ns, inode, arrived)"
+                    " VALUES (?, 'waiting', ?, ?, ?, ?, ?)",
                     (to_key(path), *NO_FILE, at),
                 ).rowcount
                 if new:
@@ -194,7 +202,7 @@ class Ledger(Account):
         self._database.execute(
             "UPDATE images SET begun = NULL, interruptions = interruptions + 1 WHERE begun IS NOT NULL"
         )
-        self._database.execute("UPDATE images SET due = 0 WHERE due IS NOT NULL")
+        self._database.execute("UPDATE images SET due = 0 WHERE due IS NOT NULL AND due != 0")
         given_up = self._database.execute(
             "UPDATE images SET state = 'failed', due = NULL, interruptions = 0, reason = ?"
             " WHERE due IS NOT NULL AND interruptions >= ? RETURNING path",
@@ -247,4 +255,7 @@ class Ledger(Account):
 
     def note(self, name: str, value: object) -> None:
         """Keep a value about the watch itself, as JSON."""
-        self._database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
+        self._database.execute(
+            "INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, json.dumps(value)),
+        )

@@ -107,6 +107,7 @@ class ImageRow(msgspec.Struct, frozen=True):
         due: when it may be taken, Unix seconds, 0 for at once; None: not before something changes.
         finished: when its latest result, or failure, was on the disk; None before.
         outcome: of its latest result.
+        damaged: the row does not hold what was written to it, so that only its path and reason are told.
     """
 
     path: PurePath
@@ -119,6 +120,7 @@ class ImageRow(msgspec.Struct, frozen=True):
     due: float | None
     finished: float | None
     outcome: Outcome
+    damaged: bool = False
 
     @property
     def acquired(self) -> float:

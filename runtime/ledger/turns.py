@@ -10,11 +10,12 @@ class Turn(Enum):
     """Who is taken next of the images that are due."""
 
     NEWEST = "newest"
-    """The newest of those that were never scored and never interrupted; where there is none, as `BACKLOG`."""
+    """The newest of those that were never tried; where there is none, as `BACKLOG`."""
     BACKLOG = "backlog"
-    """Those that interrupted least, of them those that were never scored, of them the one that waits longest."""
+    """Those that interrupted least, of them those that never failed, of them those that were never scored, of them the
+    one that waits longest."""
     LONGEST = "longest"
-    """The one that waits longest, whatever became of it."""
+    """The one that waits longest, whatever became of it; after a failure it waits from the end of its pause."""
 
 
 class Turns:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 import msgspec
 
 from runtime.ledger import ImageRow, State
+from runtime.ledger.columns import DAMAGED_ROW
 from runtime.ledger.row import to_key
 from runtime.viewer.scales import on_scale
 from runtime.viewer.setup import Scale
@@ -138,7 +139,8 @@ class Session:
             id=key,
             name=self._name(row.path),
             state=row.state,
-            reason=self._said(row.reason, row.path),
+            # with its path damaged too, nobody knows which names to hide in the rest
+            reason=DAMAGED_ROW if row.damaged else self._said(row.reason, row.path),
             score=found.score,
             grade=found.grade,
             share=found.share,

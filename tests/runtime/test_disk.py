@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.disk import free_bytes, is_network_folder, shortage
+from runtime.disk import free_bytes, is_network_folder, kept_by_disk_of, shortage
+from runtime.file_state import Kept
+from runtime.patience import settings_for
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,29 @@ def test_network_folder_is_told_by_its_file_system(
 ) -> None:
     mount(monkeypatch, **{"/": "ext4", str(tmp_path.resolve()): kind})
     assert is_network_folder(tmp_path if there else tmp_path / "not" / "yet") is network
+
+
+@linux
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        *(
+            (kind, Kept(ctime=False, inode=False))
+            for kind in ("vfat", "exfat", "msdos", "fuse.exfat", "FAT32", "exFAT")
+        ),
+        *(
+            (kind, Kept(inode=False))
+            for kind in ("nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuseblk", "fuse.mergerfs")
+        ),
+        *((kind, Kept()) for kind in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "NTFS", "ntfs3", "")),
+    ],
+)
+def test_marks_of_a_file_that_a_disk_keeps(
+    kind: str, kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount(monkeypatch, **{"/": "ext4", str(tmp_path.resolve()): kind})
+    assert kept_by_disk_of(tmp_path) == kept
+    assert settings_for(tmp_path).kept == kept
 
 
 @linux

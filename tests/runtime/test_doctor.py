@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -344,6 +345,30 @@ def test_ledger_whose_pages_are_damaged_is_a_fault(case: Case) -> None:
     finding = only(list(ledger.ledger(case)))
     assert finding.level is Level.FAULT
     assert "sets this file aside" in finding.next_step
+
+
+def test_ledger_with_a_value_that_was_changed_behind_its_back_is_a_fault(case: Case) -> None:
+    assert case.out is not None
+    with open_ledger(case.out, create=True) as kept:
+        finish(kept, "a.bmp")
+    with closing(sqlite3.connect(case.out / "inflamap.db", isolation_level=None)) as other:
+        other.execute("UPDATE images SET score = 3.75")
+    finding = only(list(ledger.ledger(case)))
+    assert finding.level is Level.FAULT
+    assert "is damaged: 1 row of images with a wrong checksum" in finding.seen
+    assert "sets this file aside" in finding.next_step
+
+
+def test_ledger_of_an_older_version_is_a_warning(case: Case) -> None:
+    assert case.out is not None
+    version_1 = (Path(__file__).parent / "ledger" / "version_1.sql").read_text()
+    with closing(sqlite3.connect(case.out / "inflamap.db")) as database:
+        database.executescript(version_1)
+    finding = only(list(ledger.ledger(case)))
+    assert (finding.level, finding.next_step) == (
+        Level.WARNING,
+        "start the watch, which brings it to this version",
+    )
 
 
 def test_ledger_of_another_folder_and_failures_are_warnings(case: Case, tmp_path: Path) -> None:

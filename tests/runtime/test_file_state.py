@@ -2,7 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -28,7 +29,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_there_missing_and_unknown_are_told_apart(tmp_path: Path, locked: Path) -> None:
     there = tmp_path / "there.bmp"
     there.write_bytes(b"12")
-    assert FileState.of(there) == FileState(2, there.stat().st_mtime_ns)
+    assert FileState.of(there) == FileState.from_status(there.stat())
     assert [is_missing(path) for path in (there, tmp_path / "no.bmp", there / "below", locked)] == [
         False,
         True,
@@ -50,3 +51,10 @@ def test_any_time_fits_sixty_four_bits(tmp_path: Path) -> None:
         state = FileState.of(path)
         assert state is not None
         assert abs(state.mtime_ns) < 2**63
+
+
+@pytest.mark.parametrize("inode", [0, 1, 2**63 - 1, 2**63 + 5, 2**64 - 1, 2**127 + 1])
+def test_any_number_of_a_file_fits_sixty_four_bits(inode: int) -> None:
+    status = SimpleNamespace(st_size=1, st_mtime_ns=2, st_ctime_ns=3, st_ino=inode)
+    state = FileState.from_status(cast("os.stat_result", status))
+    assert state.inode is None if inode == 0 else 0 < (state.inode or 0) < 2**63

@@ -1,6 +1,7 @@
 """An output folder holds the results of one folder."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,15 @@ def test_moved_folder_is_accepted_and_the_new_place_is_the_one(ledger: Ledger, t
     (tmp_path / "third").mkdir()
     with pytest.raises(InflamapError, match="another folder"):
         bind_folder(ledger, tmp_path / "third", tmp_path / "out")
+
+
+def test_folder_that_was_copied_to_another_disk_is_accepted(ledger: Ledger, tmp_path: Path) -> None:
+    """Its files have other numbers there, and another time of the last change of any kind."""
+    known(ledger, tmp_path / "in", "v0000000.bmp")
+    shutil.copytree(tmp_path / "in", tmp_path / "copied")
+    shutil.rmtree(tmp_path / "in")
+    bind_folder(ledger, tmp_path / "copied", tmp_path / "out")
+    assert ledger.noted(FOLDER_NOTE) == str((tmp_path / "copied").resolve())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")

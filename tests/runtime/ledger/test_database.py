@@ -16,7 +16,8 @@ from made_up import arrive, result_of
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, State, open_ledger
-from runtime.ledger.database import LEDGER_VERSION, sqlite_uri
+from runtime.ledger.database import sqlite_uri
+from runtime.ledger.schema import LEDGER_VERSION
 from runtime.outputs import LEDGER_FILE
 
 ONE = Path("a.bmp")
@@ -92,7 +93,7 @@ def test_ledger_of_a_newer_inflamap_is_refused_and_left_as_it_is(
         database.execute(f"PRAGMA user_version = {LEDGER_VERSION + 1}")
     before = path.read_bytes()
     monkeypatch.setattr("runtime.ledger.database.is_network_folder", lambda _out: True)
-    with pytest.raises(InflamapError, match=r"seen: version 2; wanted: version 1; next: use the inflamap that wrote"):
+    with pytest.raises(InflamapError, match=r"seen: version 3; wanted: version 2; next: use the inflamap that wrote"):
         read_all(tmp_path, create=create)
     assert path.read_bytes() == before
 

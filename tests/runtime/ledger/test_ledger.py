@@ -12,7 +12,7 @@ from made_up import arrive, result_of
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, State, open_ledger
 from runtime.ledger.account import ModelShare
-from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS, Arrival
+from runtime.ledger.ledger import _TAKE, Arrival
 from runtime.ledger.turns import Turn
 from runtime.outputs import result_files
 
@@ -74,7 +74,7 @@ def ledger_is_due(ledger: Ledger, failed_at: float, pause_s: float) -> bool:
 def test_a_thousand_failures_are_counted_and_do_not_overflow(ledger: Ledger) -> None:
     arrive(ledger, ONE, FILE, NOW)
     for number in range(1100):
-        ledger.failed(take(ledger, NOW + number * LONGEST_PAUSE_S), "locked", NOW + number * LONGEST_PAUSE_S)
+        ledger.failed(take(ledger, NOW + number * 3600), "locked", NOW + number * 3600)
     assert only(ledger).attempts == 1100
 
 
@@ -92,7 +92,7 @@ def test_clock_set_back_a_little_lets_a_failed_image_wait_no_more_than_that_long
 ) -> None:
     arrive(ledger, ONE, FILE, NOW)
     ledger.failed(take(ledger), "locked", NOW)
-    assert ledger.take(NOW - back_s + FIRST_PAUSE_S + back_s) is not None
+    assert ledger.take(NOW - back_s + 10 + back_s) is not None
 
 
 def test_new_content_of_a_failed_image_is_due_at_once_and_its_pauses_start_anew(ledger: Ledger) -> None:
@@ -100,7 +100,7 @@ def test_new_content_of_a_failed_image_is_due_at_once_and_its_pauses_start_anew(
     now = NOW
     for _ in range(5):
         ledger.failed(take(ledger, now), "locked", now)
-        now += LONGEST_PAUSE_S
+        now += 3600
     ledger.failed(take(ledger, now), "locked", now)
     arrive(ledger, ONE, FileState(11, 21), now + 1)
     row = take(ledger, now + 1)
@@ -122,7 +122,7 @@ def test_failed_images_are_tried_at_once_after_a_start(ledger: Ledger) -> None:
 
 def test_image_that_ends_the_program_is_given_up_with_a_reason_and_healed_by_retry(ledger: Ledger) -> None:
     arrive(ledger, ONE, FILE, NOW)
-    for _ in range(MOST_INTERRUPTIONS - 1):
+    for _ in range(4):
         take(ledger)
         assert ledger.recover() == []
     take(ledger)
@@ -136,18 +136,146 @@ def test_image_that_ends_the_program_is_given_up_with_a_reason_and_healed_by_ret
     assert ledger.recover() == []
     assert ledger.take(NOW + 1e9) is None
     ledger.retry([ONE], NOW)
-    for _ in range(MOST_INTERRUPTIONS - 1):
+    for _ in range(4):
         take(ledger)
         assert ledger.recover() == [], "the interruptions of before were counted again"
 
 
 def test_new_content_of_an_image_given_up_is_taken(ledger: Ledger) -> None:
     arrive(ledger, ONE, FILE, NOW)
-    for _ in range(MOST_INTERRUPTIONS):
+    for _ in range(5):
         take(ledger)
         ledger.recover()
     arrive(ledger, ONE, FileState(11, 21), NOW)
     assert take(ledger).path == ONE
+
+
+def test_new_content_has_interrupted_nothing(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    for _ in range(4):
+        take(ledger)
+        assert ledger.recover() == []
+    arrive(ledger, ONE, FileState(11, 21), NOW)
+    for _ in range(4):
+        take(ledger)
+        assert ledger.recover() == [], "the interruptions of the content before were counted"
+    # as one that never did, it may be taken beside another
+    arrive(ledger, ONE, FileState(12, 22), NOW)
+    assert ledger.take(NOW, beside=True) is not None
+
+
+@pytest.mark.parametrize("change", ["retry", "new version"])
+def test_what_was_asked_for_anew_has_interrupted_nothing(ledger: Ledger, change: str) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    ledger.failed(take(ledger), "locked", NOW)
+    for _ in range(4):
+        take(ledger, NOW + 10)
+        ledger.recover()
+    if change == "retry":
+        ledger.retry([ONE], NOW)
+    else:
+        assert ledger.retry_failed(NOW) == 1
+    for _ in range(4):
+        take(ledger, NOW)
+        assert ledger.recover() == []
+    take(ledger, NOW)
+    assert ledger.recover() == [ONE]
+
+
+def test_pause_ends_at_its_very_end(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    assert ledger.failed(take(ledger), "locked", NOW) == NOW + 10
+    assert ledger.take(NOW + 9.999) is None
+    assert ledger.take(NOW + 10) is not None
+
+
+def test_pause_of_an_hour_is_no_clock_that_was_set_back(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FILE, NOW)
+    ledger.postponed(take(ledger).path, NOW + 3600)
+    assert ledger.take(NOW) is None
+    # nor when another is due
+    arrive(ledger, Path("b.bmp"), FILE, NOW)
+    assert take(ledger, NOW).path == Path("b.bmp")
+    assert ledger.take(NOW) is None
+    assert ledger.take(NOW - 0.001) is not None
+
+
+def test_image_that_is_gone_keeps_all_but_its_size(ledger: Ledger) -> None:
+    file = FileState(10, 20, 30, 40)
+    arrive(ledger, ONE, file, NOW)
+    ledger.finished(take(ledger), result_of(), NOW + 1)
+    scored = only(ledger)
+    assert scored.file == file
+    ledger.retry([ONE], NOW + 2)
+    ledger.finished(take(ledger, NOW + 2), result_of(), NOW + 3, gone=True)
+    row = only(ledger)
+    assert (row.state, row.file) == (State.SCORED, FileState(-1, 20, 30, 40))
+    assert row.outcome == scored.outcome
+    assert row.acquired == scored.acquired
+    assert ledger.known_of(["a.bmp"]) == {"a.bmp": FileState(-1, 20, 30, 40)}
+
+
+def test_failed_image_that_is_gone_keeps_its_earlier_result_and_all_but_its_size(ledger: Ledger) -> None:
+    arrive(ledger, ONE, FileState(10, 20, 30, 40), NOW)
+    ledger.finished(take(ledger), result_of(), NOW + 1)
+    outcome = only(ledger).outcome
+    arrive(ledger, ONE, FileState(11, 21, 31, 41), NOW + 2)
+    assert ledger.failed(take(ledger, NOW + 2), "the file is gone", NOW + 3, gone=True) is None
+    row = only(ledger)
+    assert (row.state, row.reason, row.file) == (State.FAILED, "the file is gone", FileState(-1, 21, 31, 41))
+    assert (row.outcome, row.finished, row.attempts) == (outcome, NOW + 3, 1)
+    # it comes back as it was
+    arrive(ledger, ONE, FileState(11, 21, 31, 41), NOW + 4)
+    assert take(ledger, NOW + 4).file == FileState(11, 21, 31, 41)
+
+
+def test_image_never_tried_comes_before_all_that_are_retried(ledger: Ledger) -> None:
+    arrive(ledger, Path("old"), FILE, NOW - 1000)
+    arrive(ledger, Path("asked again"), FILE, NOW - 999)
+    ledger.retry([Path("asked again")], NOW - 999)
+    for number in range(300):
+        arrive(ledger, Path(f"broken {number}"), FILE, NOW + number / 1000)
+    for _ in range(300):
+        ledger.failed(take(ledger, NOW + 1), "cut", NOW + 1)
+    for turn in (Turn.NEWEST, Turn.BACKLOG):
+        names = []
+        for _ in range(3):
+            row = ledger.take(NOW + 100, turn=turn)
+            assert row is not None
+            names.append(row.path.name.split()[0])
+        assert names == ["old", "asked", "broken"]
+        ledger.release()
+
+
+@pytest.mark.parametrize("statement", _TAKE.values(), ids=_TAKE)
+def test_turn_is_found_by_an_index(ledger: Ledger, statement: str) -> None:
+    asked = {"now": NOW, "longest": 3600.0, "beside": False}
+    plan = [row[3] for row in ledger._database.execute(f"EXPLAIN QUERY PLAN {statement}", asked)]
+    of_images = [step for step in plan if "images" in step]
+    assert of_images
+    assert all("USING INDEX images_" in step or "USING PRIMARY KEY" in step for step in of_images), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("turn", Turn)
+@pytest.mark.parametrize("waits", [True, False])
+def test_turn_is_found_as_fast_among_thousands_that_pause(ledger: Ledger, turn: Turn, waits: bool) -> None:
+    ledger.arrived(Arrival(f"broken {number}", FILE, NOW) for number in range(3000))
+    ledger._database.execute("UPDATE images SET state = 'failed', due = ? + length(path)", (NOW + 3000,))
+    ledger._database.execute("UPDATE images SET due = 0 WHERE path = ?", (b"broken 77",))
+    if waits:
+        arrive(ledger, ONE, FILE, NOW)
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    ledger._database.set_progress_handler(step, 100)
+    row = ledger.take(NOW + 1, turn=turn)
+    assert row is not None
+    assert row.path.name in (ONE.name, "broken 77")
+    assert steps < 50, "of SQLite's machine, by hundreds"
 
 
 def test_interrupted_image_comes_after_all_others_that_wait(ledger: Ledger) -> None:
@@ -289,11 +417,11 @@ def test_content_that_comes_while_an_older_one_fails_does_not_wait_for_the_older
     now = NOW
     for _ in range(9):
         ledger.failed(take(ledger, now), "truncated", now)
-        now += LONGEST_PAUSE_S
+        now += 3600
     row = take(ledger, now)
     arrive(ledger, ONE, FileState(11, 21), now + 1)
     ledger.failed(row, "truncated", now + 2)
-    assert ledger.take(now + 2 + FIRST_PAUSE_S) is not None
+    assert ledger.take(now + 2 + 10) is not None
 
 
 def test_retry_of_a_failed_image_clears_its_reason_and_keeps_the_others(ledger: Ledger) -> None:
@@ -387,7 +515,7 @@ def test_image_that_interrupted_is_not_taken_beside_another(ledger: Ledger) -> N
 
 def test_orderly_end_with_an_image_in_hand_is_no_interruption(ledger: Ledger) -> None:
     arrive(ledger, ONE, FILE, NOW)
-    for _ in range(2 * MOST_INTERRUPTIONS):
+    for _ in range(10):
         take(ledger)
         ledger.release()
         assert ledger.recover() == []

@@ -15,10 +15,13 @@ from made_up import arrive, result_of
 
 from runtime.file_state import FileState
 from runtime.ledger import State, open_ledger
-from runtime.ledger.ledger import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS, NO_FILE
+from runtime.ledger.checksum import fault_in_rows
+from runtime.ledger.columns import COLUMNS
 from runtime.ledger.turns import Turn
 
 NOW = 1_700_000_000.0
+# written out, lest a change of them goes unseen
+FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_INTERRUPTIONS = 10.0, 3600.0, 5
 HOPELESS = "will never be an image"
 NAMES = ["a.bmp", "Site #1/deep er/v 0000000.bmp", "ä ö/%20?*.bmp", "line\nbreak\t'\".bmp", "x" * 246 + ".bmp"]
 if sys.platform != "win32":
@@ -161,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def other_version_starts(self) -> None:
         failed = [account for account in self.accounts.values() if account.state == "failed" and not account.in_hand]
         if not any(account.in_hand for account in self.accounts.values()):
-            gone = {row.path for row in self.ledger.rows() if row.file.size == NO_FILE.size}
+            gone = {row.path for row in self.ledger.rows() if row.file.size == -1}
             failed = [account for path, account in self.accounts.items() if account in failed and path not in gone]
             assert self.ledger.retry_failed(self.tick()) == len(failed)
             for account in failed:
@@ -213,6 +216,7 @@ class LedgerMachine(RuleBasedStateMachine):
         states = [account.state for account in self.accounts.values()]
         assert self.ledger.counts() == {state: states.count(state) for state in State}
         assert self.ledger.waits() >= ("waiting" in states)
+        assert fault_in_rows(self.ledger._database, "images", COLUMNS) is None
 
     def teardown(self) -> None:
         """Whatever happened: all that waits is done in the end, and what failed is tried again."""
@@ -241,11 +245,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def rank(self, account: Account, turn: Turn) -> tuple[float, ...]:
         """The lowest is taken."""
-        if turn is Turn.NEWEST and not account.redo and not account.interruptions:
+        retried = account.state == "failed"
+        if turn is Turn.NEWEST and not (account.redo or account.interruptions or retried):
             return (-1, -account.arrived)
+        since = max(account.arrived, account.due or 0.0) if retried else account.arrived
         if turn is Turn.LONGEST:
-            return (account.arrived,)
-        return (account.interruptions, account.redo, account.arrived)
+            return (since,)
+        return (account.interruptions, retried, account.redo, since)
 
     def let_go(self, data: st.DataObject) -> tuple[Path, Any]:
         path = data.draw(st.sampled_from(sorted(self.hand)))
