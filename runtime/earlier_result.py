@@ -35,6 +35,17 @@ def earlier_result(path: Path, relative: PurePath, out: Path, acquisition: Acqui
     return result if not scale_came and result.image.sha256 == file_sha256(path) else None
 
 
+def has_result(out: Path, relative: PurePath) -> bool:
+    """Whether the image has a score.json that can be understood, whatever the image holds now."""
+    if is_missing(out / result_files(relative).score):
+        return False
+    try:
+        Result.from_json(read_record(out, relative))
+    except (ValueError, InflamapError):
+        return False
+    return True
+
+
 def withdraw_stale_result(
     path: Path, relative: PurePath, out: Path, *, alive: Callable[[], object] = lambda: None
 ) -> None:

@@ -22,10 +22,11 @@ import msgspec
 
 from runtime.errors import InflamapError
 
-SCORE, OVERLAY, MAP = ".score.json", ".overlay.jpg", ".map.ome.tif"
+SCORE, OVERLAY, MAP, FAILURE = ".score.json", ".overlay.jpg", ".map.ome.tif", ".failed.json"
 # of `runtime.ledger`, named here for those who only ask whether there is one
 LEDGER_FILE = "inflamap.db"
-LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP))
+# a longer one would give long names other files than they have
+LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP, FAILURE))
 # of Linux's file systems in bytes; Windows counts 255 UTF-16 units, which are never more
 LONGEST_NAME = 255
 # on Windows a file that a viewer or a virus scanner has open cannot be replaced; most let go soon
@@ -50,11 +51,12 @@ class CannotWrite(InflamapError):
 
 
 class ResultFiles(msgspec.Struct, frozen=True):
-    """Where the files of one result lie, relative to the output folder."""
+    """Where the files of one image lie, relative to the output folder: of its result, or of its failure."""
 
     score: Path
     overlay: Path
     map: Path
+    failure: Path
 
 
 def result_files(relative: PurePath) -> ResultFiles:
@@ -69,14 +71,15 @@ def result_files(relative: PurePath) -> ResultFiles:
     if relative.is_absolute() or ".." in relative.parts or not relative.name:
         raise InflamapError("path of an image", seen=relative, wanted="a relative path without '..'")
     base = Path(*relative.parts[:-1], _short(relative.name))
-    score, overlay, map_ = (base.with_name(base.name + suffix) for suffix in (SCORE, OVERLAY, MAP))
-    return ResultFiles(score, overlay, map_)
+    return ResultFiles(*(base.with_name(base.name + suffix) for suffix in (SCORE, OVERLAY, MAP, FAILURE)))
 
 
 def write_result(
     out: Path, relative: PurePath, *, overlay: bytes, map_file: bytes | None, record: dict[str, Any]
 ) -> None:
     """Write the files of one result, score.json last: it is there only when all that it speaks of is.
+
+    A failure record of the image is removed after that; one that cannot be removed is outdone by score.json.
 
     Args:
         out: the output folder.
@@ -90,7 +93,7 @@ def write_result(
         ValueError: `record` holds NaN or infinity, which JSON cannot; nothing is written then.
     """
     files = result_files(relative)
-    contents = {files.overlay: overlay, files.map: map_file, files.score: _to_document(record)}
+    contents = {files.overlay: overlay, files.map: map_file, files.score: to_document(record)}
     paths = {out / file: data for file, data in contents.items() if data is not None}
     score = out / files.score
 
@@ -107,6 +110,7 @@ def write_result(
             if path == score:
                 _sync_folder(score.parent)
             _replace(temporary, path)
+        _discard(out / files.failure)
         _sync_folder(score.parent)
 
 
@@ -118,9 +122,17 @@ def remove_result(out: Path, relative: PurePath) -> None:
     """
     files = result_files(relative)
     for file in (files.score, files.overlay, files.map):
-        path = out / file
-        with said_plainly(path):
-            _patiently(partial(path.unlink, missing_ok=True))
+        remove_file(out / file)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if there is one; wait for a while when another program has it open.
+
+    Raises:
+        CannotWrite: it cannot be removed.
+    """
+    with said_plainly(path):
+        _patiently(partial(path.unlink, missing_ok=True))
 
 
 def remove_overlay(out: Path, relative: PurePath) -> None:
@@ -133,21 +145,16 @@ def remove_overlay(out: Path, relative: PurePath) -> None:
     """
     files = result_files(relative)
     path, record = out / files.overlay, read_record(out, relative)
-
-    def remove() -> None:
-        with said_plainly(path):
-            _patiently(partial(path.unlink, missing_ok=True))
-
     if record is not None:
         record["overlay"] = {"file": None}
-        document = _to_document(record)
+        document = to_document(record)
         try:
             write_atomically(out / files.score, document)
         except CannotWrite:
             # a full disk, on which the picture itself makes the room
-            remove()
+            remove_file(path)
             write_atomically(out / files.score, document)
-    remove()
+    remove_file(path)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -190,7 +197,12 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{os.urandom(4).hex()}")
 
 
-def _to_document(record: dict[str, Any]) -> bytes:
+def to_document(record: dict[str, Any]) -> bytes:
+    """Encode the document of a record.
+
+    Raises:
+        ValueError: it holds NaN or infinity, which JSON cannot.
+    """
     return (json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
 
 
@@ -224,10 +236,10 @@ def _stage(path: Path, data: bytes, leftovers: ExitStack) -> Path:
     return temporary
 
 
-def _discard(temporary: Path) -> None:
-    # what cannot be removed now is swept at the next start; the error that led here is the one to tell
+def _discard(path: Path) -> None:
+    # a temporary that cannot be removed now is swept at the next start; the error that led here is the one to tell
     with suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _replace(temporary: Path, path: Path) -> None:

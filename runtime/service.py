@@ -28,7 +28,7 @@ from runtime.heartbeat import Heartbeat, end_hard
 from runtime.images.opening import is_being_written
 from runtime.in_hand import STUCK_S, Examiner, InHand, Stages
 from runtime.ledger import Ledger
-from runtime.ledger.ledger import Arrival
+from runtime.ledger.ledger import GIVEN_UP, Arrival
 from runtime.ledger.turns import Turns
 from runtime.model import Model
 from runtime.obstacles import Obstacles, Stopped
@@ -194,6 +194,8 @@ class _Service:
     def start(self) -> None:
         """Take up what an earlier run left, and say what it left that is not as it would be made now."""
         now = time.time()
+        for row in self._ledger.to_give_up():
+            self.ends.keep_failure(row, GIVEN_UP, now, heals=False)
         for path in self._ledger.recover():
             reason = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
             self.ends.failing[path] = reason

@@ -134,18 +134,24 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         ledger = stack.enter_context(open_ledger(values.out, create=True))
         # one that was lost too, where a watch wrote these results; those of `inflamap score` are another matter
         ours = damaged is not None or recall_folder(ledger, values.out)
-        taken_over = rebuild(ledger, values.out, values.folder) if ours and ledger.is_empty() else 0
+        taken_over = failures = 0
+        if ours and ledger.is_empty():
+            taken_over = rebuild(ledger, values.out, values.folder)
+            failures = ledger.counts()[State.FAILED]
         if damaged is not None:
             log.event(
                 "ledger_damaged",
                 f"the ledger was damaged ({damaged[1]}) and is now {damaged[0]}; a new one was made of the "
-                f"{taken_over} results there are, and nothing is scored again that was done",
+                f"{taken_over} results{f' and {failures} failures' if failures else ''} there are, and nothing is scored "
+                "again that was done",
                 level="error",
                 results=taken_over,
+                failures=failures,
             )
-        elif taken_over:
+        elif taken_over or failures:
             line = f"there was no ledger; {taken_over} earlier results were taken over from their score.json"
-            log.event("ledger_rebuilt", line, level="warning", results=taken_over)
+            line += f", {failures} failures from their failed.json" if failures else ""
+            log.event("ledger_rebuilt", line, level="warning", results=taken_over, failures=failures)
         bind_folder(ledger, values.folder, values.out)
         if values.priority == "low":
             lower_priority()
