@@ -142,8 +142,8 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
             log.event(
                 "ledger_damaged",
                 f"the ledger was damaged ({damaged[1]}) and is now {damaged[0]}; a new one was made of the "
-                f"{taken_over} results{f' and {failures} failures' if failures else ''} there are, and nothing is scored "
-                "again that was done",
+                f"{taken_over} results{f' and {failures} failures' if failures else ''} there are, and nothing is "
+                "scored again that was done",
                 level="error",
                 results=taken_over,
                 failures=failures,

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +26,15 @@ class KeptOverlay(NamedTuple):
 
     finished: float
     path: Path
+
+
+class NamedFiles(NamedTuple):
+    """The files that a result consists of, by the ledger: relative to the output folder; None where there is none."""
+
+    path: Path
+    score: str | None
+    overlay: str | None
+    map: str | None
 
 
 class ModelShare(msgspec.Struct, frozen=True):
@@ -114,6 +123,23 @@ class Account:
             (finished, key, most),
         )
         return [KeptOverlay(at, from_key(key)) for at, key in found.fetchall()]
+
+    def named_files(self, after: PurePath | None = None, most: int = -1) -> list[NamedFiles]:
+        """Return the files of results, by path.
+
+        Args:
+            after: the image behind which the list begins; None for the first.
+            most: number of images; -1 for all.
+        """
+        found = self._database.execute(
+            "SELECT path, score_file, overlay_file, map_file FROM images WHERE state IN ('scored', 'withheld')"
+            " AND path > ? ORDER BY path LIMIT ?",
+            (b"" if after is None else to_key(after), most),
+        )
+        return [
+            NamedFiles(from_key(key), *(None if name is None else os.fsdecode(name) for name in names))
+            for key, *names in found.fetchall()
+        ]
 
     def rows(self, state: State | None = None) -> Iterator[ImageRow]:
         """All images, or those in one state, by path."""
