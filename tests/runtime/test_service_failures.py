@@ -17,6 +17,7 @@ from watch_bench import Bench, wait_for
 
 from runtime import scoring
 from runtime.errors import InflamapError
+from runtime.folder_watch import FolderWatch
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.ledger.rebuild import rebuild
 from runtime.pseudonyms import Pseudonyms
@@ -413,3 +414,66 @@ def test_killed_at_any_step_ledger_and_files_lead_to_the_right_end(
             break
     assert not killed
     assert step > 3
+
+
+def test_new_version_is_noted_when_what_failed_is_due_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in between, the next start has to let it be tried again."""
+    (bench.folder / "letter.bmp").write_text(LETTER)
+    bench.once()
+    monkeypatch.setattr("runtime.service.__version__", "99.0")
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "retry_failed", kill)
+        with pytest.raises(Killed):
+            bench.once()
+    assert bench.once() == Tally(failed=1)
+    assert bench.once() == Tally()
+
+
+def test_neighbour_is_begun_before_a_result_is_written(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one result is written two more are in hand: one is scored, one read."""
+    for name in ("a.bmp", "b.bmp", "c.bmp", "d.bmp"):
+        save_image(bench.folder / name, patch_of_skin)
+    in_hand: list[int] = []
+    write_result = scoring.write_result
+
+    def write(*arguments: Any, **keywords: Any) -> None:
+        in_hand.append(bench.in_hand())
+        write_result(*arguments, **keywords)
+
+    monkeypatch.setattr(scoring, "write_result", write)
+    assert bench.once() == Tally(done=4)
+    assert in_hand == [3, 3, 2, 1]
+
+
+def test_a_hundred_files_that_are_being_written_are_put_off_at_a_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the loop looks at the folder again."""
+    for number in range(150):
+        (bench.folder / f"{number}.bmp").write_text(LETTER)
+    steps: list[str] = []
+    postponed = Ledger.postponed
+
+    def see_postponed(self: Ledger, *arguments: Any) -> None:
+        steps.append("postponed")
+        postponed(self, *arguments)
+
+    poll = FolderWatch.poll
+
+    def see_poll(self: FolderWatch) -> Any:
+        steps.append("poll")
+        return poll(self)
+
+    monkeypatch.setattr("runtime.service.is_being_written", lambda _path: len(steps) < 200)
+    monkeypatch.setattr(Ledger, "postponed", see_postponed)
+    monkeypatch.setattr(FolderWatch, "poll", see_poll)
+    assert bench.once().failed == 150
+    first = steps.index("postponed")
+    runs = "".join("p" if step == "postponed" else " " for step in steps[first:]).split()
+    assert max(map(len, runs)) == 100
