@@ -13,7 +13,7 @@ from runtime.file_state import is_missing
 from runtime.folder_watch import FolderWatch
 from runtime.in_hand import Earlier, EngineFailed, Examiner
 from runtime.ledger import ImageRow, Ledger, State
-from runtime.ledger.ledger import LONGEST_PAUSE_S
+from runtime.ledger.ledger import LONGEST_PAUSE_S, NO_FILE
 from runtime.ledger.row import to_key
 from runtime.model import Model
 from runtime.obstacles import BLOCKED_S, Obstacles
@@ -30,6 +30,8 @@ GONE_KEPT_S = 86_400.0
 MOST_ASKED, DROP_EVERY_S = 200, 60.0
 # beyond it what fails may be told again
 MOST_FAILING = 10_000
+# as many failures are looked at in a step, and a disk that took no record is tried again after so many seconds
+KEPT_AT_ONCE, KEEP_AGAIN_S = 20, 600.0
 GONE = "the file is gone; next: put it back if it is to be scored"
 
 
@@ -66,7 +68,9 @@ class Conclusion:
         self.failing: dict[PurePath, str] = {}
         self._next_drop = 0.0
         self._asked = b""
-        self._unkept = False
+        self._said_unkept = self._lacks_records = False
+        self._keep_after: PurePath | None = None
+        self._next_keep = 0.0
 
     def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined | None]") -> None:
         """Write the result, tell the ledger, say the line.
@@ -127,7 +131,7 @@ class Conclusion:
 
         The failure that the row and the record hold already is not written again, and none beside an earlier result
         that still holds. A record that cannot be written is no failure of its own: the ledger keeps the reason, and the
-        next attempt writes it.
+        record is written later.
 
         Args:
             row: the image, as it was taken.
@@ -149,12 +153,29 @@ class Conclusion:
             write_failure(self._out, failure)
         except CannotWrite as problem:
             # a full disk stays full for many images
-            if not self._unkept:
+            if not self._said_unkept:
                 line = f"{one_line(row.path.as_posix())}: only the ledger keeps this failure: {problem}"
                 self._log.event("failure_not_kept", line, level="warning", about=row.path)
-            self._unkept = True
-        else:
-            self._unkept = False
+            self._said_unkept = self._lacks_records = True
+            self._next_keep = min(self._next_keep, time.monotonic() + KEEP_AGAIN_S)
+
+    def keep_more_failures(self) -> bool:
+        """Write failure records that the ledger's failures lack, a few at a time; whether there are more right now.
+
+        A disk that took nothing when an image failed is one reason, an earlier version that wrote none another.
+        """
+        if time.monotonic() < self._next_keep:
+            return False
+        rows = self._surely(partial(self._ledger.failed_rows, self._keep_after, KEPT_AT_ONCE))
+        for row in rows:
+            gone = row.file.size == NO_FILE.size
+            self.keep_failure(row, row.reason, row.finished or row.arrived, heals=row.due is not None, gone=gone)
+            self._keep_after = row.path
+        if len(rows) == KEPT_AT_ONCE:
+            return True
+        self._next_keep = time.monotonic() + KEEP_AGAIN_S if self._lacks_records else float("inf")
+        self._keep_after, self._lacks_records = None, False
+        return False
 
     def drop_gone(self) -> None:
         """What failed and was taken away since is listed for a while, and then no more; a few at a time."""

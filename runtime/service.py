@@ -309,7 +309,7 @@ class _Service:
 
     def _idle_step(self) -> bool:
         """Do a little of what has time; whether there is more to do right now."""
-        return self._retention.step(time.time()) or self._missing.step()
+        return self._retention.step(time.time()) or self.ends.keep_more_failures() or self._missing.step()
 
     def _tell_stuck(self, hand: InHand) -> None:
         """Say it once; where no manager starts this anew, end, so that whoever started it can."""

@@ -77,6 +77,14 @@ class Account:
         )
         return [from_key(key) for (key,) in found.fetchall()]
 
+    def failed_rows(self, after: PurePath | None, most: int) -> list[ImageRow]:
+        """Return some of the images that failed and are not in hand, by path, from behind `after` on."""
+        found = self._database.execute(
+            f"SELECT {ROW} FROM images WHERE state = 'failed' AND begun IS NULL AND path > ? ORDER BY path LIMIT ?",
+            (b"" if after is None else to_key(after), most),
+        )
+        return [to_row(row) for row in found.fetchall()]
+
     def waits(self) -> bool:
         """Whether any image is waiting, due or not, or a failed one is due now."""
         query = "SELECT 1 FROM images WHERE due IS NOT NULL AND (state = 'waiting' OR due = 0) LIMIT 1"

@@ -1,5 +1,8 @@
 """What failed and is gone is listed for a day to the second, and dropped a few at a time."""
 
+import errno
+import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,3 +234,104 @@ def test_failures_told_are_forgotten_beyond_ten_thousand(desk: Desk) -> None:
     assert len(desk.ends.failing) == 10_000
     desk.fail("b.bmp")
     assert list(desk.ends.failing) == [Path("b.bmp")]
+
+
+def records(desk: Desk) -> int:
+    return len(list(desk.out.glob("*.failed.json")))
+
+
+def swept(desk: Desk) -> int:
+    """Number of steps of one sweep."""
+    steps = 1
+    while desk.ends.keep_more_failures():
+        steps += 1
+    return steps
+
+
+def test_records_that_an_earlier_version_did_not_write_are_written_twenty_at_a_time(desk: Desk) -> None:
+    for number in range(45):
+        desk.fail(f"{number:03}.bmp")
+    before = {path.name for path in desk.out.glob("*.failed.json")}
+    for path in desk.out.glob("*.failed.json"):
+        path.unlink()
+    assert desk.ends.keep_more_failures()
+    assert records(desk) == 20
+    assert swept(desk) == 2
+    assert before == {path.name for path in desk.out.glob("*.failed.json")}
+    # all are there: nothing is looked at any more
+    (desk.out / "000.bmp.failed.json").unlink()
+    desk.steady = 1e9
+    assert swept(desk) == 1
+    assert records(desk) == 44
+
+
+def test_record_written_later_says_what_the_ledger_says(desk: Desk) -> None:
+    (desk.folder / "there.bmp").touch()
+    desk.fail("there.bmp")
+    desk.fail("gone.bmp")
+    first = {path.name: json.loads(path.read_text()) for path in desk.out.glob("*.failed.json")}
+    for path in desk.out.glob("*.failed.json"):
+        path.unlink()
+    desk.now += 500.0
+    swept(desk)
+    later = {path.name: json.loads(path.read_text()) for path in desk.out.glob("*.failed.json")}
+    assert later["there.bmp.failed.json"] == first["there.bmp.failed.json"]
+    gone = later["gone.bmp.failed.json"]
+    assert (gone["gone"], gone["reason"], gone["failed"]) == (
+        True,
+        first["gone.bmp.failed.json"]["reason"],
+        first["gone.bmp.failed.json"]["failed"],
+    )
+
+
+def test_disk_that_took_no_record_is_tried_again_after_ten_minutes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept(desk)
+    write, full = desk_write(monkeypatch)
+    full |= {"a.bmp.failed.json", "b.bmp.failed.json"}
+    desk.steady = 100.0
+    desk.fail("a.bmp")
+    desk.fail("b.bmp")
+    assert sum("only the ledger keeps this failure" in line for line in desk.said) == 1
+    full.clear()
+    desk.steady = 699.9
+    swept(desk)
+    assert records(desk) == 0
+    desk.steady = 700.0
+    swept(desk)
+    assert records(desk) == 2
+    assert len(write) == 2
+
+
+def test_one_record_that_cannot_be_written_keeps_no_other_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, full = desk_write(monkeypatch)
+    full |= {"a.bmp.failed.json", "b.bmp.failed.json", "c.bmp.failed.json"}
+    for name in ("a.bmp", "b.bmp", "c.bmp"):
+        desk.fail(name)
+    full -= {"b.bmp.failed.json", "c.bmp.failed.json"}
+    desk.steady = 600.0
+    swept(desk)
+    assert write == ["b.bmp.failed.json", "c.bmp.failed.json"]
+    full.clear()
+    desk.steady = 1199.9
+    swept(desk)
+    assert records(desk) == 2
+    desk.steady = 1200.0
+    swept(desk)
+    assert records(desk) == 3
+    assert sum("only the ledger keeps this failure" in line for line in desk.said) == 1
+
+
+def desk_write(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], set[str]]:
+    """Names of files that are written, and names of those for which the disk is full."""
+    names: list[str] = []
+    full: set[str] = set()
+    rename = os.replace
+
+    def act(source: Path, target: Path) -> None:
+        if Path(target).name in full:
+            raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+        rename(source, target)
+        names.append(Path(target).name)
+
+    monkeypatch.setattr("os.replace", act)
+    return names, full

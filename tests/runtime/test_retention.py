@@ -165,9 +165,10 @@ def test_full_disk_is_made_room_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_overlay_exactly_as_old_as_is_kept_stays(tmp_path: Path) -> None:
+    """A day has 86,400 seconds."""
     with open_ledger(tmp_path, create=True) as ledger:
-        record(tmp_path, ledger, "edge.bmp", days_ago=2)
-        record(tmp_path, ledger, "older.bmp", days_ago=2 + 1e-6)
+        record(tmp_path, ledger, "edge.bmp", days_ago=172_800 / DAY_S)
+        record(tmp_path, ledger, "older.bmp", days_ago=172_801 / DAY_S)
         sweep(retention_of(tmp_path, ledger, Keep(days=2.0), []))
     assert overlays(tmp_path) == ["edge.bmp"]
 

@@ -105,6 +105,8 @@ def test_file_that_rested_exactly_as_long_as_it_has_to_is_taken() -> None:
     settling.see("younger", FileState(1, 1), now=20.0, age_s=1.499)
     assert settling.take(20.0) == []
     settling.see("old", FileState(1, 1), now=20.0, age_s=1.5)
+    # the younger one alone is waited for
+    assert len(settling) == 1
     assert settling.take(20.0) == [AtRest("old", FileState(1, 1), 1.5)]
 
 
