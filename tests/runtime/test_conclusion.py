@@ -55,9 +55,8 @@ class Desk:
             alive=lambda: None,
         )
 
-    def fail(self, name: str, reason: str = "locked") -> None:
-        row = take(self.ledger, name)
-        self.ends.fail(row, reason)
+    def fail(self, name: str, *, heals: bool = True) -> None:
+        self.ends.fail(take(self.ledger, name), "locked", heals=heals)
 
     def names(self) -> list[str]:
         return [row.path.as_posix() for row in self.ledger.rows()]
@@ -266,8 +265,9 @@ def test_records_that_an_earlier_version_did_not_write_are_written_twenty_at_a_t
 
 
 def test_record_written_later_says_what_the_ledger_says(desk: Desk) -> None:
-    (desk.folder / "there.bmp").touch()
-    desk.fail("there.bmp")
+    for name, heals in (("there.bmp", True), ("letter.bmp", False)):
+        (desk.folder / name).touch()
+        desk.fail(name, heals=heals)
     desk.fail("gone.bmp")
     first = {path.name: json.loads(path.read_text()) for path in desk.out.glob("*.failed.json")}
     for path in desk.out.glob("*.failed.json"):
@@ -275,7 +275,8 @@ def test_record_written_later_says_what_the_ledger_says(desk: Desk) -> None:
     desk.now += 500.0
     swept(desk)
     later = {path.name: json.loads(path.read_text()) for path in desk.out.glob("*.failed.json")}
-    assert later["there.bmp.failed.json"] == first["there.bmp.failed.json"]
+    for name in ("there.bmp.failed.json", "letter.bmp.failed.json"):
+        assert later[name] == first[name]
     gone = later["gone.bmp.failed.json"]
     assert (gone["gone"], gone["reason"], gone["failed"]) == (
         True,
@@ -318,6 +319,11 @@ def test_one_record_that_cannot_be_written_keeps_no_other_back(desk: Desk, monke
     desk.steady = 1200.0
     swept(desk)
     assert records(desk) == 3
+    # now none lacks its record
+    (desk.out / "a.bmp.failed.json").unlink()
+    desk.steady = 1e9
+    swept(desk)
+    assert records(desk) == 2
     assert sum("only the ledger keeps this failure" in line for line in desk.said) == 1
 
 

@@ -251,6 +251,15 @@ def test_disk_that_takes_no_record_makes_no_other_failure(
     assert set(failures(bench)) == {"a.bmp", "b.bmp"}
 
 
+def test_record_of_what_cannot_heal_is_written_by_a_later_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.folder / "letter.bmp").write_text(LETTER)
+    with full(monkeypatch, errno.ENOSPC):
+        assert bench.once() == Tally(failed=1)
+    assert failures(bench) == {}
+    assert bench.once() == Tally()
+    assert failures(bench)["letter.bmp"]["heals"] is False
+
+
 def test_no_failure_record_is_written_to_or_removed_from_the_watched_folder(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
