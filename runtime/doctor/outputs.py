@@ -19,6 +19,8 @@ from runtime.outputs import LEDGER_FILE
 # a share may take some milliseconds for each file
 LOOK_S = 5.0
 MOST_NAMED = 3
+# the watched folder may lie on a share of its own
+MOST_IMAGES = 200
 
 
 def outputs(case: Case) -> Sequence[Finding]:
@@ -54,7 +56,8 @@ def _compared(path: Path, out: Path) -> Finding:
 
 def _lacking(out: Path, listed: list[NamedFiles]) -> tuple[list[NamedFiles], int]:
     """Return results that lack a file, and the number of results looked at, in random order while time lasts."""
-    end, lacking = time.monotonic() + LOOK_S, []
+    end = time.monotonic() + LOOK_S
+    lacking: list[NamedFiles] = []
     # each time another sample
     order = random.sample(listed, len(listed))
     for number, files in enumerate(order):
@@ -67,14 +70,16 @@ def _lacking(out: Path, listed: list[NamedFiles]) -> tuple[list[NamedFiles], int
 
 def _judged(out: Path, seen: str, lacking: list[NamedFiles], watched: Path | None) -> Finding:
     lacking = sorted(lacking, key=lambda files: files.path)
-    gone = [] if watched is None else [files for files in lacking if is_gone(watched, watched / files.path)]
+    asked = lacking[:MOST_IMAGES]
+    gone = 0 if watched is None else sum(is_gone(watched, watched / files.path) for files in asked)
     names = [name for files in lacking[:MOST_NAMED] for name in missing_outputs(out, files)[:1]]
     more = f" and of {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
     seen = f"{seen}; results that lack a file: {len(lacking)} ({', '.join(map(one_line, names))}{more})"
     if not gone:
         return Finding("outputs", Level.WARNING, seen, retry_missing_hint(out))
-    seen = f"{seen}; of images that are gone, and cannot be scored anew: {len(gone)}"
+    least = "at least " if len(asked) < len(lacking) else ""
+    seen = f"{seen}; of images that are gone, and cannot be scored anew: {least}{gone}"
     step = "bring their files back from a backup"
-    if len(gone) < len(lacking):
+    if gone < len(lacking):
         step = f"{retry_missing_hint(out)}, but for those that are gone; {step}"
     return Finding("outputs", Level.WARNING, seen, step)

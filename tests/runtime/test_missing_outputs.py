@@ -217,6 +217,14 @@ def test_doctor_names_the_first_three(tmp_path: Path) -> None:
     assert finding.seen == f"results whose files were looked at: 9; results that lack a file: 9 ({named} and of 6 more)"
 
 
+def test_doctor_asks_for_two_hundred_images_at_most(place: Path) -> None:
+    """The watched folder may lie on a share that is slower than the results' disk."""
+    with open_ledger(place / "out") as ledger:
+        for number in range(201):
+            ledger.finished(take(ledger, f"{number:03}.bmp"), result_of(Path(f"{number:03}.bmp")), time.time())
+    assert examined(place).seen.endswith("of images that are gone, and cannot be scored anew: at least 200")
+
+
 def test_result_that_a_running_watch_replaces_is_not_missing_for_doctor(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
