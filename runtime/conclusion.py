@@ -6,16 +6,18 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path, PurePath
 
-from runtime.earlier_result import withdraw_stale_result
+from runtime.earlier_result import has_result, withdraw_stale_result
 from runtime.errors import InflamapError, NeverAnImage, one_line
+from runtime.failure_record import FailureRecord, remove_failure, write_failure
+from runtime.file_state import is_missing
 from runtime.folder_watch import FolderWatch
 from runtime.in_hand import Earlier, EngineFailed, Examiner
-from runtime.ledger import ImageRow, Ledger
-from runtime.ledger.ledger import LONGEST_PAUSE_S
+from runtime.ledger import ImageRow, Ledger, State
+from runtime.ledger.ledger import LONGEST_PAUSE_S, NO_FILE
 from runtime.ledger.row import to_key
 from runtime.model import Model
 from runtime.obstacles import BLOCKED_S, Obstacles
-from runtime.outputs import CannotWrite, read_record
+from runtime.outputs import CannotWrite, read_record, result_files
 from runtime.patience import WatchSettings
 from runtime.place import PlaceForbids
 from runtime.pseudonyms import Pseudonyms
@@ -28,6 +30,8 @@ GONE_KEPT_S = 86_400.0
 MOST_ASKED, DROP_EVERY_S = 200, 60.0
 # beyond it what fails may be told again
 MOST_FAILING = 10_000
+# as many failures are looked at in a step, and a disk that took no record is tried again after so many seconds
+KEPT_AT_ONCE, KEEP_AGAIN_S = 20, 600.0
 GONE = "the file is gone; next: put it back if it is to be scored"
 
 
@@ -64,6 +68,9 @@ class Conclusion:
         self.failing: dict[PurePath, str] = {}
         self._next_drop = 0.0
         self._asked = b""
+        self._said_unkept = self._lacks_records = False
+        self._keep_after: PurePath | None = None
+        self._next_keep = 0.0
 
     def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined | None]") -> None:
         """Write the result, tell the ledger, say the line.
@@ -104,6 +111,7 @@ class Conclusion:
         if not gone and not self._examiner.would_write_into_folder(row.path):
             withdraw_stale_result(self._folder, row.path, self._out, alive=self._alive)
         now = time.time()
+        self.keep_failure(row, reason, now, heals=heals, gone=gone)
         due = self._surely(partial(self._ledger.failed, row, reason, now, heals=heals, gone=gone))
         # one that fails again and again is told of once
         if self.failing.get(row.path) != reason:
@@ -118,6 +126,57 @@ class Conclusion:
                 self.failing.clear()
             self.failing[row.path] = reason
 
+    def keep_failure(self, row: ImageRow, reason: str, now: float, *, heals: bool, gone: bool = False) -> None:
+        """Write the failure record of an image, before the ledger says that the image failed.
+
+        The failure that the row and the record hold already is not written again, and none beside an earlier result
+        that still holds. A record that cannot be written is no failure of its own: the ledger keeps the reason, and the
+        record is written later.
+
+        Args:
+            row: the image, as it was taken.
+            reason: for a person.
+            now: Unix seconds.
+            heals: whether trying again may help though nothing arrives under this name.
+            gone: whether the file is there no more.
+        """
+        # the watched folder is only read
+        if self._examiner.would_write_into_folder(row.path):
+            return
+        same = row.state is State.FAILED and row.reason == reason
+        if (same and not is_missing(self._out / result_files(row.path).failure)) or has_result(self._out, row.path):
+            return
+        failure = FailureRecord(
+            path=row.path, file=row.file, reason=reason, attempts=row.attempts, heals=heals, gone=gone, at=now
+        )
+        try:
+            write_failure(self._out, failure)
+        except CannotWrite as problem:
+            # a full disk stays full for many images
+            if not self._said_unkept:
+                line = f"{one_line(row.path.as_posix())}: only the ledger keeps this failure: {problem}"
+                self._log.event("failure_not_kept", line, level="warning", about=row.path)
+            self._said_unkept = self._lacks_records = True
+            self._next_keep = min(self._next_keep, time.monotonic() + KEEP_AGAIN_S)
+
+    def keep_more_failures(self) -> bool:
+        """Write failure records that the ledger's failures lack, a few at a time; whether there are more right now.
+
+        A disk that took nothing when an image failed is one reason, an earlier version that wrote none another.
+        """
+        if time.monotonic() < self._next_keep:
+            return False
+        rows = self._surely(partial(self._ledger.failed_rows, self._keep_after, KEPT_AT_ONCE))
+        for row in rows:
+            gone = row.file.size == NO_FILE.size
+            self.keep_failure(row, row.reason, row.finished or row.arrived, heals=row.due is not None, gone=gone)
+            self._keep_after = row.path
+        if len(rows) == KEPT_AT_ONCE:
+            return True
+        self._next_keep = time.monotonic() + KEEP_AGAIN_S if self._lacks_records else float("inf")
+        self._keep_after, self._lacks_records = None, False
+        return False
+
     def drop_gone(self) -> None:
         """What failed and was taken away since is listed for a while, and then no more; a few at a time."""
         if time.monotonic() < self._next_drop:
@@ -128,6 +187,9 @@ class Conclusion:
         self._asked = to_key(failed[-1]) if len(failed) == MOST_ASKED else b""
         for path in failed:
             if self._examiner.is_gone(self._folder / path) and read_record(self._out, path) is None:
+                # the record first: left behind, it would bring the failure back with the next loss of the ledger
+                if not self._forget_failure(path):
+                    continue
                 self._surely(partial(self._ledger.dropped, path))
                 self._log.event("dropped", f"{one_line(path.as_posix())}: gone, and not listed any more", about=path)
 
@@ -156,6 +218,9 @@ class Conclusion:
     def _take_over(self, row: ImageRow, result: Result, found: Earlier | Examined) -> None:
         """The image is done."""
         gone = isinstance(found, Earlier) and found.gone
+        if isinstance(found, Earlier):
+            # a new result removed it when it was written; beside score.json one that stays does no harm
+            self._forget_failure(row.path)
         self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
         self.failing.pop(row.path, None)
         if isinstance(found, Examined):
@@ -166,3 +231,13 @@ class Conclusion:
         if gone:
             line = f"{one_line(row.path.as_posix())}: the image is gone; its earlier result stays"
             self._log.event("gone", line, about=row.path)
+
+    def _forget_failure(self, relative: PurePath) -> bool:
+        """Remove the failure record of an image; whether there is none now."""
+        if self._examiner.would_write_into_folder(relative):
+            return True
+        try:
+            remove_failure(self._out, relative)
+        except CannotWrite:
+            return False
+        return True

@@ -47,6 +47,17 @@ def earlier_result(
     return result if not scale_came and result.image.sha256 == file_sha256(folder / relative, inside=folder) else None
 
 
+def has_result(out: Path, relative: PurePath) -> bool:
+    """Whether the image has a score.json that can be understood, whatever the image holds now."""
+    if is_missing(out / result_files(relative).score):
+        return False
+    try:
+        Result.from_json(read_record(out, relative))
+    except (ValueError, InflamapError):
+        return False
+    return True
+
+
 def withdraw_stale_result(
     folder: Path, relative: PurePath, out: Path, *, alive: Callable[[], object] = lambda: None
 ) -> None:

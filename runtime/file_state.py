@@ -101,6 +101,11 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_gone(folder: Path, path: Path) -> bool:
+    """Whether a file below `folder` was deleted or moved; not when the whole folder cannot be reached."""
+    return is_folder(folder) and is_missing(path) and is_folder(folder)
+
+
 def identity_of(path: Path) -> tuple[int, int] | None:
     """What a file or folder of the same name elsewhere does not share; None where there is none to be seen."""
     try:

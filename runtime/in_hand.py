@@ -17,7 +17,7 @@ from runtime.acquisition import Acquisition
 from runtime.earlier_result import earlier_result
 from runtime.engines.registry import MODEL_FILES, check_golden_frames
 from runtime.errors import InflamapError, UnreadableImage
-from runtime.file_state import is_folder, is_missing
+from runtime.file_state import is_gone
 from runtime.folder_scan import OutputFolders
 from runtime.ledger import ImageRow
 from runtime.model import Model
@@ -113,7 +113,7 @@ class Examiner:
 
     def is_gone(self, path: Path) -> bool:
         """Whether the image was deleted or moved; not when the whole folder cannot be reached."""
-        return is_folder(self._folder) and is_missing(path) and is_folder(self._folder)
+        return is_gone(self._folder, path)
 
     def would_write_into_folder(self, relative: PurePath) -> bool:
         """Whether its results would lie in the watched folder."""

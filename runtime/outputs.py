@@ -22,14 +22,15 @@ import msgspec
 
 from runtime.errors import InflamapError
 
-SCORE, OVERLAY, MAP = ".score.json", ".overlay.jpg", ".map.ome.tif"
+SCORE, OVERLAY, MAP, FAILURE = ".score.json", ".overlay.jpg", ".map.ome.tif", ".failed.json"
 # of `runtime.ledger` and `runtime.output_lock`, named here for those who only ask whether there is one
 LEDGER_FILE, LOCK_FILE = "inflamap.db", "inflamap.lock"
 # a folder that holds one of these is a folder of results, and no source of images
 OUTPUT_MARKS = frozenset({LEDGER_FILE, LOCK_FILE})
 # how results of any version end; what is named so is no image to score. A new kind of result is added here
-RESULT_SUFFIXES = (SCORE, OVERLAY, ".overlay.png", MAP)
-LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP))
+RESULT_SUFFIXES = (SCORE, OVERLAY, ".overlay.png", MAP, FAILURE)
+# a longer one would give long names other files than they have
+LONGEST_SUFFIX = max(len(suffix) for suffix in (SCORE, OVERLAY, MAP, FAILURE))
 # of Linux's file systems in bytes; Windows counts 255 UTF-16 units, which are never more
 LONGEST_NAME = 255
 # on Windows a file that a viewer or a virus scanner has open cannot be replaced; most let go soon
@@ -58,11 +59,12 @@ class LinkedFolder(CannotWrite):
 
 
 class ResultFiles(msgspec.Struct, frozen=True):
-    """Where the files of one result lie, relative to the output folder."""
+    """Where the files of one image lie, relative to the output folder: of its result, or of its failure."""
 
     score: Path
     overlay: Path
     map: Path
+    failure: Path
 
 
 def is_named_as_result(path: str) -> bool:
@@ -84,14 +86,15 @@ def result_files(relative: PurePath) -> ResultFiles:
     if relative.is_absolute() or ".." in relative.parts or not relative.name:
         raise InflamapError("path of an image", seen=relative, wanted="a relative path without '..'")
     base = Path(*relative.parts[:-1], _short(relative.name))
-    score, overlay, map_ = (base.with_name(base.name + suffix) for suffix in (SCORE, OVERLAY, MAP))
-    return ResultFiles(score, overlay, map_)
+    return ResultFiles(*(base.with_name(base.name + suffix) for suffix in (SCORE, OVERLAY, MAP, FAILURE)))
 
 
 def write_result(
     out: Path, relative: PurePath, *, overlay: bytes, map_file: bytes | None, record: dict[str, Any]
 ) -> None:
     """Write the files of one result, score.json last: it is there only when all that it speaks of is.
+
+    A failure record of the image is removed after that; one that cannot be removed is outdone by score.json.
 
     Args:
         out: the output folder.
@@ -106,7 +109,7 @@ def write_result(
         ValueError: `record` holds NaN or infinity, which JSON cannot; nothing is written then.
     """
     files = result_files(relative)
-    contents = {files.overlay: overlay, files.map: map_file, files.score: _to_document(record)}
+    contents = {files.overlay: overlay, files.map: map_file, files.score: to_document(record)}
     paths = {out / file: data for file, data in contents.items() if data is not None}
     score = out / files.score
 
@@ -126,6 +129,7 @@ def write_result(
             if path == score:
                 _sync_folder(score.parent)
             _replace(temporary, path)
+        _discard(out / files.failure)
         _sync_folder(score.parent)
 
 
@@ -139,9 +143,17 @@ def remove_result(out: Path, relative: PurePath) -> None:
     files = result_files(relative)
     require_own_folder(out, (out / files.score).parent)
     for file in (files.score, files.overlay, files.map):
-        path = out / file
-        with said_plainly(path):
-            _patiently(partial(path.unlink, missing_ok=True))
+        remove_file(out / file)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if there is one; wait for a while when another program has it open.
+
+    Raises:
+        CannotWrite: it cannot be removed.
+    """
+    with said_plainly(path):
+        _patiently(partial(path.unlink, missing_ok=True))
 
 
 def remove_overlay(out: Path, relative: PurePath) -> None:
@@ -156,21 +168,16 @@ def remove_overlay(out: Path, relative: PurePath) -> None:
     files = result_files(relative)
     require_own_folder(out, (out / files.overlay).parent)
     path, record = out / files.overlay, read_record(out, relative)
-
-    def remove() -> None:
-        with said_plainly(path):
-            _patiently(partial(path.unlink, missing_ok=True))
-
     if record is not None:
         record["overlay"] = {"file": None}
-        document = _to_document(record)
+        document = to_document(record)
         try:
             write_atomically(out / files.score, document)
         except CannotWrite:
             # a full disk, on which the picture itself makes the room
-            remove()
+            remove_file(path)
             write_atomically(out / files.score, document)
-    remove()
+    remove_file(path)
 
 
 def require_own_folder(out: Path, folder: Path) -> None:
@@ -239,7 +246,12 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{_cut(path.name, LONGEST_NAME - _TEMPORARY_SUFFIX)}.tmp-{os.urandom(4).hex()}")
 
 
-def _to_document(record: dict[str, Any]) -> bytes:
+def to_document(record: dict[str, Any]) -> bytes:
+    """Encode the document of a record.
+
+    Raises:
+        ValueError: it holds NaN or infinity, which JSON cannot.
+    """
     return (json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
 
 
@@ -273,10 +285,10 @@ def _stage(path: Path, data: bytes, leftovers: ExitStack) -> Path:
     return temporary
 
 
-def _discard(temporary: Path) -> None:
-    # what cannot be removed now is swept at the next start; the error that led here is the one to tell
+def _discard(path: Path) -> None:
+    # a temporary that cannot be removed now is swept at the next start; the error that led here is the one to tell
     with suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _replace(temporary: Path, path: Path) -> None:

@@ -95,7 +95,7 @@ def _parts_of_results(relative: PurePath) -> Iterator[str]:
         files = result_files(relative)
     except InflamapError:
         return
-    for file in (files.score, files.overlay, files.map):
+    for file in (files.score, files.overlay, files.map, files.failure):
         yield file.name
 
 

@@ -28,8 +28,9 @@ from runtime.images.opening import is_being_written
 from runtime.in_hand import STUCK_S, Examiner, InHand, Stages
 from runtime.ledger import Ledger
 from runtime.ledger.damage import is_damage
-from runtime.ledger.ledger import Arrival
+from runtime.ledger.ledger import GIVEN_UP, Arrival
 from runtime.ledger.turns import Turns
+from runtime.missing_outputs import LONGEST_ONCE_S, MissingOutputs
 from runtime.model import Model
 from runtime.obstacles import Obstacles, Stopped
 from runtime.output_folder import LeftOut
@@ -186,6 +187,8 @@ class _Service:
             alive=lambda: heartbeat.beat(self._status),
         )
         self._retention = Retention(out, ledger, settings.keep, self._surely, log)
+        longest_s = LONGEST_ONCE_S if settings.once else float("inf")
+        self._missing = MissingOutputs(folder, out, ledger, self._surely, log, longest_s=longest_s)
         self._folder_fault: str | None = None
         self._listed_again = False
         self._listings = 0
@@ -195,6 +198,8 @@ class _Service:
     def start(self) -> None:
         """Take up what an earlier run left, and say what it left that is not as it would be made now."""
         now = time.time()
+        for row in self._ledger.to_give_up():
+            self.ends.keep_failure(row, GIVEN_UP, now, heals=False)
         for path in self._ledger.recover():
             reason = f"given up, see `inflamap status --out {shlex.quote(str(self._out))}`"
             self.ends.failing[path] = reason
@@ -235,7 +240,7 @@ class _Service:
                         self._obstacles.paused, next_step="free space there, or give a smaller --min-free"
                     )
                 # not stop.wait: the signal that sets `stop` may come while this thread holds its lock
-                if not self._found.busy and not self._retention.step(time.time()):
+                if not self._found.busy and not self._idle_step():
                     self._found.wait()
             # a large image takes long, and the folder is looked at meanwhile
             elif wait([hand.examined], 0 if self._found.busy else self._settings.watch.poll_s).done:
@@ -301,7 +306,11 @@ class _Service:
         if not listed_again:
             self._found.list_again()
             return False
-        return not self._retention.step(time.time())
+        return not self._idle_step()
+
+    def _idle_step(self) -> bool:
+        """Do a little of what has time; whether there is more to do right now."""
+        return self._retention.step(time.time()) or self.ends.keep_more_failures() or self._missing.step()
 
     def _tell_stuck(self, hand: InHand) -> None:
         """Say it once; where no manager starts this anew, end, so that whoever started it can."""

@@ -9,31 +9,57 @@ import click
 from runtime.commands.damaged_rows import tell_damaged_rows
 from runtime.commands.results_folder import results_folder_option
 from runtime.console import reporter
-from runtime.errors import InflamapError
+from runtime.errors import InflamapError, one_line
+from runtime.file_state import is_gone
 from runtime.ledger import ImageRow, Ledger, State, open_ledger
 from runtime.ledger.binding import FOLDER_NOTE
+from runtime.missing_outputs import Listings, missing_outputs
 from runtime.output_lock import is_held
+
+MOST_NAMED = 3
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH...]")
 @results_folder_option
 @click.option("--all", "everything", is_flag=True, help="All images, those that were scored too.")
-def retry(paths: tuple[Path, ...], out: Path, everything: bool) -> None:
-    """Have images scored anew: those that failed, the images or folders at PATH, or --all.
+@click.option("--missing", is_flag=True, help="Images whose score.json, overlay or map is no longer there.")
+def retry(paths: tuple[Path, ...], out: Path, everything: bool, missing: bool) -> None:
+    """Have images scored anew: those that failed, the images or folders at PATH, --missing, or --all.
 
     PATH is as `inflamap results` shows it, or where the image lies. A running watch takes them up at once.
     """
-    if paths and everything:
-        raise InflamapError("retry: both PATH and --all", wanted="one of them")
+    given = [name for name, is_given in (("PATH", paths), ("--missing", missing), ("--all", everything)) if is_given]
+    if len(given) > 1:
+        both = "both " if len(given) == 2 else ""
+        raise InflamapError(f"retry: {both}{' and '.join(given)}", wanted="one of them")
     with open_ledger(out) as ledger:
         tell_damaged_rows(ledger.damaged_rows())
-        chosen = _chosen(ledger, paths, everything)
+        chosen, gone = _missing(ledger, out) if missing else (_chosen(ledger, paths, everything), [])
         ledger.retry(chosen, time.time())
     idle = bool(chosen) and is_held(out) is False
     hint = f"; next: inflamap watch FOLDER --out {out}, for none is running" if idle else ""
     with reporter() as report:
         report.say(f"{len(chosen)} image{'s' * (len(chosen) != 1)} to be scored anew{hint}")
+        if gone:
+            named = ", ".join(one_line(path.as_posix()) for path in gone[:MOST_NAMED])
+            more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
+            report.say(
+                f"files of {len(gone)} more results are missing and cannot be made again, for the images are gone: "
+                f"{named}{more}; next: bring the files, or the images, back from a backup"
+            )
+
+
+def _missing(ledger: Ledger, out: Path) -> tuple[list[PurePath], list[PurePath]]:
+    """Return the images whose results lack a file: those that can be scored anew, and those that are gone."""
+    watched, listings = ledger.noted(FOLDER_NOTE), Listings()
+    again: list[PurePath] = []
+    gone: list[PurePath] = []
+    for files in ledger.named_files():
+        if missing_outputs(out, files, listings.is_missing):
+            is_lost = watched is not None and is_gone(Path(watched), Path(watched) / files.path)
+            (gone if is_lost else again).append(files.path)
+    return again, gone
 
 
 def _chosen(ledger: Ledger, paths: Sequence[Path], everything: bool) -> list[PurePath]:

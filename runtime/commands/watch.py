@@ -174,13 +174,16 @@ def _tell_of_new_ledger(start: Start, log: ServiceLog) -> None:
         log.event(
             "ledger_damaged",
             f"the ledger was damaged ({start.damage}) and is now {start.aside}; a new one was made of the "
-            f"{start.taken_over} results there are, and nothing is scored again that was done",
+            f"{start.taken_over} results{f' and {start.failures} failures' if start.failures else ''} there are, and "
+            "nothing is scored again that was done",
             level="error",
             results=start.taken_over,
+            failures=start.failures,
         )
-    elif start.taken_over:
+    elif start.taken_over or start.failures:
         line = f"there was no ledger; {start.taken_over} earlier results were taken over from their score.json"
-        log.event("ledger_rebuilt", line, level="warning", results=start.taken_over)
+        line += f", {start.failures} failures from their failed.json" if start.failures else ""
+        log.event("ledger_rebuilt", line, level="warning", results=start.taken_over, failures=start.failures)
 
 
 def _counts(ledger: Ledger) -> dict[State, int]:

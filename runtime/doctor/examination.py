@@ -29,7 +29,7 @@ def examine(case: Case, checks: Sequence[tuple[str, Check]] | None = None) -> It
 
 def all_checks(case: Case) -> list[tuple[str, Check]]:
     """The checks that suit the case, in the order in which one thing rests on another."""
-    from runtime.doctor import engine, folder, ledger, machine, results, service
+    from runtime.doctor import engine, folder, ledger, machine, outputs, results, service
 
     return [
         ("software", machine.software),
@@ -37,7 +37,7 @@ def all_checks(case: Case) -> list[tuple[str, Check]]:
         ("account", machine.account),
         *([("folder", folder.folder), ("share", folder.share)] if case.folder else []),
         *([("results", results.results), ("free space", results.free_space)] if case.out else []),
-        *([("ledger", ledger.ledger), ("watch", ledger.watch)] if case.out else []),
+        *([("ledger", ledger.ledger), ("outputs", outputs.outputs), ("watch", ledger.watch)] if case.out else []),
         ("clock", machine.clock),
         *([("inotify", folder.inotify)] if case.folder else []),
         ("engine", engine.engine),

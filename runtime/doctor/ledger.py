@@ -44,7 +44,7 @@ def watch(case: Case) -> Sequence[Finding]:
 
 
 def _judged(path: Path, case: Case) -> Finding:
-    with _read_only(path) as database:
+    with read_only(path) as database:
         fault = fault_in(database)
         if fault is not None:
             return _damaged(path, fault)
@@ -65,7 +65,7 @@ def _judged(path: Path, case: Case) -> Finding:
 
 
 @contextmanager
-def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """The ledger, without leaving SQLite's files beside it where nobody has it open."""
     log = path.with_name(f"{path.name}-wal")
     alone = not log.exists() and is_held(path.parent) is False

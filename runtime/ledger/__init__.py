@@ -14,16 +14,17 @@ The states, and all ways between them:
   interrupted. It is taken again after all others; one that interrupts again and again is given up as failed, for it
   may be what ends the program.
 - *finished*: score.json, overlay and map are on the disk. Never set before they are.
-- *failed*: the file cannot be read or its result cannot be written; it becomes due again by itself, after ever longer
-  pauses, because most of what fails heals (a lock, a copy that goes on, a share that comes back). What cannot heal by
-  itself is not due before its content changes. A file that is gone is not waited for: it arrives when it comes back.
+- *failed*: the file cannot be read or its result cannot be written, and the failure record beside the results says so;
+  it becomes due again by itself, after ever longer pauses, because most of what fails heals (a lock, a copy that goes
+  on, a share that comes back). What cannot heal by itself is not due before its content changes. A file that is gone is
+  not waited for: it arrives when it comes back.
 - *postponed*: the content is not the one that arrived any more, changed while the image was in hand, or is held by
   another program, or the disk takes nothing; nothing was written, it comes to its turn again.
 - *retried*: a person wants it scored anew, whatever its record says; or another version of inflamap starts, which may
   read what this one could not.
 
-Two ways lead past the states: *restored*, a result that only its own files tell of becomes scored or withheld when the
-ledger was lost; and *dropped*, a failed image that is gone and has no result leaves no row.
+Two ways lead past the states: *restored*, a result or a failure that only its own files tell of becomes scored,
+withheld or failed when the ledger was lost; and *dropped*, a failed image that is gone and has no result leaves no row.
 
 Times are Unix seconds. An image's identity is its path below the watched folder, as bytes: names need not be UTF-8.
 """

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +23,15 @@ class KeptOverlay(NamedTuple):
 
     finished: float
     path: Path
+
+
+class NamedFiles(NamedTuple):
+    """The files that a result consists of, by the ledger: relative to the output folder; None where there is none."""
+
+    path: Path
+    score: str | None
+    overlay: str | None
+    map: str | None
 
 
 class ModelShare(msgspec.Struct, frozen=True):
@@ -69,6 +78,15 @@ class Account:
             (then, after, most),
         )
         return [from_key(key) for (key,) in found.fetchall()]
+
+    def failed_rows(self, after: PurePath | None, most: int) -> list[ImageRow]:
+        """Return some of the images that failed and are not in hand, by path, from behind `after` on."""
+        found = self._database.execute(
+            f"SELECT {CHECKED_ROW} FROM images"
+            " WHERE state = 'failed' AND begun IS NULL AND path > ? ORDER BY path LIMIT ?",
+            (b"" if after is None else to_key(after), most),
+        )
+        return [checked_row(row) for row in found.fetchall()]
 
     def waits(self) -> bool:
         """Whether any image is waiting, due or not, or a failed one is due now."""
@@ -135,6 +153,23 @@ class Account:
             " ORDER BY finished DESC LIMIT 1"
         ).fetchone()
         return None if found is None else (float(found[0]), from_key(found[1]))
+
+    def named_files(self, after: PurePath | None = None, most: int = -1) -> list[NamedFiles]:
+        """Return the files of results, by path.
+
+        Args:
+            after: the image behind which the list begins; None for the first.
+            most: number of images; -1 for all.
+        """
+        found = self._database.execute(
+            f"SELECT {CHECKED_ROW} FROM images"
+            " WHERE state IN ('scored', 'withheld') AND path > ? ORDER BY path LIMIT ?",
+            (b"" if after is None else to_key(after), most),
+        )
+        rows = [checked_row(values) for values in found.fetchall()]
+        return [
+            NamedFiles(row.path, row.outcome.score_file, row.outcome.overlay_file, row.outcome.map_file) for row in rows
+        ]
 
     def rows(self, state: State | None = None) -> Iterator[ImageRow]:
         """All images, or those in one state, by path."""

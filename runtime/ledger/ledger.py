@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from runtime.failure_record import FailureRecord
 from runtime.file_state import FileState
 from runtime.ledger.account import Account
-from runtime.ledger.columns import COLUMNS, OUTCOME, to_column, to_row
+from runtime.ledger.columns import CHECKED_ROW, COLUMNS, OUTCOME, checked_row, to_column, to_row
 from runtime.ledger.database import open_database
 from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
 from runtime.ledger.turns import Turn
@@ -18,6 +19,10 @@ FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 3600.0
 # a kill may hit the same image twice or thrice by chance; one that ends the program every time is found by this
 MOST_INTERRUPTIONS = 5
+GIVEN_UP = (
+    f"the program was ended {MOST_INTERRUPTIONS} times while this image was in hand; it may be the image that ends it; "
+    "next: inflamap retry"
+)
 
 # What a new row holds of an image that was never seen as a file. A row whose file disappeared keeps the time when the
 # file was saved, by which images are ordered; the size alone marks it, because no file has that size.
@@ -137,12 +142,16 @@ class Ledger(Account):
             ),
         )
 
-    def restore(self, results: Iterable[tuple[PurePath, Result, float]]) -> int:
-        """Take over results of which only their own files tell, all or none; the number of those not known before.
+    def restore(self, results: Iterable[tuple[PurePath, Result, float]], failures: Iterable[FailureRecord] = ()) -> int:
+        """Take over results and failures of which only their own files tell, all or none.
 
         Args:
             results: the image, its result, and when it was finished, Unix seconds. Whatever is found under its name is
                 compared with it.
+            failures: asked for after all results. A failure of an image that has a result is left.
+
+        Returns:
+            number of results not known before.
         """
         restored = 0
         with self._database:
@@ -158,6 +167,8 @@ class Ledger(Account):
                     row = ImageRow(path, State.WAITING, "", 0, False, NO_FILE, at, 0.0, None, Outcome())
                     self.finished(row, result, at, gone=True)
                 restored += new
+            for failure in failures:
+                self._restore_failure(failure)
         return restored
 
     def failed(self, row: ImageRow, reason: str, now: float, *, heals: bool = True, gone: bool = False) -> float | None:
@@ -185,6 +196,19 @@ class Ledger(Account):
         )
         return due
 
+    def _restore_failure(self, failure: FailureRecord) -> None:
+        path = Path(failure.path)
+        new = self._database.execute(
+            "INSERT OR IGNORE INTO images (path, state, size, mtime_ns, ctime_ns, inode, arrived, attempts)"
+            " VALUES (?, 'waiting', ?, ?, ?, ?, ?, ?)",
+            (to_key(path), *failure.file, failure.at, failure.attempts),
+        ).rowcount
+        if new:
+            row = ImageRow(
+                path, State.WAITING, "", failure.attempts, False, failure.file, failure.at, 0.0, None, Outcome()
+            )
+            self.failed(row, failure.reason, failure.at, heals=failure.heals, gone=failure.gone)
+
     def postponed(self, relative: PurePath, until: float, reason: str = "") -> None:
         """The image in hand cannot be done now, for a reason that is not its own; nothing was written."""
         self._database.execute(
@@ -192,6 +216,14 @@ class Ledger(Account):
             " WHERE path = ?",
             (reason, until, to_key(relative)),
         )
+
+    def to_give_up(self) -> list[ImageRow]:
+        """Return the images that `recover` will give up, in the state in which an earlier run was killed with them."""
+        found = self._database.execute(
+            f"SELECT {CHECKED_ROW} FROM images WHERE due IS NOT NULL AND interruptions + (begun IS NOT NULL) >= ?",
+            (MOST_INTERRUPTIONS,),
+        )
+        return [checked_row(row) for row in found.fetchall()]
 
     def recover(self) -> list[Path]:
         """At a start: release what an earlier run was killed with in hand, and let what failed be tried at once.
@@ -206,11 +238,7 @@ class Ledger(Account):
         given_up = self._database.execute(
             "UPDATE images SET state = 'failed', due = NULL, interruptions = 0, reason = ?"
             " WHERE due IS NOT NULL AND interruptions >= ? RETURNING path",
-            (
-                f"the program was ended {MOST_INTERRUPTIONS} times while this image was in hand; it may be the image "
-                "that ends it; next: inflamap retry",
-                MOST_INTERRUPTIONS,
-            ),
+            (GIVEN_UP, MOST_INTERRUPTIONS),
         )
         return [from_key(key) for (key,) in given_up.fetchall()]
 

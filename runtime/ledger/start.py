@@ -10,6 +10,7 @@ from runtime.ledger.binding import recall_folder
 from runtime.ledger.damage import set_aside_damaged
 from runtime.ledger.ledger import Ledger, open_ledger
 from runtime.ledger.rebuild import rebuild
+from runtime.ledger.row import State
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -18,12 +19,14 @@ class Start(msgspec.Struct, frozen=True):
     Attributes:
         ledger: opened.
         taken_over: results taken over from their records, because there was no ledger or a damaged one.
+        failures: the same of failures.
         damage: what was wrong with the earlier one; None where it was whole or missing.
         aside: new name of the damaged one.
     """
 
     ledger: Ledger
     taken_over: int = 0
+    failures: int = 0
     damage: str | None = None
     aside: Path | None = None
 
@@ -43,5 +46,8 @@ def started_ledger(out: Path, watched: Path) -> Iterator[Start]:
     with open_ledger(out, create=True) as ledger:
         # one that was lost too, where a watch wrote these results; those of `inflamap score` are another matter
         ours = damage is not None or recall_folder(ledger, out)
-        taken_over = rebuild(ledger, out, watched) if ours and ledger.is_empty() else 0
-        yield Start(ledger, taken_over, damage, aside)
+        taken_over = failures = 0
+        if ours and ledger.is_empty():
+            taken_over = rebuild(ledger, out, watched)
+            failures = ledger.counts()[State.FAILED]
+        yield Start(ledger, taken_over, failures, damage, aside)

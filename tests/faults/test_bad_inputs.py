@@ -171,7 +171,7 @@ def test_there_are_no_other_rows_and_no_other_files(outcome: Outcome) -> None:
     wanted: set[Path] = set()
     for name, (state, _reason) in EXPECTED.items():
         files = result_files(Path(name))
-        wanted |= {files.score, files.overlay} if state != "failed" else set()
+        wanted |= {files.score, files.overlay} if state != "failed" else {files.failure}
         wanted |= {files.map} if state == "scored" else set()
     there = {path.relative_to(outcome.out) for path in outcome.out.rglob("*") if not path.is_dir()}
     assert {path for path in there if not path.name.startswith("inflamap.")} == wanted

@@ -184,3 +184,16 @@ def test_shortage_is_told_with_what_is_there_and_what_is_wanted(
     assert (told is not None) == short
     if told is not None:
         assert "9.9 GB free, wanted 10 GB" in told
+
+
+def test_disk_with_exactly_the_room_that_has_to_stay_free_is_not_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gigabytes are of 10^9 bytes."""
+    free = [10_000_000_000]
+    monkeypatch.setattr("runtime.disk.free_bytes", lambda _folder: free[0])
+    assert shortage(tmp_path, 10.0) is None
+    free[0] -= 1
+    assert shortage(tmp_path, 10.0) is not None
+    free[0] = 0
+    assert shortage(tmp_path, 0.0) is None

@@ -218,3 +218,36 @@ def test_document_of_a_verdict() -> None:
         "strangers": {"patches": 40, "shown": 0},
         "int8_share": 0.9123,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "missed"),
+    [
+        ("unchanged", 0.98, 0.9799),
+        ("changed_margin", 0.0999, 0.1),
+        ("shift", 0.02, 0.0201),
+        ("kappa", 0.99, 0.9899),
+        ("accuracy_loss", 0.005, 0.0051),
+        ("withholding_changed", 0.02, 0.0201),
+    ],
+)
+def test_limits_are_the_documented_numbers(name: str, kept: float, missed: float) -> None:
+    """Exactly at the number each is kept, but for the margin, which has to be below."""
+    assert replace(KEPT, **{name: kept}).misses() == ()
+    assert len(replace(KEPT, **{name: missed}).misses()) == 1
+
+
+@pytest.mark.parametrize(("kappa", "kept"), [(0.97, True), (0.9699, False)])
+def test_plain_kappa_has_a_limit_of_its_own(kappa: float, kept: bool) -> None:
+    assert (replace(KEPT, shift=None, distance=0.0, kappa=kappa).misses() == ()) == kept
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.8, True), (0.7999, False)])
+def test_share_of_int8_is_four_fifths(share: float, kept: bool) -> None:
+    assert Verdict(KEPT, KEPT, Strangers(10, 0), share).passed == kept
+
+
+def test_patch_exactly_as_unfamiliar_as_allowed_is_shown() -> None:
+    edge, beyond = cells([[1, 0]], 1.0), cells([[1, 0]], np.nextafter(np.float32(1), np.float32(2)))
+    assert compare(edge, edge, unfamiliar=1.0, ordered=True).withholding_changed == 0.0
+    assert compare(edge, beyond, unfamiliar=1.0, ordered=True).withholding_changed == 1.0

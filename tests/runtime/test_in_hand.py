@@ -1,6 +1,7 @@
 """While one image is scored the next is read; large ones wait for their turn, and a stop lets go what only was read."""
 
 import threading
+from concurrent.futures import Future
 from pathlib import PurePath
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from runtime.errors import UnreadableImage
 from runtime.file_state import FileState
-from runtime.in_hand import READ_AHEAD_BYTES, Earlier, Stages
+from runtime.in_hand import READ_AHEAD_BYTES, Earlier, InHand, Stages
 from runtime.ledger import ImageRow, State
 from runtime.ledger.row import Outcome
 
@@ -83,3 +84,28 @@ def test_what_cannot_be_read_is_told_with_the_image() -> None:
         with pytest.raises(UnreadableImage):
             bad.examined.result(10)
         assert not isinstance(good.examined.result(10), Earlier)
+
+
+def test_image_is_stuck_after_a_quarter_of_an_hour_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks come every ten seconds at the least; what is longer is a machine that slept."""
+    clock = [1000.0]
+    monkeypatch.setattr("runtime.in_hand.time.monotonic", lambda: clock[0])
+    hand = InHand(row("a"), Future(), seen=1000.0)
+    for _ in range(90):
+        clock[0] += 10.0
+        assert not hand.is_stuck()
+    # 900 s to the instant
+    assert hand.lasts_s == 900.0
+    clock[0] += 0.5
+    assert hand.is_stuck()
+    hand.examined.set_result(None)
+    assert not hand.is_stuck()
+
+
+def test_sleep_of_the_machine_counts_as_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("runtime.in_hand.time.monotonic", lambda: clock[0])
+    hand = InHand(row("a"), Future(), seen=1000.0)
+    clock[0] += 7 * 3600.0
+    assert not hand.is_stuck()
+    assert hand.lasts_s == 10.0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -321,3 +322,180 @@ def test_drive_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "is_dir", lambda _self: False)
     with pytest.raises(InflamapError, match="this drive or share is not there"):
         write_atomically(Path("/away/file"), b"")
+
+
+def steps_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens to the files from now on: `sync NAME`, of a folder `sync folder NAME`, `rename NAME`, `remove`."""
+    steps: list[str] = []
+    open_, fsync, rename, unlink = os.open, os.fsync, os.replace, Path.unlink
+    opened: dict[int, str] = {}
+    path_open = Path.open
+
+    def see_folder(path: Path, *more: Any, **keywords: Any) -> int:
+        descriptor = open_(path, *more, **keywords)
+        opened[descriptor] = f"folder {Path(path).name}"
+        return descriptor
+
+    def see_file(self: Path, *more: Any, **keywords: Any) -> Any:
+        file = path_open(self, *more, **keywords)
+        opened[file.fileno()] = named(self)
+        return file
+
+    def see_sync(descriptor: int) -> None:
+        fsync(descriptor)
+        # what is in memory only is not on the disk, whatever is synced
+        size = os.fstat(descriptor).st_size
+        steps.append(f"sync {opened[descriptor]}{'' if size else ' empty'}")
+
+    def see_rename(source: Path, target: Path) -> None:
+        rename(source, target)
+        steps.append(f"rename {named(Path(target))}")
+
+    def see_unlink(self: Path, **keywords: Any) -> None:
+        if self.exists():
+            steps.append(f"remove {named(self)}")
+        unlink(self, **keywords)
+
+    def named(path: Path) -> str:
+        return path.name.partition(".tmp-")[0]
+
+    monkeypatch.setattr("os.open", see_folder)
+    monkeypatch.setattr("os.fsync", see_sync)
+    monkeypatch.setattr("os.replace", see_rename)
+    monkeypatch.setattr(Path, "open", see_file)
+    monkeypatch.setattr(Path, "unlink", see_unlink)
+    return steps
+
+
+folders_are_synced = pytest.mark.skipif(sys.platform == "win32", reason="no folder can be synced there")
+
+
+@folders_are_synced
+def test_score_json_is_renamed_when_what_it_speaks_of_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is synced between the other files and score.json, and once more at the end."""
+    write_result(tmp_path, Path("v.bmp"), overlay=b"old", map_file=b"old", record={"run": "old"})
+    (tmp_path / "v.bmp.failed.json").write_text("{}")
+    steps = steps_of(monkeypatch)
+    write_result(tmp_path, Path("v.bmp"), overlay=b"new", map_file=b"new", record={"run": "new"})
+    assert steps == [
+        "sync v.bmp.overlay.jpg",
+        "sync v.bmp.map.ome.tif",
+        "sync v.bmp.score.json",
+        "remove v.bmp.score.json",
+        "rename v.bmp.overlay.jpg",
+        "rename v.bmp.map.ome.tif",
+        f"sync folder {tmp_path.name}",
+        "rename v.bmp.score.json",
+        "remove v.bmp.failed.json",
+        f"sync folder {tmp_path.name}",
+    ]
+
+
+@folders_are_synced
+def test_map_that_is_no_more_goes_after_its_score_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_result(tmp_path, Path("v.bmp"), overlay=b"old", map_file=b"old", record={"run": "old"})
+    steps = steps_of(monkeypatch)
+    write_result(tmp_path, Path("v.bmp"), overlay=b"new", map_file=None, record={"run": "new"})
+    assert steps == [
+        "sync v.bmp.overlay.jpg",
+        "sync v.bmp.score.json",
+        "remove v.bmp.score.json",
+        "remove v.bmp.map.ome.tif",
+        "rename v.bmp.overlay.jpg",
+        f"sync folder {tmp_path.name}",
+        "rename v.bmp.score.json",
+        f"sync folder {tmp_path.name}",
+    ]
+
+
+@folders_are_synced
+def test_file_written_alone_is_synced_before_and_its_folder_after_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = steps_of(monkeypatch)
+    write_atomically(tmp_path / "a" / "b" / "v.json", b"content")
+    assert steps == [
+        f"sync folder {tmp_path.name}",
+        "sync folder a",
+        "sync v.json",
+        "rename v.json",
+        "sync folder b",
+    ]
+
+
+def test_result_is_removed_beginning_with_what_vouches_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_result(tmp_path, Path("v.bmp"), overlay=b"o", map_file=b"m", record={})
+    steps = steps_of(monkeypatch)
+    remove_result(tmp_path, Path("v.bmp"))
+    assert steps == ["remove v.bmp.score.json", "remove v.bmp.overlay.jpg", "remove v.bmp.map.ome.tif"]
+
+
+@folders_are_synced
+def test_overlay_goes_when_its_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_result(
+        tmp_path, Path("v.bmp"), overlay=b"o", map_file=b"m", record={"overlay": {"file": "v.bmp.overlay.jpg"}}
+    )
+    steps = steps_of(monkeypatch)
+    remove_overlay(tmp_path, Path("v.bmp"))
+    assert steps == [
+        "sync v.bmp.score.json",
+        "rename v.bmp.score.json",
+        f"sync folder {tmp_path.name}",
+        "remove v.bmp.overlay.jpg",
+    ]
+    assert read_record(tmp_path, Path("v.bmp")) == {"overlay": {"file": None}}
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_write_that_fails_at_any_file_leaves_no_temporary(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three temporaries are written, and two of three renamed, before the disk fails."""
+    seams = ["fsync", "fsync", "fsync", "replace", "replace"]
+    before = [0, 1, 2, 0, 1][step]
+    real, done = getattr(os, seams[step]), []
+
+    def fail(*arguments: Any) -> None:
+        if len(done) == before:
+            raise OSError(errno.EIO, "Input/output error")
+        done.append(arguments)
+        real(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(outputs.os, seams[step], fail)
+        with pytest.raises(InflamapError, match="Input/output error"):
+            write_result(tmp_path, IMAGE.with_name("v.bmp"), overlay=b"o", map_file=b"m", record={})
+    assert not [name for name in written(tmp_path) if ".tmp" in name]
+    assert not [name for name in written(tmp_path) if name.endswith("score.json")]
+
+
+def test_longest_names_that_fit_are_kept_to_the_byte() -> None:
+    """Of 255 bytes the longest suffix takes twelve: an image's name of 243 keeps its own."""
+    for letter, count in (("x", 243), ("µ", 121)):
+        name = letter * count
+        assert result_files(PurePosixPath(name)).map.name == f"{name}.map.ome.tif"
+    assert len(result_files(PurePosixPath("x" * 243)).map.name) == 255
+    longer = result_files(PurePosixPath("x" * 244))
+    assert longer.map.name[:235] == "x" * 234 + "~"
+    assert {len(file.name) for file in (longer.map, longer.overlay, longer.failure)} == {255}
+    assert len(longer.score.name) == 254
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are counted in bytes here")
+def test_file_of_the_longest_name_is_written_and_one_byte_more_is_told(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("x" * 255), b"content")
+    assert (tmp_path / ("x" * 255)).read_bytes() == b"content"
+    with pytest.raises(InflamapError, match="choose an output folder with a shorter path"):
+        write_atomically(tmp_path / ("x" * 256), b"content")
+    assert written(tmp_path) == {"x" * 255}
+
+
+def test_temporary_has_room_for_its_mark() -> None:
+    """Thirteen bytes of 255: a name of 242 is kept whole."""
+    assert outputs.temporary_of(Path("x" * 242)).name[:247] == "x" * 242 + ".tmp-"
+    assert outputs.temporary_of(Path("x" * 243)).name[:247] == "x" * 242 + ".tmp-"
+    assert len(outputs.temporary_of(Path("x" * 255)).name) == 255

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.dense_map import Geometry, InflammationMap
-from runtime.quality import QualityLimits, check_quality
+from runtime.patch_statistics import PatchStatistics
+from runtime.quality import QualityLimits, check_quality, judge
 
 GEOMETRY = Geometry(patch_px=16, stride_px=4, um_per_px=0.5)
 
@@ -140,3 +141,69 @@ def test_every_cell_is_judged_by_its_own_patch(height: int, width: int, seed: in
 def test_limits_that_make_no_sense_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(limits))} .*, wanted 0 to"):
         QualityLimits(**limits)
+
+
+def seen(**figures: float) -> PatchStatistics:
+    """One patch that passes every check but those named."""
+    sound = {"mean": 100.0, "spread": 30.0, "saturated": 0.0, "structure": 0.9, "detail": 0.9} | figures
+    return PatchStatistics(**{name: np.array([[value]]) for name, value in sound.items()})
+
+
+@pytest.mark.parametrize(
+    ("figure", "kept", "missed", "word"),
+    [
+        ("mean", 8.0, np.nextafter(8.0, 0.0), "dark"),
+        ("spread", 4.0, np.nextafter(4.0, 0.0), "blank"),
+        ("saturated", 0.2, np.nextafter(0.2, 1.0), "saturated"),
+        ("detail", 0.25, np.nextafter(0.25, 0.0), "blurred"),
+        ("structure", 0.125, np.nextafter(0.125, 0.0), "no tissue"),
+    ],
+)
+def test_patch_exactly_at_a_limit_is_valid(figure: str, kept: float, missed: float, word: str) -> None:
+    limits = QualityLimits(
+        dark_mean=8.0, blank_spread=4.0, saturated_share=0.2, detail=0.25, structure=0.125, unfamiliar=1.0
+    )
+    familiar = np.array([[0.5]], np.float32)
+    assert judge(seen(**{figure: kept}), familiar, limits).valid.all()
+    found = judge(seen(**{figure: missed}), familiar, limits)
+    assert not found.valid.any()
+    assert found.reasons[0].startswith(word)
+
+
+def test_patch_exactly_as_unfamiliar_as_allowed_is_valid() -> None:
+    for value, valid in ((1.0, True), (np.nextafter(np.float32(1), np.float32(2)), False)):
+        assert judge(seen(), np.array([[value]], np.float32), QualityLimits(unfamiliar=1.0)).valid.all() == valid
+
+
+@pytest.mark.parametrize(("dark", "withheld"), [(2, False), (3, True)], ids=["exactly half is valid", "less"])
+def test_frame_with_exactly_the_share_of_valid_cells_is_scored(dark: int, withheld: bool) -> None:
+    means = np.array([[0.0] * dark + [100.0] * (4 - dark)])
+    rest = {name: np.full((1, 4), value) for name, value in (("spread", 30.0), ("structure", 0.9), ("detail", 0.9))}
+    found = judge(
+        PatchStatistics(mean=means, saturated=np.zeros((1, 4)), **rest),
+        np.full((1, 4), 0.5, np.float32),
+        QualityLimits(valid_share=0.5),
+    )
+    assert found.withheld is withheld
+
+
+@pytest.mark.parametrize(("strange", "withheld"), [(1, False), (2, True)], ids=["exactly a quarter", "more"])
+def test_frame_with_exactly_the_share_of_unfamiliar_cells_is_scored(strange: int, withheld: bool) -> None:
+    whole = {name: np.full((1, 4), value) for name, value in (("mean", 100.0), ("spread", 30.0), ("saturated", 0.0))}
+    unfamiliarity = np.array([[2.0] * strange + [0.5] * (4 - strange)], np.float32)
+    found = judge(
+        PatchStatistics(**whole, structure=np.full((1, 4), 0.9), detail=np.full((1, 4), 0.9)),
+        unfamiliarity,
+        QualityLimits(unfamiliar_share=0.25, valid_share=0.0),
+    )
+    assert found.withheld is withheld
+
+
+def test_limits_that_ship_are_those_documented() -> None:
+    limits = QualityLimits()
+    assert (limits.dark_mean, limits.blank_spread, limits.saturated_share) == (8.0, 4.0, 0.2)
+    assert (limits.detail, limits.structure) == (0.0, 0.0)
+    assert (limits.unfamiliar, limits.unfamiliar_share, limits.valid_share) == (1.0, 0.5, 0.5)
+    # the ends of a share are allowed
+    for share in (0.0, 1.0):
+        QualityLimits(saturated_share=share, unfamiliar_share=share, valid_share=share)

@@ -289,3 +289,55 @@ def test_full_disk_is_made_room_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert overlays(tmp_path) == []
     assert json.loads((tmp_path / "0.bmp.score.json").read_text())["overlay"] == {"file": None}
     assert said == ["2 old overlays removed to make room"]
+
+
+def test_overlay_exactly_as_old_as_is_kept_stays(tmp_path: Path) -> None:
+    """A day has 86,400 seconds."""
+    with open_ledger(tmp_path, create=True) as ledger:
+        record(tmp_path, ledger, "edge.bmp", days_ago=172_800 / DAY_S)
+        record(tmp_path, ledger, "older.bmp", days_ago=172_801 / DAY_S)
+        sweep(retention_of(tmp_path, ledger, Keep(days=2.0), []))
+    assert overlays(tmp_path) == ["edge.bmp"]
+
+
+def test_overlays_of_exactly_the_size_that_is_kept_stay(tmp_path: Path) -> None:
+    """Three of a thousand bytes each; gigabytes are of 10^9 bytes."""
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(3):
+            record(tmp_path, ledger, f"{number}.bmp", days_ago=number)
+        sweep(retention_of(tmp_path, ledger, Keep(gb=3000 / 1e9), []))
+        assert overlays(tmp_path) == ["0.bmp", "1.bmp", "2.bmp"]
+        sweep(retention_of(tmp_path, ledger, Keep(gb=2999 / 1e9), []))
+        assert overlays(tmp_path) == ["0.bmp", "1.bmp"]
+
+
+def test_sweep_comes_every_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("runtime.retention.time.monotonic", lambda: clock[0])
+    with open_ledger(tmp_path, create=True) as ledger:
+        retention = retention_of(tmp_path, ledger, Keep(days=2.0), [])
+        sweep(retention)
+        record(tmp_path, ledger, "late.bmp", days_ago=9)
+        clock[0] = 599.9
+        assert sweep(retention) == 0
+        clock[0] = 600.0
+        assert sweep(retention) > 0
+    assert overlays(tmp_path) == []
+
+
+def test_ledger_is_told_of_an_overlay_that_went_when_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before, the row still names the overlay, and the next sweep comes to it again."""
+    there: list[bool] = []
+    told = Ledger.overlay_removed
+
+    def see(self: Ledger, relative: Path) -> None:
+        there.append((tmp_path / "a.bmp.overlay.jpg").exists())
+        told(self, relative)
+
+    monkeypatch.setattr(Ledger, "overlay_removed", see)
+    with open_ledger(tmp_path, create=True) as ledger:
+        record(tmp_path, ledger, "a.bmp", days_ago=9)
+        sweep(retention_of(tmp_path, ledger, Keep(days=2.0), []))
+    assert there == [False]

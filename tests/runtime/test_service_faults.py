@@ -660,7 +660,7 @@ def test_overlay_that_was_open_when_its_result_was_withdrawn_goes_later(
     assert overlay.exists()
     monkeypatch.setattr(Path, "unlink", unlink)
     assert bench.once() == Tally(failed=1)
-    assert not list(bench.out.glob("v.bmp.*"))
+    assert [path.name for path in bench.out.glob("v.bmp.*")] == ["v.bmp.failed.json"]
 
 
 def test_file_that_could_not_be_looked_at_for_a_moment_is_not_lost(

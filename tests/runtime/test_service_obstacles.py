@@ -159,7 +159,7 @@ def test_what_will_never_be_an_image_is_not_tried_again_until_it_changes(
         assert word in rows[f"{name}.bmp"].reason
     assert bench.once() == Tally()
     assert all(row.attempts == 1 for row in bench.rows().values())
-    assert not list(bench.out.glob("*.json"))
+    assert not list(bench.out.glob("*.score.json"))
     save_image(bench.folder / "letter.bmp", patch_of_skin)
     assert bench.once() == Tally(done=1)
 

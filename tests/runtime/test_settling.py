@@ -94,3 +94,32 @@ def test_of_many_only_those_are_looked_at_that_may_have_come_to_rest() -> None:
     assert len(settling.waiting(11.05, most=5)) == 5
     assert settling.waiting(11.05, most=4) == ["0"]
     assert settling.waiting(11.15, most=4) == ["0", "1"]
+
+
+def test_file_that_rested_exactly_as_long_as_it_has_to_is_taken() -> None:
+    settling = Settling(1.5)
+    settling.see("seen", FileState(1, 1), now=10.0)
+    assert settling.take(11.499) == []
+    assert settling.take(11.5) == [AtRest("seen", FileState(1, 1), 1.5)]
+    # by the time the file itself tells
+    settling.see("younger", FileState(1, 1), now=20.0, age_s=1.499)
+    assert settling.take(20.0) == []
+    settling.see("old", FileState(1, 1), now=20.0, age_s=1.5)
+    # the younger one alone is waited for
+    assert len(settling) == 1
+    assert settling.take(20.0) == [AtRest("old", FileState(1, 1), 1.5)]
+
+
+def test_as_many_files_as_are_looked_at_again_and_again_are_looked_at() -> None:
+    settling = Settling(1.0)
+    for name in ("a", "b"):
+        settling.see(name, FileState(1, 1), now=10.0)
+    assert settling.waiting(10.5, most=2) == ["a", "b"]
+    assert settling.waiting(10.5, most=1) == []
+    assert settling.waiting(11.0, most=1) == ["a", "b"]
+
+
+def test_without_a_pause_a_file_is_taken_when_it_is_seen() -> None:
+    settling = Settling(0.0)
+    settling.see("a", FileState(1, 1), now=10.0)
+    assert settling.take(10.0) == [AtRest("a", FileState(1, 1), 0.0)]

@@ -131,3 +131,85 @@ def test_classes_named_by_numbers_are_counted_by_index() -> None:
     score = sum_up([of_classes(*[2] * 3, 0)], Grading(("1", "2", "3", "4", "5"), ordered=False))
     assert score is not None
     assert (score.mean, score.grade, score.grade_name) == (None, 2, "3")
+
+
+GRADES = Grading(("0", "1", "2", "3", "4"))
+# cells of 50 µm: a region of 100 µm is two cells wide
+COARSE = Geometry(200, 100, 0.5)
+
+
+def of_grades(grades: list[list[int]], valid: list[list[int]], geometry: Geometry = GEOMETRY) -> Analysis:
+    """A map whose cells are certain of their grades."""
+    probabilities = np.ascontiguousarray(np.eye(5, dtype=np.float32)[np.array(grades)].transpose(2, 0, 1))
+    shown = np.array(valid, bool)
+    found = InflammationMap(probabilities, np.zeros(shown.shape, np.float32), geometry)
+    return Analysis(np.zeros((8, 8), np.uint8), 0.5, found, shown, False, ())
+
+
+def test_worst_region_of_a_single_valid_cell_is_about_that_cell() -> None:
+    """Half of the cells of a region are never valid here: the region that has most of them counts."""
+    valid = np.zeros((30, 30), int)
+    valid[17, 4] = 1
+    grades = np.zeros((30, 30), int)
+    grades[17, 4] = 3
+    score = sum_up([of_grades(grades.tolist(), valid.tolist())], GRADES)
+    assert score is not None
+    assert score.worst_region is not None
+    assert (score.mean, score.worst_region.mean, score.worst_region.size_um) == (3.0, 3.0, 100.0)
+    # the cell's centre is at 8 µm plus 4 µm a cell
+    assert abs(score.worst_region.x_um - (8 + 4 * 4)) <= 50
+    assert abs(score.worst_region.y_um - (8 + 4 * 17)) <= 50
+
+
+def test_worst_region_of_one_row_is_a_cell() -> None:
+    score = sum_up([of_grades([[0, 2, 4, 1]], [[1, 1, 0, 1]])], GRADES)
+    assert score is not None
+    found = score.worst_region
+    assert found is not None
+    assert (found.mean, found.x_um, found.y_um, found.size_um) == (2.0, 8 + 4, 8, 4)
+
+
+def test_slice_without_a_valid_cell_has_no_worst_region() -> None:
+    """Its cells count as left out."""
+    nothing, some = of_grades([[4, 4]], [[0, 0]]), of_grades([[1, 1]], [[1, 1]])
+    score = sum_up([nothing, some], GRADES)
+    assert score is not None
+    assert score.worst_region is not None
+    assert (score.worst_region.mean, score.worst_region.slice) == (1.0, 1)
+    assert score.withheld_fraction == 0.5
+
+
+@pytest.mark.parametrize(("last", "worst"), [([1, 1], 4.0), ([1, 0], 1.0)], ids=["half", "less than half"])
+def test_region_counts_where_half_of_its_cells_are_valid(last: list[int], worst: float) -> None:
+    valid = [[1, 1, 0, 0, last[0]], [1, 1, 0, 0, last[1]]]
+    score = sum_up([of_grades([[1, 1, 0, 0, 4]] * 2, valid, COARSE)], GRADES)
+    assert score is not None
+    assert score.worst_region is not None
+    assert score.worst_region.mean == worst
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "grade"),
+    [(0, 1, 0), (1, 2, 2), (2, 3, 2), (3, 4, 4)],
+    ids=["0.5", "1.5", "2.5", "3.5"],
+)
+def test_mean_halfway_between_two_grades_is_the_even_one(low: int, high: int, grade: int) -> None:
+    score = sum_up([of_grades([[low, high]], [[1, 1]])], GRADES)
+    assert score is not None
+    assert (score.mean, score.grade) == ((low + high) / 2, grade)
+    # one cell in 400 more decides
+    for more, wanted in ((low, low), (high, high)):
+        grades = [[low] * 200 + [high] * 200 + [more]]
+        score = sum_up([of_grades(grades, [[1] * 401])], GRADES)
+        assert score is not None
+        assert score.grade == wanted
+
+
+@given(analyses())
+def test_area_fractions_of_all_grades_sum_to_one(found: list[Analysis]) -> None:
+    for grading in (GRADES, CLASSES):
+        score = sum_up(found, grading)
+        if score is not None:
+            assert len(score.area_fraction) == 5
+            assert all(0 <= share <= 1 for share in score.area_fraction.values())
+            assert sum(score.area_fraction.values()) == pytest.approx(1.0, abs=1e-12)

@@ -64,3 +64,9 @@ def test_one_that_is_not_here_has_its_reason_and_no_figures() -> None:
     assert (document["available"], document["passed"]) == (False, False)
     assert document["reason"] == "not installed; next: pip install it"
     assert all(document[key] is None for key in ("golden", "gate", "frame_ms", "kept_budget", "peak_memory_mb"))
+
+
+def test_p95_of_exactly_the_budget_keeps_it() -> None:
+    document = report_of(p95=111.0).to_json(111.0)
+    assert (document["passed"], document["kept_budget"]) == (True, True)
+    assert report_of(p95=111.0001).to_json(111.0)["kept_budget"] is False

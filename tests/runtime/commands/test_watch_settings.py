@@ -193,6 +193,26 @@ def test_lost_ledger_is_made_anew_of_the_results_and_says_so(tmp_path: Path, fol
         assert ledger.noted("options") == ["--um-per-px", "0.5", "--min-free", "0.0"]
 
 
+@pytest.mark.parametrize("damaged", [False, True], ids=["lost", "damaged"])
+def test_failures_survive_the_ledger_and_are_not_tried_again(tmp_path: Path, folder: Path, damaged: bool) -> None:
+    options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5", "--min-free", "0", "--once"]
+    for path in (folder / "Eva M").iterdir():
+        path.write_text("Dear colleague, " * 100)
+    assert run(str(folder), *options).returncode == 2
+    database = tmp_path / "out" / "inflamap.db"
+    database.write_bytes(random.Random(1).randbytes(database.stat().st_size)) if damaged else database.unlink()
+    done = run(str(folder), *options)
+    assert done.returncode == 0, done.stderr
+    said = (
+        "made of the 0 results and 2 failures there are" if damaged else "score.json, 2 failures from their failed.json"
+    )
+    assert said in done.stderr
+    with open_ledger(tmp_path / "out") as ledger:
+        rows = list(ledger.rows())
+    assert [(str(row.state), row.attempts, row.due) for row in rows] == [("failed", 1, None)] * 2
+    assert all("not an image" in row.reason for row in rows)
+
+
 def test_results_that_no_watch_wrote_are_not_taken_for_its_own(tmp_path: Path, folder: Path) -> None:
     options = ["--out", str(tmp_path / "out"), "--um-per-px", "0.5"]
     score = [sys.executable, "-m", "runtime.cli", "score", str(folder), *options]
