@@ -311,18 +311,18 @@ def test_overlays_of_exactly_the_size_that_is_kept_stay(tmp_path: Path) -> None:
         assert overlays(tmp_path) == ["0.bmp", "1.bmp"]
 
 
-def test_sweep_comes_every_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_comes_every_ten_minutes(tmp_path: Path) -> None:
     clock = [0.0]
-    monkeypatch.setattr("runtime.retention.time.monotonic", lambda: clock[0])
     with open_ledger(tmp_path, create=True) as ledger:
-        retention = retention_of(tmp_path, ledger, Keep(days=2.0), [])
+        retention = retention_of(tmp_path, ledger, Keep(days=2.0), [], steady=lambda: clock[0])
         sweep(retention)
         record(tmp_path, ledger, "late.bmp", days_ago=9)
+        record(tmp_path, ledger, "new.bmp", days_ago=0)
         clock[0] = 599.9
         assert sweep(retention) == 0
         clock[0] = 600.0
         assert sweep(retention) > 0
-    assert overlays(tmp_path) == []
+    assert overlays(tmp_path) == ["new.bmp"]
 
 
 def test_ledger_is_told_of_an_overlay_that_went_when_it_is_gone(
@@ -339,5 +339,6 @@ def test_ledger_is_told_of_an_overlay_that_went_when_it_is_gone(
     monkeypatch.setattr(Ledger, "overlay_removed", see)
     with open_ledger(tmp_path, create=True) as ledger:
         record(tmp_path, ledger, "a.bmp", days_ago=9)
+        record(tmp_path, ledger, "new.bmp", days_ago=0)
         sweep(retention_of(tmp_path, ledger, Keep(days=2.0), []))
     assert there == [False]
