@@ -218,10 +218,11 @@ class Conclusion:
     def _take_over(self, row: ImageRow, result: Result, found: Earlier | Examined) -> None:
         """The image is done."""
         gone = isinstance(found, Earlier) and found.gone
-        if isinstance(found, Earlier):
-            # a new result removed it when it was written; beside score.json one that stays does no harm
-            self._forget_failure(row.path)
+        # a new result removed it already, but on a disk that took no change for a moment
+        forgotten = self._forget_failure(row.path)
         self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
+        if not forgotten:
+            self._forget_failure(row.path)
         self.failing.pop(row.path, None)
         if isinstance(found, Examined):
             self.done += 1

@@ -45,7 +45,7 @@ def retry(paths: tuple[Path, ...], out: Path, everything: bool, missing: bool) -
             named = ", ".join(one_line(path.as_posix()) for path in gone[:MOST_NAMED])
             more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
             report.say(
-                f"files of {len(gone)} more results are missing and cannot be made again, for the images are gone: "
+                f"images that are gone themselves, so that their files cannot be made again: {len(gone)}, "
                 f"{named}{more}; next: bring the files, or the images, back from a backup"
             )
 

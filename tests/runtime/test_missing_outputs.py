@@ -141,7 +141,7 @@ def test_image_that_is_gone_too_is_said_and_not_asked_for(place: Path) -> None:
     assert "backup" in finding.next_step
     said = retried(place)
     assert "1 image to be scored anew" in said
-    assert "files of 1 more results are missing and cannot be made again, for the images are gone: a.bmp; next:" in said
+    assert "images that are gone themselves, so that their files cannot be made again: 1, a.bmp; next:" in said
     assert asked(place) == ["site 1/b.bmp"]
 
 

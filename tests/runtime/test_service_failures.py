@@ -147,6 +147,32 @@ def test_valid_result_outdoes_a_failure_record(
     assert failures(bench) == {}
 
 
+def test_record_on_a_disk_that_is_read_only_for_a_moment_is_removed_when_the_ledger_is_told(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.folder / "v.bmp").write_text(LETTER)
+    bench.once()
+    save_image(bench.folder / "v.bmp", patch_of_skin)
+    refused: list[Path] = []
+    unlink, finished = Path.unlink, Ledger.finished
+
+    def refuse(self: Path, **keywords: bool) -> None:
+        if self.name.endswith(".failed.json") and Path("finished") not in refused:
+            refused.append(self)
+            raise OSError(errno.EROFS, "Read-only file system", str(self))
+        unlink(self, **keywords)
+
+    def finish(*arguments: Any, **keywords: Any) -> None:
+        finished(*arguments, **keywords)
+        refused.append(Path("finished"))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Ledger, "finished", finish)
+    assert bench.once() == Tally(done=1)
+    assert len(refused) == 3
+    assert failures(bench) == {}
+
+
 def test_damaged_result_does_not_outdo_a_failure_record(bench: Bench) -> None:
     (bench.folder / "v.bmp").write_text(LETTER)
     bench.once()
@@ -440,6 +466,22 @@ def test_new_version_is_noted_when_what_failed_is_due_again(bench: Bench, monkey
             bench.once()
     assert bench.once() == Tally(failed=1)
     assert bench.once() == Tally()
+
+
+def test_image_given_up_at_the_first_start_of_a_new_version_is_tried_by_it(
+    bench: Bench, patch_of_skin: npt.NDArray[np.uint8], save_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the version before could not survive, the new one may."""
+    assert bench.once() == Tally()
+    save_image(bench.folder / "bad.bmp", patch_of_skin)
+    bench.arrive("bad.bmp")
+    for _ in range(5):
+        with open_ledger(bench.out, create=True) as ledger:
+            ledger.recover()
+            assert ledger.take(time.time()) is not None
+    monkeypatch.setattr("runtime.service.__version__", "99.0")
+    assert bench.once() == Tally(done=1)
+    assert failures(bench) == {}
 
 
 def test_neighbour_is_begun_before_a_result_is_written(
