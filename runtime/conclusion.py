@@ -156,7 +156,10 @@ class Conclusion:
     def _take_over(self, row: ImageRow, result: Result, found: Earlier | Examined) -> None:
         """The image is done."""
         gone = isinstance(found, Earlier) and found.gone
-        self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
+        # one that was only read once more was finished when its result was
+        kept = isinstance(found, Earlier) and row.outcome.sha256 == result.image.sha256
+        at = row.finished if kept and row.finished is not None else time.time()
+        self._surely(partial(self._ledger.finished, row, result, at, gone=gone))
         self.failing.pop(row.path, None)
         if isinstance(found, Examined):
             self.done += 1
