@@ -25,8 +25,8 @@ The states, and all ways between them:
 Two ways lead past the states: *restored*, a result that only its own files tell of becomes scored or withheld when the
 ledger was lost; and *dropped*, a failed image that is gone and has no result leaves no row.
 
-Each row has a checksum (`runtime.ledger.checksum`). A ledger that is damaged is set aside at a start of the watch and made
-anew of the results (`runtime.ledger.damage`, `runtime.ledger.start`).
+Each row has a checksum (`runtime.ledger.checksum`). A ledger that is damaged is set aside at a start of the watch and
+made anew of the results (`runtime.ledger.damage`, `runtime.ledger.start`).
 
 Times are Unix seconds. An image's identity is its path below the watched folder, as bytes: names need not be UTF-8.
 """
