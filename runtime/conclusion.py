@@ -220,7 +220,10 @@ class Conclusion:
         gone = isinstance(found, Earlier) and found.gone
         # a new result removed it already, but on a disk that took no change for a moment
         forgotten = self._forget_failure(row.path)
-        self._surely(partial(self._ledger.finished, row, result, time.time(), gone=gone))
+        # one that was only read once more was finished when its result was
+        kept = isinstance(found, Earlier) and row.outcome.sha256 == result.image.sha256
+        at = row.finished if kept and row.finished is not None else time.time()
+        self._surely(partial(self._ledger.finished, row, result, at, gone=gone))
         if not forgotten:
             self._forget_failure(row.path)
         self.failing.pop(row.path, None)

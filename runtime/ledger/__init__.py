@@ -9,7 +9,7 @@ The states, and all ways between them:
                                │ └─────arrived, retried─────┘
                                └──postponed, recovered (from waiting itself)
 
-- *arrived*: the file has come to rest with a size and time of change that the row does not hold yet.
+- *arrived*: the file has come to rest with marks (`runtime.file_state`) that the row does not hold yet.
 - *taken*: the image is in hand. That is no state: `begun` is set, and a row that still has it when a watch starts was
   interrupted. It is taken again after all others; one that interrupts again and again is given up as failed, for it
   may be what ends the program.
@@ -25,6 +25,9 @@ The states, and all ways between them:
 
 Two ways lead past the states: *restored*, a result or a failure that only its own files tell of becomes scored,
 withheld or failed when the ledger was lost; and *dropped*, a failed image that is gone and has no result leaves no row.
+
+Each row has a checksum (`runtime.ledger.checksum`). A ledger that is damaged is set aside at a start of the watch and
+made anew of the results (`runtime.ledger.damage`, `runtime.ledger.start`).
 
 Times are Unix seconds. An image's identity is its path below the watched folder, as bytes: names need not be UTF-8.
 """

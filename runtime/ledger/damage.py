@@ -91,7 +91,7 @@ def damage_of(path: Path) -> str | None:
     """What is wrong with the ledger's file; None where it is whole, or cannot be opened, which is another fault."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            return _fault_of_header(path) or fault_in(database)
+            return fault_in(database) or _fault_of_header(path)
     except sqlite3.Error as error:
         return str(error) if is_damage(error) else None
 

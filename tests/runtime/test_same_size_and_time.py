@@ -142,10 +142,11 @@ def test_file_that_still_holds_the_same_is_read_and_kept(
 ) -> None:
     path, _other = pair
     bench.once()
-    record = (bench.out / f"{NAME}.score.json").stat().st_mtime_ns
+    record, finished = (bench.out / f"{NAME}.score.json").stat().st_mtime_ns, bench.rows()[NAME].finished
     touch(path)
     assert bench.once().done == 0
     assert bench.states()[NAME] == "scored"
+    assert bench.rows()[NAME].finished == finished
     assert (bench.out / f"{NAME}.score.json").stat().st_mtime_ns == record
     assert bench.once() == Tally()
 

@@ -43,7 +43,7 @@ def make_version_1(out: Path, *statements: str, rows_of: Path | None = None) -> 
 ROWS = (
     "INSERT INTO images (path, state, size, mtime_ns, arrived, due) VALUES (x'772E626D70', 'waiting', 3, 4, 5.5, 0)",
     "INSERT INTO images (path, state, reason, size, mtime_ns, arrived, due, attempts, finished)"
-    " VALUES (x'66FF', 'failed', 'größer', 3, 4, 5.5, 99.25, 7, 9.5)",
+    " VALUES (x'66C3A4', 'failed', 'größer', 3, 4, 5.5, 99.25, 7, 9.5)",
     "INSERT INTO notes VALUES ('folder', '\"/data/näher\"')",
 )
 
@@ -119,8 +119,10 @@ def test_images_of_version_1_are_read_once_more_and_not_scored_again(
         save_image(bench.folder / name, patch_of_skin)
     bench.once()
     written = {path: path.stat().st_mtime_ns for path in bench.out.glob("*.score.json")}
+    finished = {name: row.finished for name, row in bench.rows().items()}
     newer = (bench.out / LEDGER_FILE).rename(tmp_path / "newer.db")
     make_version_1(bench.out, rows_of=newer)
     assert bench.once() == Tally(kept=2)
     assert {path: path.stat().st_mtime_ns for path in bench.out.glob("*.score.json")} == written
+    assert {name: row.finished for name, row in bench.rows().items()} == finished
     assert bench.once() == Tally()
