@@ -37,13 +37,19 @@ class InflamapError(Exception):
 
 
 def without_frames(error: E) -> E:
-    """Strip an error of its traceback, its cause and its context, and return it.
+    """Strip an error of its traceback, and of the errors that it came from, and return it.
 
     Their frames keep whatever the code was working on: a file of 200 MB for as long as the error is remembered, and
     beyond it where a frame holds the error in turn.
     """
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
+    chain: list[BaseException] = [error]
+    # an error may name itself as its cause
+    while chain:
+        each = chain.pop()
+        chain += [other for other in (each.__cause__, each.__context__) if other is not None]
+        each.__cause__ = each.__context__ = None
+        each.__traceback__ = None
+    return error
 
 
 def as_value(error: Exception, path: object = None) -> InflamapError:

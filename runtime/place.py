@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 
 from runtime.errors import InflamapError
-from runtime.images.opening import read_without_links
+from runtime.images.opening import Check, read_without_links
 
 
 class PlaceForbids(InflamapError):
@@ -33,7 +33,7 @@ def require_inside(folder: Path, relative: PurePath) -> None:
             )
 
 
-def read_inside(folder: Path, relative: PurePath) -> bytes:
+def read_inside(folder: Path, relative: PurePath, check: Check | None = None) -> bytes:
     """Read the bytes of an image that lies inside the watched folder when it is opened.
 
     The path is resolved first and then opened without following any link, so that a link put in its place between the
@@ -42,6 +42,7 @@ def read_inside(folder: Path, relative: PurePath) -> bytes:
     Args:
         folder: the watched folder, which may be a link itself.
         relative: path of the image below it.
+        check: looks into the open file before it is read, and refuses it by raising.
 
     Raises:
         PlaceForbids: it lies outside.
@@ -54,4 +55,4 @@ def read_inside(folder: Path, relative: PurePath) -> bytes:
     real = (folder / relative).resolve(strict=True)
     if not real.is_relative_to(real_folder):
         raise PlaceForbids(f"{folder / relative}: not inside the watched folder", seen=real, wanted=str(real_folder))
-    return read_without_links(real_folder, real.relative_to(real_folder))
+    return read_without_links(real_folder, real.relative_to(real_folder), check)

@@ -4,7 +4,7 @@ from runtime.errors import UnreadableImage
 from runtime.images.decoded import Decoded
 from runtime.images.depth import EIGHT_BIT, GreyDepth
 from runtime.images.dicom_dataset import Dataset, read_dataset
-from runtime.images.dicom_form import PixelForm, pixel_form
+from runtime.images.dicom_form import PixelForm, pixel_form, told_pixel_bytes
 from runtime.images.dicom_pixels import planes
 from runtime.images.dicom_place import depths_um, scale_um
 
@@ -49,10 +49,32 @@ def decode_dicom(data: bytes) -> Decoded:
         )
     except UnreadableImage:
         raise
-    except Exception as error:  # a damaged element surfaces as almost any type; its text may be a patient's
-        raise UnreadableImage(
-            "the DICOM file cannot be read", seen=type(error).__name__, next_step="export the image again"
-        ) from None
+    except Exception as error:  # a damaged element surfaces as almost any type
+        raise _damaged(error) from None
+
+
+def dicom_pixel_bytes(head: bytes) -> int:
+    """Return how many bytes of pixels a DICOM file has by the elements before them.
+
+    Args:
+        head: its first bytes, as many as those elements may take that describe an image.
+
+    Raises:
+        UnreadableImage, NeverAnImage: as `decode_dicom`.
+    """
+    try:
+        return told_pixel_bytes(read_dataset(head, is_head=True))
+    except UnreadableImage:
+        raise
+    except Exception as error:  # as in `decode_dicom`
+        raise _damaged(error) from None
+
+
+def _damaged(error: Exception) -> UnreadableImage:
+    # the text of whatever a damaged element surfaces as may be a patient's
+    return UnreadableImage(
+        "the DICOM file cannot be read", seen=type(error).__name__, next_step="export the image again"
+    )
 
 
 def _depth(form: PixelForm) -> GreyDepth | None:

@@ -23,6 +23,10 @@ _MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX = 0x0002, 0x0010
 # a read takes some microseconds; a thousand frames with a dozen elements each need a tenth of these
 _MOST_READS = 1 << 19
 _SPARE_BYTES = 1 << 20
+# of a deflated file; the elements that describe the image come early
+_HEAD_BYTES = 8 << 20
+# elements come in the order of their groups
+_IMAGE_GROUP = 0x0028
 _TAGS = (
     "SOPClassUID",
     "SamplesPerPixel",
@@ -108,8 +112,12 @@ class Dataset(msgspec.Struct, frozen=True):
         return [replace(self, elements=item) for item in found]
 
 
-def read_dataset(data: bytes) -> Dataset:
-    """The elements of a DICOM file that its image is made of.
+def read_dataset(data: bytes, *, is_head: bool = False) -> Dataset:
+    """Read the elements of a DICOM file that its image is made of.
+
+    Args:
+        data: the file.
+        is_head: whether `data` is only the beginning of the file; of it the elements are read that describe the image.
 
     Raises:
         UnreadableImage: truncated or damaged.
@@ -130,13 +138,18 @@ def read_dataset(data: bytes) -> Dataset:
     if not syntax:
         raise UnreadableImage("the DICOM file does not say how it is encoded", wanted="a Transfer Syntax UID")
     if syntax == _DEFLATED:
-        file, at = _Metered(_inflated(memoryview(data)[at:])), 0
+        deflated = memoryview(data)[at:]
+        file, at = _Metered(_inflated_head(deflated) if is_head else _inflated(deflated)), 0
     else:
         file = _Metered(data)
     file.seek(at)
     try:
         elements = read_elements(
-            file, syntax == _IMPLICIT, syntax != _BIG_ENDIAN, specific_tags=[Tag(keyword) for keyword in _TAGS]
+            file,
+            syntax == _IMPLICIT,
+            syntax != _BIG_ENDIAN,
+            stop_when=(lambda tag, _kind, _length: tag.group > _IMAGE_GROUP) if is_head else None,
+            specific_tags=[Tag(keyword) for keyword in _TAGS],
         )
     except EOFError:
         raise truncated(f"{len(data)} bytes", "the rest of its data set") from None
@@ -145,7 +158,7 @@ def read_dataset(data: bytes) -> Dataset:
     name = UID(sop_class).name
     is_known = name != sop_class
     kind = name if is_known else "an unknown class"
-    if "PixelData" not in elements and "FloatPixelData" not in elements:
+    if not is_head and "PixelData" not in elements and "FloatPixelData" not in elements:
         # the pixels come last: an image without them is one of which the end is missing
         if name.endswith("Image Storage") or not is_known:
             raise truncated(f"{len(data)} bytes without pixels", "pixel data")
@@ -173,6 +186,16 @@ def _file_meta(data: bytes) -> tuple[dict[int, str], int]:
             found[element] = data[at : at + length].rstrip(b"\0 ").decode("ascii", "replace")
         at += length
     raise truncated(f"{len(data)} bytes", "the file's meta information and a data set")
+
+
+def _inflated_head(deflated: memoryview) -> bytes:
+    """The beginning of a deflated data set."""
+    found = bytearray()
+    for piece in Inflating(deflated, wbits=-zlib.MAX_WBITS):
+        found += piece
+        if len(found) > _HEAD_BYTES:
+            break
+    return bytes(found)
 
 
 def _inflated(deflated: memoryview) -> bytes:

@@ -3,7 +3,7 @@
 from runtime.images.grid import scale_of_grid
 from runtime.images.told import Told, against_channels, by_steps, in_um
 
-_MOST_CHARACTERS = 1 << 20
+MOST_CHARACTERS = 1 << 20
 
 
 def is_imagej(description: str) -> bool:
@@ -40,7 +40,7 @@ def read_imagej(description: str, pages: int, px_per_unit: tuple[float, float] |
 
 
 def _fields(description: str) -> dict[str, str]:
-    lines = (line.partition("=") for line in description[:_MOST_CHARACTERS].splitlines())
+    lines = (line.partition("=") for line in description[:MOST_CHARACTERS].splitlines())
     return {key.strip(): value.strip() for key, _, value in lines}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.limits import check_claim, check_size, truncated
+from runtime.images.limits import Truncated, check_claim, check_size, truncated
 from runtime.images.opencv import decode_with_opencv
 
 T = TypeVar("T")
@@ -31,6 +31,9 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _DAMAGE = re.compile(rb"^(Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression).*$", re.M)
 # ... and these mean nothing for the pixels
 _CHATTER = re.compile(rb"^(Warning: unknown JFIF|Unknown Adobe).*\n?", re.M)
+
+# bytes of a pixel that compresses worst: three channels
+_MOST_A_PIXEL = 4
 
 _stderr_lock = threading.Lock()
 
@@ -75,6 +78,28 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
             next_step="copy the file again",
         )
     return image
+
+
+def jpeg_pixel_bytes(head: bytes) -> int:
+    """Return how many bytes of pixels a JPEG may have by its frame header, were they hardly compressed.
+
+    Args:
+        head: its first bytes, as many as may stand before the frame header.
+
+    Raises:
+        UnreadableImage, NeverAnImage: as `decode_jpeg`; the second also where `head` holds no frame header.
+    """
+    try:
+        for marker, body, _ in _segments(head):
+            if marker in _FRAMES:
+                width, height, _ = _frame_size(marker, body)
+                return _MOST_A_PIXEL * width * height
+            if marker == _SOS:
+                break
+    except Truncated:
+        # `head` is cut, and not the file
+        pass
+    raise NeverAnImage("the JPEG has no frame header where one belongs", seen=f"{len(head)} bytes without one")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:

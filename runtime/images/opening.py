@@ -7,9 +7,11 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from runtime.errors import NeverAnImage
 from runtime.images.limits import MAX_FILE_BYTES
+from runtime.images.source import Source
 
 if sys.platform == "win32":
     from runtime.images.windows_opening import is_held, kernel_calls, open_descriptor
@@ -20,7 +22,30 @@ else:
 _PIECE = 4 << 20
 
 
-def read_shared(path: Path, *, at_most: int | None = None) -> bytes:
+# raises where a file that is open need not be read whole, for its beginning says that it is no image
+Check = Callable[[Source], object]
+
+
+class Opened:
+    """A file that is open, to be looked into before it is read. `size`: in bytes, when it was opened."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self.size = file, size
+
+    def read_at(self, at: int, count: int) -> bytes:
+        """Return so many bytes from byte `at` on; fewer where the file ends.
+
+        Raises:
+            OSError: as `read`.
+        """
+        count = max(0, min(count, self.size - at))
+        if not count:
+            return b""
+        self._file.seek(at)
+        return self._file.read(count)
+
+
+def read_shared(path: Path, check: Check | None = None, *, at_most: int | None = None) -> bytes:
     """The bytes of a file, which stays open no longer than it takes to read them.
 
     On Windows it is opened so that others can write, rename and delete it meanwhile; elsewhere they always can.
@@ -30,24 +55,26 @@ def read_shared(path: Path, *, at_most: int | None = None) -> bytes:
 
     Args:
         path: a regular file, or a link to one.
+        check: looks into the open file before it is read, and refuses it by raising.
         at_most: read only so many bytes of its beginning, whatever its size.
 
     Raises:
         OSError: as `open` raises it.
-        NeverAnImage: no regular file, or, without `at_most`, more than `MAX_FILE_BYTES`.
+        NeverAnImage: no regular file, or, without `at_most`, more than `MAX_FILE_BYTES`; or as `check` raises.
         MemoryError: with the size that does not fit.
     """
     # asked before opening: to open a pipe, if only for a moment, wakes its writer, and a device may rewind
     _check(path, path.stat(), at_most)
-    return _read_and_close(_open(path), path, at_most)
+    return _read_and_close(_open(path), path, check, at_most)
 
 
-def read_without_links(folder: Path, relative: PurePath) -> bytes:
+def read_without_links(folder: Path, relative: PurePath, check: Check | None = None) -> bytes:
     """Read the bytes of a file below a folder, opened without following a link at any part of `relative`.
 
     Args:
         folder: a folder; links on the way to it are followed.
         relative: path of the file below it, without `..`.
+        check: as of `read_shared`.
 
     Raises:
         OSError: as `open` raises it; also where a part of `relative` is a link.
@@ -56,10 +83,10 @@ def read_without_links(folder: Path, relative: PurePath) -> bytes:
     """
     if relative.is_absolute() or ".." in relative.parts or not relative.parts:
         raise FileNotFoundError(errno.ENOENT, "not a path below the folder", str(relative))
-    return _read_and_close(_open_without_links(folder, relative), folder / relative, None)
+    return _read_and_close(_open_without_links(folder, relative), folder / relative, check, None)
 
 
-def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
+def _read_and_close(descriptor: int, path: Path, check: Check | None, at_most: int | None) -> bytes:
     try:
         # another file may have taken the name since
         found = os.fstat(descriptor)
@@ -67,6 +94,9 @@ def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
         _let_wait(descriptor)
         size = found.st_size if at_most is None else min(at_most, found.st_size)
         with open(descriptor, "rb", closefd=False) as file:
+            if check is not None:
+                check(Opened(file, size))
+                file.seek(0)
             return file.read(size)
     except MemoryError as error:
         raise MemoryError(f"{found.st_size} bytes") from error

@@ -8,25 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
+from runtime.errors import InflamapError, NeverAnImage, UnreadableImage, without_frames
 from runtime.images import vivascope
+from runtime.images.beginning import check_beginning, healing, named_format
 from runtime.images.bmp import decode_bmp
 from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import EIGHT_BIT, GreyDepth
 from runtime.images.frame import Frame, Grey, at_scale
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
-from runtime.images.opening import read_shared, sha256_shared
+from runtime.images.opening import Check, read_shared, sha256_shared
 from runtime.images.png import decode_png
-from runtime.images.signature import FORMATS, HEAD_BYTES, image_format, may_become_image
+from runtime.images.source import InMemory, Source
 from runtime.images.vivascope import NO_CAPTION, Caption
 
 # these formats hold one image, and tell nothing of it that could be relied on
 _PLAIN: dict[str, Callable[[bytes], Channels]] = {"BMP": decode_bmp, "PNG": decode_png, "JPEG": decode_jpeg}
 _TWELVE_BIT_LEVELS = 4096
-# zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
-# system fills at a time
-_UNFILLED = 4096
+# of a file's bytes; the least that pixels which are the file's own bytes may be of it
+_WORTH_KEEPING = 0.9
 
 
 def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
@@ -47,17 +47,18 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
 
 
 def read_frames(
-    path: Path, *, um_per_px: float | None = None, read: Callable[[Path], bytes] = read_shared
+    path: Path, *, um_per_px: float | None = None, read: Callable[[Path, Check], bytes] = read_shared
 ) -> tuple[Frame, ...]:
     """Reads one image file: BMP, PNG, JPEG, TIFF or DICOM, chosen by its first bytes, whatever its name.
 
-    The file is read once; the hash and the pixels come from the same bytes. Files that show any sign of being
-    incomplete or damaged are refused rather than decoded as far as they go.
+    The file is read once; the hash and the pixels come from the same bytes. One that its beginning refuses is not read
+    further. Files that show any sign of being incomplete or damaged are refused rather than decoded as far as they go.
+    An error that comes out keeps nothing of the file in memory.
 
     Args:
         path: the file; it is only read.
         um_per_px: lateral sampling in µm per pixel, where the user knows it; beats everything else.
-        read: reads its bytes, with the errors of `read_shared`.
+        read: reads its bytes after the given check of the open file, with the errors of `read_shared`.
 
     Returns:
         its images, at least one and all of one size, each at its own scale and depth. Grey saved as RGB becomes one
@@ -71,19 +72,47 @@ def read_frames(
     """
     if um_per_px is not None and not (math.isfinite(um_per_px) and um_per_px > 0):
         raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
-    with _said_plainly(path):
-        data = read(path)
     try:
-        frames = frames_of(data)
+        frames = _frames_at(path, read)
+    except InflamapError as error:
+        # its frames hold the file's bytes
+        without_frames(error)
+        raise
+    return frames if um_per_px is None else tuple(at_scale(frame, um_per_px, "option") for frame in frames)
+
+
+def _frames_at(path: Path, read: Callable[[Path, Check], bytes]) -> tuple[Frame, ...]:
+    def check(file: Source) -> None:
+        with _decoding(path):
+            check_beginning(file)
+
+    with _said_plainly(path):
+        data = read(path, check)
+    try:
+        with _decoding(path):
+            return frames_of(data)
+    except (OSError, MemoryError) as error:
+        # a decoder's, and not the file system's
+        raise _undecodable(error, path) from error
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Name the file in the errors of what decodes it."""
+    try:
+        yield
     except UnreadableImage as error:
         raise type(error)(
             f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
         ) from error
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # the seam: whatever a decoder trips over, one file must not stop the others
-        raise UnreadableImage(
-            f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}"
-        ) from error
-    return frames if um_per_px is None else tuple(at_scale(frame, um_per_px, "option") for frame in frames)
+        raise _undecodable(error, path) from error
+
+
+def _undecodable(error: Exception, path: Path) -> UnreadableImage:
+    return UnreadableImage(f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}")
 
 
 def frames_of(data: bytes) -> tuple[Frame, ...]:
@@ -93,14 +122,15 @@ def frames_of(data: bytes) -> tuple[Frame, ...]:
         NeverAnImage, UnreadableImage: as `read_frames`; whatever else a decoder trips over comes out as it is.
     """
     decoded, sha256 = _decode(data), hashlib.sha256(data).hexdigest()
+    planes = _owned(decoded.planes, data)
     scale, scale_from = decoded.um_per_px, decoded.um_per_px_from
-    height, width = decoded.planes[0].shape[:2]
+    height, width = planes[0].shape[:2]
     is_vivascope = (width, height) in vivascope.SIZES
     if scale is None and is_vivascope:
         scale, scale_from = vivascope.UM_PER_PX, "vivascope"
-    depths = decoded.z_um or (None,) * len(decoded.planes)
+    depths = decoded.z_um or (None,) * len(planes)
     frames = []
-    for plane, told_um in zip(decoded.planes, depths, strict=True):
+    for plane, told_um in zip(planes, depths, strict=True):
         pixels, colour = to_grey(plane)
         pixels, caption = _without_caption(pixels) if is_vivascope else (pixels, NO_CAPTION)
         z_um, z_from = (told_um, decoded.z_from) if told_um is not None else (caption.z_um, "caption")
@@ -122,6 +152,14 @@ def frames_of(data: bytes) -> tuple[Frame, ...]:
             )
         )
     return tuple(frames)
+
+
+def _owned(planes: tuple[Channels, ...], data: bytes) -> tuple[Channels, ...]:
+    """The planes; copied where they would keep the bytes of a file of which they are a small part."""
+    if sum(plane.nbytes for plane in planes) >= _WORTH_KEEPING * len(data):
+        return planes
+    whole = np.frombuffer(data, np.uint8)
+    return tuple(plane.copy() if np.may_share_memory(plane, whole) else plane for plane in planes)
 
 
 def _without_caption(pixels: Grey) -> tuple[Grey, Caption]:
@@ -204,17 +242,10 @@ def _said_plainly(path: Path) -> Iterator[None]:
 def _decode(data: bytes) -> Decoded:
     if not data:
         raise UnreadableImage("the file is empty", seen="0 bytes", next_step="wait for the copy to end")
-    name = image_format(data[:HEAD_BYTES])
-    if name is None:
-        kind = UnreadableImage if may_become_image(data[:HEAD_BYTES]) else NeverAnImage
-        raise kind("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
-    try:
+    file = InMemory(data)
+    with healing(file):
+        name = named_format(file)
         return Decoded((_PLAIN[name](data),)) if name in _PLAIN else _decode_described(name, data)
-    except NeverAnImage as error:
-        if any(data[-min(_UNFILLED, len(data) // 2) :]):
-            raise
-        # a header that is wrong may be one that is half there
-        raise UnreadableImage(error.what, seen=error.seen, wanted=error.wanted, next_step=error.next_step) from error
 
 
 def _decode_described(name: str, data: bytes) -> Decoded:

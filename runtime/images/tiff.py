@@ -12,6 +12,7 @@ from runtime.images.decoded import Channels, Decoded
 from runtime.images.depth import GreyDepth
 from runtime.images.imagej import image_count, is_imagej
 from runtime.images.limits import JPEG_2000_COST, check_claim, check_size, require_kind, truncated
+from runtime.images.source import InMemory
 from runtime.images.tiff_directory import check_directory
 from runtime.images.tiff_segments import COMPRESSIONS, JPEG, JPEG_2000, PLAIN, check_segments
 from runtime.images.tiff_words import told_by
@@ -36,7 +37,7 @@ def decode_tiff(data: bytes) -> Decoded:
         UnreadableImage: truncated or damaged, or a codec is missing.
         NeverAnImage: pages of different sizes, too large, or a kind of TIFF that is not read.
     """
-    check_directory(data)
+    check_directory(InMemory(data))
     # some twenty milliseconds that only TIFFs should cost
     import logging
 
@@ -44,19 +45,14 @@ def decode_tiff(data: bytes) -> Decoded:
 
     # what it finds wrong is said in our error, once
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    file = io.BytesIO(data)
+    # one that fails while it is made is to be let go of as well
+    tiff: Any = tifffile.TiffFile.__new__(tifffile.TiffFile)
+    pages: list[Any] = []
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            pages = _pages(tiff)
-            for page in pages:
-                _check_kind(page)
-            _check_alike(pages)
-            behind = _images_behind(pages)
-            check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
-            check_claim(sum(map(_cost, pages)) + behind * _cost(pages[0]), len(data))
-            for page in pages:
-                check_segments(page, data)
-            planes = tuple(_planes(pages, behind, data, tiff.byteorder))
-            return _with_what_is_told(planes, pages[0])
+        tiff.__init__(file)
+        pages += _pages(tiff)
+        return _decoded(pages, data, tiff.byteorder)
     except UnreadableImage:
         raise
     except Exception as error:  # a damaged tag surfaces as almost any type
@@ -65,6 +61,24 @@ def decode_tiff(data: bytes) -> Decoded:
             seen=f"{type(error).__name__}: {error}",
             next_step="export the image again",
         ) from error
+    finally:
+        # its parts hold each other, and so the file's bytes, until Python looks for garbage
+        for part in (*pages, tiff):
+            vars(part).clear()
+        file.close()
+
+
+def _decoded(pages: list[Any], data: bytes, byteorder: str) -> Decoded:
+    for page in pages:
+        _check_kind(page)
+    _check_alike(pages)
+    behind = _images_behind(pages)
+    check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
+    check_claim(sum(map(_cost, pages)) + behind * _cost(pages[0]), len(data))
+    for page in pages:
+        check_segments(page, data)
+    planes = tuple(_planes(pages, behind, data, byteorder))
+    return _with_what_is_told(planes, pages[0])
 
 
 def _with_what_is_told(planes: tuple[Channels, ...], page: Any) -> Decoded:

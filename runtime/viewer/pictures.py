@@ -78,7 +78,9 @@ class Pictures:
         return found
 
     def _frame(self, row: ImageRow, number: int) -> bytes:
-        frames = read_frames(self._folder / row.path, read=lambda _path: read_inside(self._folder, row.path))
+        frames = read_frames(
+            self._folder / row.path, read=lambda _path, check: read_inside(self._folder, row.path, check)
+        )
         if number >= len(frames):
             raise NotThere("no such slice")
         return encode_jpeg(reduced_picture(frames[number], LONGEST_SHOWN)[0])

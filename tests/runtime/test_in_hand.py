@@ -97,7 +97,7 @@ class Failing:
     def read(self, row: ImageRow) -> Any:
         return self._fail() if not self._scoring else row
 
-    def score(self, found: Any) -> Any:
+    def score(self, _found: Any) -> Any:
         return self._fail()
 
     def _fail(self) -> None:
