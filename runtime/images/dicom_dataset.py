@@ -2,10 +2,11 @@
 
 import io
 import logging
+import math
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.inflate import Inflating
 from runtime.images.limits import most_decoded, truncated
+from runtime.images.plausible import to_number
 
 _FIRST_ELEMENT = 132
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -41,6 +43,17 @@ _TAGS = (
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "FloatPixelPaddingValue",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTSequence",
+    "PresentationLUTSequence",
+    "PresentationLUTShape",
     "RedPaletteColorLookupTableDescriptor",
     "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor",
@@ -92,9 +105,31 @@ class Dataset(msgspec.Struct, frozen=True):
     kind: str
     transfer_syntax: str
 
+    @property
+    def byte_order(self) -> str:
+        """`<` or `>`, as numpy knows it."""
+        return ">" if self.transfer_syntax == _BIG_ENDIAN else "<"
+
     def get(self, keyword: str) -> Any:
         """The element's value; None where it is missing or empty."""
         return self.elements.get(keyword)
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Return the element's numbers as they are told, NaN for what is none; nothing where it is missing or empty."""
+        try:
+            value = self.elements.get(keyword)
+        except (ValueError, OverflowError):
+            # text that is no number, which pydicom finds when it is asked
+            return (math.nan,)
+        if value is None or value == "":
+            return ()
+        several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+        return tuple(map(to_number, value if several else (value,)))
+
+    def number(self, keyword: str) -> float | None:
+        """Return the element's only number, NaN where it has several; None where it is missing or empty."""
+        found = self.numbers(keyword)
+        return None if not found else found[0] if len(found) == 1 else math.nan
 
     def items(self, keyword: str) -> Sequence["Dataset"]:
         """The items of a sequence; none where it is missing."""

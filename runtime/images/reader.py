@@ -1,7 +1,6 @@
 """A file becomes a frame, or an error that names the file and the reason."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,12 @@ from runtime.images import vivascope
 from runtime.images.beginning import check_beginning, healing, named_format
 from runtime.images.bmp import decode_bmp
 from runtime.images.decoded import Channels, Decoded
-from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.depth import DEPTH_UNKNOWN, EIGHT_BIT, GreyDepth, bits_unknown
 from runtime.images.frame import Frame, Grey, at_scale
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
 from runtime.images.opening import Check, read_shared, sha256_shared
+from runtime.images.plausible import UM_PER_PX
 from runtime.images.png import decode_png
 from runtime.images.source import InMemory, Source
 from runtime.images.vivascope import NO_CAPTION, Caption
@@ -68,10 +68,10 @@ def read_frames(
         NeverAnImage: its content decides that it never becomes a frame.
         UnreadableImage: it cannot be opened or cannot become a frame now; no other error comes out of any file's
             content.
-        InflamapError: `um_per_px` is no positive number.
+        InflamapError: `um_per_px` is no plausible number.
     """
-    if um_per_px is not None and not (math.isfinite(um_per_px) and um_per_px > 0):
-        raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
+    if um_per_px is not None and not UM_PER_PX.holds(um_per_px):
+        raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted=f"a positive number, {UM_PER_PX}")
     try:
         frames = _frames_at(path, read)
     except InflamapError as error:
@@ -134,7 +134,8 @@ def frames_of(data: bytes) -> tuple[Frame, ...]:
         pixels, colour = to_grey(plane)
         pixels, caption = _without_caption(pixels) if is_vivascope else (pixels, NO_CAPTION)
         z_um, z_from = (told_um, decoded.z_from) if told_um is not None else (caption.z_um, "caption")
-        depth = decoded.depth or _depth_of_type(pixels)
+        depth = None if decoded.depth_unknown else decoded.depth or _depth_of_type(pixels)
+        unknown = decoded.depth_unknown or _no_depth(pixels, depth)
         frames.append(
             Frame(
                 pixels,
@@ -147,8 +148,9 @@ def frames_of(data: bytes) -> tuple[Frame, ...]:
                 z_from=z_from if z_um is not None else "unknown",
                 x_mm=caption.x_mm,
                 y_mm=caption.y_mm,
-                objections=(*decoded.objections, *_no_numbers(pixels), *_no_depth(pixels, depth)),
+                objections=(*decoded.objections, *_no_numbers(pixels), *([unknown] if unknown else [])),
                 notes=decoded.notes,
+                held=decoded.held,
             )
         )
     return tuple(frames)
@@ -189,19 +191,13 @@ def _no_numbers(pixels: Grey) -> tuple[str, ...]:
     return ("pixels: some are no numbers",)
 
 
-def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:
+def _no_depth(pixels: Grey, depth: GreyDepth | None) -> str:
+    """Why the depth of grey is unknown; empty where it is known."""
     if depth is not None:
-        return ()
+        return ""
     if pixels.dtype == np.float32:
-        return (
-            "depth of grey unknown: floating point, and nothing says which values are black and white; "
-            "give --grey-range",
-        )
-    bits = 8 * pixels.dtype.itemsize
-    return (
-        f"depth of grey unknown: {bits}-bit file with no level above {int(pixels.max())}, "
-        "and nothing says how many bits are used; give --grey-range",
-    )
+        return f"{DEPTH_UNKNOWN}: floating point, and nothing says which values are black and white; give --grey-range"
+    return bits_unknown(pixels.dtype, int(pixels.max()))
 
 
 def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None) -> str | None:

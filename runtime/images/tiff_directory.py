@@ -63,7 +63,7 @@ class _Entry(NamedTuple):
 
     code: int
     kind: int
-    count: int
+    number: int
     value: bytes
 
 
@@ -136,7 +136,7 @@ def _entries(file: Source, at: int, layout: _Layout) -> tuple[list[_Entry], int]
 def _check_values(entries: list[_Entry], file_bytes: int, layout: _Layout, held: _Held) -> None:
     elsewhere = 0
     for entry in entries:
-        size = entry.count * _VALUE_BYTES.get(entry.kind, 0)
+        size = entry.number * _VALUE_BYTES.get(entry.kind, 0)
         if size <= len(entry.value):
             continue
         (offset,) = struct.unpack(layout.offset, entry.value)
@@ -144,10 +144,10 @@ def _check_values(entries: list[_Entry], file_bytes: int, layout: _Layout, held:
             if entry.code in _PIXEL_TAGS:
                 raise truncated(f"{file_bytes} bytes", f"{size} bytes of tag {entry.code} at byte {offset}")
             continue  # tifffile passes over it as well
-        if size > entry.count > _MOST_VALUES:
-            raise NeverAnImage("the TIFF's directory is not legal", seen=f"{entry.count} values of tag {entry.code}")
+        if size > entry.number > _MOST_VALUES:
+            raise NeverAnImage("the TIFF's directory is not legal", seen=f"{entry.number} values of tag {entry.code}")
         elsewhere += size
-        held.values += entry.count
+        held.values += entry.number
         held.elsewhere += size
     if elsewhere > file_bytes:
         raise NeverAnImage(
@@ -175,10 +175,10 @@ def _pixel_bytes(entries: dict[int, _Entry], file: Source, layout: _Layout) -> i
 def _images_behind(entries: dict[int, _Entry], file: Source, layout: _Layout) -> int:
     """How many images lie one behind the other, by ImageJ's description; 1 without one."""
     entry = entries.get(_DESCRIPTION)
-    if entry is None or entry.count <= len(entry.value):
+    if entry is None or entry.number <= len(entry.value):
         return 1
     (offset,) = struct.unpack(layout.offset, entry.value)
-    description = file.read_at(offset, min(entry.count, MOST_CHARACTERS)).decode("latin-1")
+    description = file.read_at(offset, min(entry.number, MOST_CHARACTERS)).decode("latin-1")
     return image_count(description) if is_imagej(description) else 1
 
 
@@ -186,10 +186,10 @@ def _first_value(entry: _Entry, file: Source, layout: _Layout) -> int:
     """The first value of a tag of whole numbers; 0 where there is none."""
     form = layout.offset[0] + _WHOLE.get(entry.kind, "")
     size = struct.calcsize(form)
-    if len(form) == 1 or not entry.count:
+    if len(form) == 1 or not entry.number:
         return 0
     value = entry.value
-    if entry.count * size > len(value):
+    if entry.number * size > len(value):
         (offset,) = struct.unpack(layout.offset, value)
         value = file.read_at(offset, size)
     return int(struct.unpack_from(form, value)[0]) if len(value) >= size else 0
