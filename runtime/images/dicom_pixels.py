@@ -123,7 +123,7 @@ def _looked_up(indices: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.ui
         number = number or 1 << 16
         # entries of 8 bits may be packed, two a word, or stand alone in words
         wide = bits == 16 or len(data) >= 2 * number
-        table: npt.NDArray[Any] = np.frombuffer(data, np.dtype("<u2") if wide else np.uint8)
+        table: npt.NDArray[Any] = np.frombuffer(data, np.dtype(f"{dataset.byte_order}u2") if wide else np.uint8)
         if len(table) < number or bits not in (8, 16):
             raise UnreadableImage("the DICOM file's palette is damaged", seen=f"{len(data)} bytes", wanted=f"{number}")
         chosen = np.clip(indices.astype(np.int32) - first, 0, number - 1)

@@ -16,6 +16,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from watch_bench import Bench
 
 from benchmarks.microscope_files.dicom_files import dicom, item
 from runtime.acquisition import Acquisition
@@ -317,6 +318,18 @@ def test_score_does_the_others(
         "withheld",
         "scored",
     ]
+
+
+def test_the_watch_withholds_it_and_does_the_others(
+    bench: Bench, frame: npt.NDArray[np.uint8], save_image: Callable[..., str]
+) -> None:
+    (bench.folder / "b.dcm").write_bytes(quietly(frame, um_per_px=None, PixelSpacing=["1e308", "1e308"]))
+    (bench.folder / "c.tif").write_bytes(tiff(frame, description=ome({}, {"PositionZ": "1e305", "PositionZUnit": "m"})))
+    for name in ("a.bmp", "d.bmp"):
+        save_image(bench.folder / name, frame)
+    tally = bench.once(um_per_px=None)
+    assert bench.states() == {"a.bmp": "scored", "b.dcm": "withheld", "c.tif": "withheld", "d.bmp": "scored"}
+    assert (tally.done, tally.failed) == (4, 0)
 
 
 @pytest.mark.parametrize(

@@ -107,14 +107,17 @@ def test_planar_and_luminance_colour(grey: Grey) -> None:
     assert np.array_equal(found, np.repeat(grey[:, :, None], 3, axis=2))
 
 
+@pytest.mark.parametrize("encoding", NATIVE)
 @pytest.mark.parametrize("bits", [8, 16])
-def test_palettes_are_looked_up(grey: Grey, bits: int) -> None:
-    table = (255 - np.arange(256)).astype(np.uint8 if bits == 8 else "<u2") * (1 if bits == 8 else 257)
+def test_palettes_are_looked_up(grey: Grey, bits: int, encoding: str) -> None:
+    kind = np.dtype(np.uint8) if bits == 8 else np.dtype(">u2" if "big" in encoding else "<u2")
+    # of 16 bits the upper 8 count
+    table = ((255 - np.arange(256)) * (1 if bits == 8 else 256)).astype(kind)
     colours: dict[str, Any] = {}
     for colour in ("Red", "Green", "Blue"):
         colours[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
         colours[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
-    decoded = decode_dicom(dicom(grey, PhotometricInterpretation="PALETTE COLOR", **colours))
+    decoded = decode_dicom(dicom(grey, encoding=encoding, PhotometricInterpretation="PALETTE COLOR", **colours))
     assert np.array_equal(decoded.planes[0], np.repeat(255 - grey[:, :, None], 3, axis=2))
     assert decoded.depth == EIGHT_BIT
 

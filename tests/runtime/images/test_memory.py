@@ -1,9 +1,11 @@
 """What was read, or could not be, leaves memory at once, and not when Python happens to look for garbage."""
 
 import gc
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -95,3 +97,21 @@ def test_an_error_keeps_nothing_of_its_file(skin_frame: Skin, tmp_path: Path) ->
         for entry in caught.traceback[1:]:
             kept = [name for name, value in entry.frame.f_locals.items() if isinstance(value, bytes)]
             assert kept == [], (variant.name, entry.name)
+
+
+def kept_bytes(pixels: Any) -> int:
+    """How many bytes an array keeps in memory, by what it is a view of."""
+    while isinstance(pixels, np.ndarray) and pixels.base is not None:
+        pixels = pixels.base
+    return pixels.nbytes if isinstance(pixels, np.ndarray) else len(pixels)
+
+
+@pytest.mark.parametrize("more", [0, 5 << 20])
+@pytest.mark.parametrize("suffix", [".bmp", ".tif"])
+def test_pixels_keep_no_more_of_a_file_than_they_are(more: int, suffix: str, skin_frame: Skin, tmp_path: Path) -> None:
+    variant = next(each for each in variants() if each.suffix == suffix)
+    path = tmp_path / f"frame{suffix}"
+    path.write_bytes(variant.encode(skin_frame) + b"\1" * more)
+    (frame,) = read_frames(path)
+    assert kept_bytes(frame.pixels) <= 1.12 * frame.pixels.nbytes
+    assert frame.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
