@@ -159,6 +159,13 @@ def test_a_million_pixels_along_a_side(more: int) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1])
+def test_99_hundredths_of_it_of_a_png(more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.images.png.MAX_BYTES", 10_000)
+    # with a byte before each row
+    assert refused(lambda: decode_png(png(9899 + more, 1)), "too many bytes") is bool(more)
+
+
+@pytest.mark.parametrize("more", [0, 1])
 def test_2_to_the_31_bytes_for_opencv(more: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytes(cv2.imencode(".bmp", GREY)[1])
     monkeypatch.setattr("runtime.images.opencv.MAX_BYTES", len(data) - more)
