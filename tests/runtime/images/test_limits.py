@@ -211,6 +211,16 @@ def test_2_to_the_22_values_of_all_tags(more: int) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1])
+def test_values_of_all_directories_of_twice_the_file_and_2_to_the_20_bytes(more: int) -> None:
+    # two bytes each, and the same ones, in a file of 2^21
+    counts = (2**20, 2**20, 2**19 + more)
+    thens = (26, 44, 0)
+    pages = [struct.pack("<HHHIII", 1, 60_000, 3, count, 0, then) for count, then in zip(counts, thens, strict=True)]
+    file = tiff_of(*pages, length=2**21)
+    assert refused(lambda: check_directory(file), "directories contradict each other") is bool(more)
+
+
+@pytest.mark.parametrize("more", [0, 1])
 def test_1024_frames(more: int) -> None:
     data = dicom(np.zeros((1024 + more, 1, 2), np.uint8))
     assert refused(lambda: decode_dicom(data), "number of frames") is bool(more)
