@@ -200,6 +200,8 @@ def test_2_to_the_20_values_of_a_tag(more: int) -> None:
     # of two bytes each: bytes are no numbers
     entry = struct.pack("<HHHIII", 1, 60_000, 3, 2**20 + more, 0, 0)
     assert refused(lambda: check_directory(tiff_of(entry, length=3 << 20)), "values of tag 60000") is bool(more)
+    entry = struct.pack("<HHHIII", 1, 60_000, 1, 2**20 + more, 0, 0)
+    assert not refused(lambda: check_directory(tiff_of(entry, length=3 << 20)))
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -270,6 +272,15 @@ def test_10_um_are_no_printers(px_a_cm: int, um: float | None) -> None:
     )
     decoded = decode_tiff(out.getvalue())
     assert (decoded.um_per_px, decoded.objections) == (um if um is None else pytest.approx(um), ())
+
+
+@pytest.mark.parametrize(("px", "is_a_printers"), [((1, 1), True), ((999, 1000), False)])
+def test_a_pixel_of_an_inch_stands_for_no_scale(px: tuple[int, int], is_a_printers: bool) -> None:
+    out = io.BytesIO()
+    tifffile.imwrite(out, GREY, photometric="minisblack", metadata=None, resolution=(px, px), resolutionunit=2)
+    decoded = decode_tiff(out.getvalue())
+    assert decoded.um_per_px is None
+    assert (decoded.objections == ()) is is_a_printers
 
 
 @pytest.mark.parametrize("missing", [0, 1])
