@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from runtime.earlier_result import has_result, withdraw_stale_result
-from runtime.errors import InflamapError, NeverAnImage, one_line
+from runtime.errors import InflamapError, NeverAnImage, as_value, one_line
 from runtime.failure_record import FailureRecord, remove_failure, write_failure
 from runtime.file_state import is_missing
 from runtime.folder_watch import FolderWatch
-from runtime.in_hand import Earlier, EngineFailed, Examiner
+from runtime.in_hand import Earlier, EngineFailed, Examiner, Outcome
 from runtime.ledger import ImageRow, Ledger, State
 from runtime.ledger.ledger import LONGEST_PAUSE_S, NO_FILE
 from runtime.ledger.row import to_key
@@ -72,30 +72,19 @@ class Conclusion:
         self._keep_after: PurePath | None = None
         self._next_keep = 0.0
 
-    def conclude(self, row: ImageRow, examined: "Future[Earlier | Examined | None]") -> None:
+    def conclude(self, row: ImageRow, examined: "Future[Outcome]") -> None:
         """Write the result, tell the ledger, say the line.
 
         Raises:
             EngineFailed: whatever the image was, the engine does not work any more.
         """
-        try:
-            found = self._result_of(row, examined)
-            if found is None:
-                self._surely(partial(self._ledger.postponed, row.path, time.time()))
-            else:
-                self._take_over(row, *found)
-        except ChangedMeanwhile:
-            self.postpone(row)
-        except EngineFailed:
-            raise
-        except CannotWrite as problem:
-            # not for one who waits for the end, and is to see what is wrong
-            if not self._once and self._obstacles.blocks():
-                self._surely(partial(self._ledger.postponed, row.path, time.time() + BLOCKED_S))
-            else:
-                self.fail(row, str(problem))
-        except InflamapError as problem:
-            self.fail(row, str(problem), heals=not isinstance(problem, NeverAnImage | PlaceForbids))
+        found = self._result_of(row, examined)
+        if found is None:
+            self._surely(partial(self._ledger.postponed, row.path, time.time()))
+        elif isinstance(found, InflamapError):
+            self._end_without_result(row, found)
+        else:
+            self._take_over(row, *found)
 
     def postpone(self, row: ImageRow, reason: str = "") -> None:
         """The image has to come to rest again; if no event tells of that, it is looked at when it is due."""
@@ -193,24 +182,31 @@ class Conclusion:
                 self._surely(partial(self._ledger.dropped, path))
                 self._log.event("dropped", f"{one_line(path.as_posix())}: gone, and not listed any more", about=path)
 
+    def _end_without_result(self, row: ImageRow, problem: InflamapError) -> None:
+        if isinstance(problem, EngineFailed):
+            raise problem
+        if isinstance(problem, ChangedMeanwhile):
+            self.postpone(row)
+        # not for one who waits for the end, and is to see what is wrong
+        elif isinstance(problem, CannotWrite) and not self._once and self._obstacles.blocks():
+            self._surely(partial(self._ledger.postponed, row.path, time.time() + BLOCKED_S))
+        else:
+            self.fail(row, str(problem), heals=not isinstance(problem, NeverAnImage | PlaceForbids))
+
     def _result_of(
-        self, row: ImageRow, examined: "Future[Earlier | Examined | None]"
-    ) -> tuple[Result, Earlier | Examined] | None:
-        """What is in the record now, and how it came there; None where the image was let go."""
-        # whatever an image does to its decoder or the engine, it must not stop the others
+        self, row: ImageRow, examined: "Future[Outcome]"
+    ) -> tuple[Result, Earlier | Examined] | InflamapError | None:
+        """Return what is in the record now, and how it came there; an error as a value; None where it was let go."""
+        found = examined.result()
+        if found is None or isinstance(found, InflamapError):
+            return found
+        if isinstance(found, Earlier):
+            return found.result, found
+        # whatever an image does to what draws and writes it, it must not stop the others
         try:
-            found = examined.result()
-            if found is None:
-                return None
-            if isinstance(found, Earlier):
-                return found.result, found
             return self._write(row, found), found
-        except InflamapError:
-            raise
         except Exception as problem:
-            raise InflamapError(
-                f"{self._folder / row.path}: unexpected {type(problem).__name__}", seen=problem
-            ) from problem
+            return as_value(problem)
 
     def _write(self, row: ImageRow, found: Examined) -> Result:
         return write_examined(found, row.path, self._out, self._model, pseudonyms=self._pseudonyms, alive=self._alive)

@@ -1,6 +1,9 @@
 """Errors that a person can act on: what, the value seen, the value wanted, the next step."""
 
 from collections.abc import Iterable
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class InflamapError(Exception):
@@ -19,6 +22,8 @@ class InflamapError(Exception):
     def __init__(
         self, what: str, *, seen: object = None, wanted: str = "", next_step: str = "", details: Iterable[str] = ()
     ) -> None:
+        # an exception would keep the frames that it came through, and the pixels in them
+        seen = str(seen) if isinstance(seen, BaseException) else seen
         self.what, self.seen, self.wanted, self.next_step = what, seen, wanted, next_step
         self.details = tuple(map(one_line, details))
         parts = [what]
@@ -29,6 +34,35 @@ class InflamapError(Exception):
         if next_step:
             parts.append(f"next: {next_step}")
         super().__init__("; ".join(map(one_line, parts)))
+
+
+def without_frames(error: E) -> E:
+    """Strip an error of its traceback, and of the errors that it came from, and return it.
+
+    Their frames keep whatever the code was working on: a file of 200 MB for as long as the error is remembered, and
+    beyond it where a frame holds the error in turn.
+    """
+    chain: list[BaseException] = [error]
+    # an error may name itself as its cause
+    while chain:
+        each = chain.pop()
+        chain += [other for other in (each.__cause__, each.__context__) if other is not None]
+        each.__cause__ = each.__context__ = None
+        each.__traceback__ = None
+    return error
+
+
+def as_value(error: Exception, path: object = None) -> InflamapError:
+    """Return an error to be passed on as a value: one of ours as it is, any other as a line; without frames.
+
+    Args:
+        error: what was raised.
+        path: the file that the line names; None where whoever gets it adds the name.
+    """
+    if isinstance(error, InflamapError):
+        return without_frames(error)
+    prefix = "" if path is None else f"{path}: "
+    return InflamapError(f"{prefix}unexpected {type(error).__name__}", seen=error)
 
 
 def one_line(text: str) -> str:

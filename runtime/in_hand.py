@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path, PurePath
 from threading import Event
 from types import TracebackType
@@ -16,7 +17,7 @@ import msgspec
 from runtime.acquisition import Acquisition
 from runtime.earlier_result import earlier_result
 from runtime.engines.registry import MODEL_FILES, check_golden_frames
-from runtime.errors import InflamapError, UnreadableImage
+from runtime.errors import InflamapError, UnreadableImage, as_value
 from runtime.file_state import is_gone
 from runtime.folder_scan import OutputFolders
 from runtime.ledger import ImageRow
@@ -41,19 +42,25 @@ class Earlier(msgspec.Struct, frozen=True):
     gone: bool
 
 
+# an error that travelled as an exception would hold frames that hold the future that holds the error, and so keep the
+# file in memory until Python looks for garbage
+Outcome = Earlier | Examined | InflamapError | None
+
+
 class InHand(msgspec.Struct):
     """An image taken from the ledger, and what the scoring thread makes of it.
 
     Attributes:
         row: the image.
-        examined: what comes of it; None where it was let go, for a stop came before it was scored.
+        examined: what comes of it, or the error that kept it from being scored, as a value; None where it was let go,
+            for a stop came before it was scored.
         seen: when the loop saw it last, seconds on a steady clock.
         lasts_s: for how long, a machine's sleep and the loop's own waits left out.
         told: whether it was said to be stuck.
     """
 
     row: ImageRow
-    examined: "Future[Earlier | Examined | None]"
+    examined: "Future[Outcome]"
     seen: float = msgspec.field(default_factory=time.monotonic)
     lasts_s: float = 0.0
     told: bool = False
@@ -169,9 +176,22 @@ class Stages:
 
     def begin(self, row: ImageRow) -> InHand:
         """Take an image in hand."""
-        if row.file.size > READ_AHEAD_BYTES:
-            return InHand(row, self._scoring.submit(self._score, lambda: self._examiner.read(row)))
-        return InHand(row, self._scoring.submit(self._score, self._reading.submit(self._examiner.read, row).result))
+        read: Callable[[], Earlier | ReadImage | InflamapError] = partial(self._read, row)
+        if row.file.size <= READ_AHEAD_BYTES:
+            read = self._reading.submit(read).result
+        return InHand(row, self._scoring.submit(self._score, read))
 
-    def _score(self, read: Callable[[], Earlier | ReadImage]) -> Earlier | Examined | None:
-        return None if self._stop.is_set() else self._examiner.score(read())
+    def _read(self, row: ImageRow) -> Earlier | ReadImage | InflamapError:
+        try:
+            return self._examiner.read(row)
+        except Exception as error:  # the seam: whatever one image raises, the others are done
+            return as_value(error)
+
+    def _score(self, read: Callable[[], Earlier | ReadImage | InflamapError]) -> Outcome:
+        if self._stop.is_set():
+            return None
+        try:
+            found = read()
+            return found if isinstance(found, InflamapError) else self._examiner.score(found)
+        except Exception as error:  # the seam, as above
+            return as_value(error)

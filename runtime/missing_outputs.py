@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from runtime.errors import InflamapError
@@ -82,7 +82,7 @@ class MissingOutputs:
     ) -> None:
         self._folder, self._out, self._ledger, self._surely, self._log = folder, out, ledger, surely, log
         self._longest_s, self._lasted_s = longest_s, 0.0
-        self._after: Path | None = None
+        self._after: PurePath | None = None
         self._looked_at = self._again = self._gone = 0
         self._done = False
 

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 from runtime.acquisition import Acquisition
-from runtime.errors import InflamapError
+from runtime.errors import InflamapError, as_value
 from runtime.inputs import Input
 from runtime.model import Model
 from runtime.overlay import prepare_lettering
@@ -24,9 +24,11 @@ class ResultWriter:
         self._thread = ThreadPoolExecutor(1, "writing")
         self._thread.submit(_fetch_writers)
 
-    def write(self, examined: Examined, relative: PurePath, out: Path, model: Model) -> "Future[Result]":
-        """As `write_examined`, some time soon."""
-        return self._thread.submit(write_examined, examined, relative, out, model)
+    def write(
+        self, examined: Examined, relative: PurePath, out: Path, model: Model
+    ) -> "Future[Result | InflamapError]":
+        """Write as `write_examined`, some time soon; an error is given as a value."""
+        return self._thread.submit(_write, examined, relative, out, model)
 
     def __enter__(self) -> "ResultWriter":
         return self
@@ -51,14 +53,9 @@ def score_files(
         writer: writes one while the next is examined.
         acquisition: what the user says of them.
     """
-    before: Future[Result] | InflamapError | None = None
+    before: Future[Result | InflamapError] | InflamapError | None = None
     for image in images:
-        begun: Future[Result] | InflamapError
-        try:
-            examined = examine(image.path, image.relative, model, acquisition=acquisition, inside=image.inside)
-            begun = writer.write(examined, image.relative, out, model)
-        except InflamapError as error:
-            begun = error
+        begun = _begin(image, out, model, writer, acquisition)
         if before is not None:
             yield _outcome(before)
         before = begun
@@ -66,13 +63,25 @@ def score_files(
         yield _outcome(before)
 
 
-def _outcome(begun: "Future[Result] | InflamapError") -> Result | InflamapError:
-    if isinstance(begun, InflamapError):
-        return begun
+def _begin(
+    image: Input, out: Path, model: Model, writer: ResultWriter, acquisition: Acquisition
+) -> "Future[Result | InflamapError] | InflamapError":
     try:
-        return begun.result()
-    except InflamapError as error:
-        return error
+        examined = examine(image.path, image.relative, model, acquisition=acquisition, inside=image.inside)
+        return writer.write(examined, image.relative, out, model)
+    except Exception as error:  # the seam: whatever one image raises, the others are done
+        return as_value(error, image.path)
+
+
+def _outcome(begun: "Future[Result | InflamapError] | InflamapError") -> Result | InflamapError:
+    return begun if isinstance(begun, InflamapError) else begun.result()
+
+
+def _write(examined: Examined, relative: PurePath, out: Path, model: Model) -> Result | InflamapError:
+    try:
+        return write_examined(examined, relative, out, model)
+    except Exception as error:  # the seam, as above
+        return as_value(error, examined.path)
 
 
 def _fetch_writers() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from benchmarks.microscope_files.dicom_files import COMPRESSED, NATIVE, dicom
+from benchmarks.microscope_files.dicom_files import COMPRESSED, NATIVE, dicom, item
 from benchmarks.microscope_files.skin import Skin, Variant, three
 
 
@@ -48,6 +48,7 @@ def dicom_variants() -> Iterator[Variant]:
     yield Variant(
         "DICOM", "MONOCHROME1", ".dcm", lambda s: dicom(255 - s.eight, PhotometricInterpretation="MONOCHROME1"), **found
     )
+    yield from _turned(found)
     yield Variant("DICOM", "RGB of grey", ".dcm", lambda s: dicom(s.bgr), **found)
     yield Variant(
         "DICOM",
@@ -80,3 +81,41 @@ def dicom_variants() -> Iterator[Variant]:
 
 def _eight_dicom(skin: Skin, *, encoding: str) -> bytes:
     return dicom(skin.eight, encoding=encoding)
+
+
+def _turned(found: dict[str, Any]) -> Iterator[Variant]:
+    """Those that say what is dark in other ways."""
+    ways: dict[str, dict[str, Any]] = {
+        "Presentation LUT Shape INVERSE": {"PresentationLUTShape": "INVERSE"},
+        "MONOCHROME1, Presentation LUT Shape INVERSE": {
+            "PhotometricInterpretation": "MONOCHROME1",
+            "PresentationLUTShape": "INVERSE",
+        },
+        "Rescale Slope -1": {"RescaleSlope": -1, "RescaleIntercept": 255, "RescaleType": "US"},
+        "Modality LUT": {
+            "ModalityLUTSequence": [
+                item(LUTDescriptor=[256, 0, 8], LUTData=bytes(range(255, -1, -1)), ModalityLUTType="US")
+            ]
+        },
+    }
+    for name, elements in ways.items():
+        yield Variant("DICOM", name, ".dcm", partial(_turned_dicom, **elements), **found)
+    yield Variant(
+        "DICOM",
+        "Rescale Slope 2, Window Width 50",
+        ".dcm",
+        lambda s: dicom(s.eight, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=100, WindowWidth=50),
+        **found,
+    )
+    yield Variant(
+        "DICOM",
+        "MONOCHROME1, Presentation LUT Shape IDENTITY",
+        ".dcm",
+        lambda s: dicom(255 - s.eight, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="IDENTITY"),
+        withheld="grey",
+        **found,
+    )
+
+
+def _turned_dicom(skin: Skin, **elements: Any) -> bytes:
+    return dicom(255 - skin.eight, **elements)

@@ -38,7 +38,7 @@ def _tiff() -> Iterator[Variant]:
     for name, options in narrow.items():
         exact: Callable[[Skin], Pixels] | None = None if name.endswith(" JPEG") else lambda skin: skin.eight
         yield Variant("TIFF", name, ".tif", partial(_eight_tif, **grey, **options), levels=exact)
-    yield Variant("TIFF", "8 bit, white is 0", ".tif", lambda skin: _tif(255 - skin.eight, photometric="miniswhite"))
+    yield from _white_is_zero()
     yield Variant(
         "TIFF",
         "8 bit, palette of greys",
@@ -125,6 +125,60 @@ def _tiff() -> Iterator[Variant]:
         depth=((None,) * 3, "unknown"),
     )
     yield Variant("TIFF", "pages of different sizes", ".tif", _unlike_pages, refused="differ")
+
+
+def _white_is_zero() -> Iterator[Variant]:
+    white: dict[str, Any] = {"photometric": "miniswhite"}
+    yield Variant("TIFF", "8 bit, white is 0", ".tif", lambda skin: _tif(255 - skin.eight, **white))
+    yield Variant(
+        "TIFF",
+        "16 bit, white is 0",
+        ".tif",
+        lambda skin: _tif(65535 - skin.sixteen, **white),
+        16,
+        levels=lambda skin: skin.sixteen,
+    )
+    yield Variant(
+        "TIFF",
+        "16 bit, white is 0, MaxSampleValue 4095",
+        ".tif",
+        lambda skin: _tif(4095 - skin.of_bits(12), extratags=[(281, 3, 1, 4095, True)], **white),
+        12,
+        "tiff",
+        levels=lambda skin: skin.of_bits(12),
+    )
+    # turned round by the highest level there is, as long as nothing tells which one is black
+    unknown: dict[str, Any] = {"levels": lambda skin: skin.of_bits(12) - skin.of_bits(12).min()}
+    yield Variant(
+        "TIFF",
+        "16 bit, white is 0, of which 12 are used and nothing says so",
+        ".tif",
+        lambda skin: _tif(4095 - skin.of_bits(12), **white),
+        None,
+        "unknown",
+        withheld="depth of grey unknown",
+        **unknown,
+    )
+    yield Variant(
+        "TIFF",
+        "the same with `--grey-range 0:4095`",
+        ".tif",
+        lambda skin: _tif(4095 - skin.of_bits(12), **white),
+        None,
+        "option",
+        said={"grey_range": (0.0, 4095.0)},
+        **unknown,
+    )
+    yield Variant(
+        "TIFF",
+        "floating point, white is 0, with `--grey-range 0:1`",
+        ".tif",
+        lambda skin: _tif(1 - _float(skin), **white),
+        None,
+        "option",
+        levels=lambda skin: -(1 - _float(skin)),
+        said={"grey_range": (0.0, 1.0)},
+    )
 
 
 def _ome() -> Iterator[Variant]:

@@ -76,15 +76,16 @@ def score(
         images = [image for image in inputs.images if image.relative not in watched]
         outcomes = score_files(images, out, model, writer, acquisition)
         for done, (image, outcome) in enumerate(zip(images, outcomes, strict=True), 1):
-            try:
-                if isinstance(outcome, InflamapError):
-                    raise outcome
+            # neither a broken image nor a result that cannot be written or shown keeps the others from being done
+            if isinstance(outcome, InflamapError):
+                fail(image.path, outcome)
+            else:
                 results.append(outcome)
-                if not as_json:
-                    print_result(summary_line(outcome))
-            except InflamapError as error:
-                # neither a broken image nor a result that cannot be written or shown keeps the others from being done
-                fail(image.path, error)
+                try:
+                    if not as_json:
+                        print_result(summary_line(outcome))
+                except InflamapError as error:
+                    fail(image.path, error)
             report.progress("scoring", done, len(images))
     if as_json:
         print_result(json.dumps({"results": [result.to_json() for result in results], "failed": failed}, indent=2))

@@ -5,6 +5,7 @@ with certainty is not read: a wrong depth would be worse than none.
 """
 
 import functools
+import math
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.images.glyphs import Glyph, find_lines
+from runtime.images.plausible import CAPTION_DEPTH_UM, CAPTION_PLACE_MM
 from runtime.images.vivascope import NO_CAPTION, Caption
 
 GLYPHS_FILE = Path(__file__).with_name("caption_glyphs.npz")
@@ -28,8 +30,6 @@ _FIELD = (
 )
 # a wider gap, in cap heights, is none within a number, even where all characters are as wide as another
 _WIDEST_GAP = 0.85
-# the farthest a stage goes, in mm, and the deepest that light comes back from, in µm
-_FARTHEST_MM, _SHALLOWEST_UM, _DEEPEST_UM = 200.0, -200.0, 1000.0
 
 
 def read_caption(rows: npt.NDArray[np.uint8]) -> Caption:
@@ -44,10 +44,11 @@ def read_caption(rows: npt.NDArray[np.uint8]) -> Caption:
         return NO_CAPTION
     x_um, y_um = (_field(lines, label, default="mm") for label in "XY")
     z_um = _field(lines, "Z", default="um")
+    x_mm, y_mm = (um / 1000 if um is not None else math.nan for um in (x_um, y_um))
     return Caption(
-        x_um / 1000 if x_um is not None and abs(x_um) <= 1000 * _FARTHEST_MM else None,
-        y_um / 1000 if y_um is not None and abs(y_um) <= 1000 * _FARTHEST_MM else None,
-        z_um if z_um is not None and _SHALLOWEST_UM <= z_um <= _DEEPEST_UM else None,
+        x_mm if CAPTION_PLACE_MM.holds(x_mm) else None,
+        y_mm if CAPTION_PLACE_MM.holds(y_mm) else None,
+        z_um if z_um is not None and CAPTION_DEPTH_UM.holds(z_um) else None,
     )
 
 

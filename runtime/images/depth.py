@@ -1,6 +1,33 @@
 """Depth of grey: which stored levels are black and white."""
 
+from typing import Any
+
 import msgspec
+import numpy as np
+
+# how each objection begins that a user lifts by saying which levels are black and white
+DEPTH_UNKNOWN = "depth of grey unknown"
+
+
+class Held(msgspec.Struct, frozen=True):
+    """How a file's levels are held as pixels, of which a small one is dark, whatever the file means by it.
+
+    Attributes:
+        at_zero: the pixel that stored level 0 becomes.
+        turned: a stored level is the darker the larger it is.
+    """
+
+    at_zero: float = 0.0
+    turned: bool = False
+
+    def black_and_white(self, low: float, high: float) -> tuple[float, float]:
+        """Return the pixels that are black and white, by the lowest and the highest stored level that count."""
+        if self.turned:
+            return self.at_zero - high, self.at_zero - low
+        return self.at_zero + low, self.at_zero + high
+
+
+AS_STORED = Held()
 
 
 class GreyDepth(msgspec.Struct, frozen=True):
@@ -25,3 +52,11 @@ class GreyDepth(msgspec.Struct, frozen=True):
 
 
 EIGHT_BIT = GreyDepth.of_bits(8, "type")
+
+
+def bits_unknown(kind: "np.dtype[Any]", highest: int) -> str:
+    """Return the objection to levels of a type of which nothing tells how many bits are used."""
+    return (
+        f"{DEPTH_UNKNOWN}: {8 * kind.itemsize}-bit file with no level above {highest}, "
+        "and nothing says how many bits are used; give --grey-range"
+    )

@@ -2,9 +2,10 @@
 
 from runtime.errors import UnreadableImage
 from runtime.images.decoded import Decoded
-from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.depth import AS_STORED, DEPTH_UNKNOWN, EIGHT_BIT, GreyDepth, Held
 from runtime.images.dicom_dataset import Dataset, read_dataset
-from runtime.images.dicom_form import PixelForm, pixel_form
+from runtime.images.dicom_form import PixelForm, pixel_form, told_pixel_bytes
+from runtime.images.dicom_grey import GreyRules, grey_rules
 from runtime.images.dicom_pixels import planes
 from runtime.images.dicom_place import depths_um, scale_um
 
@@ -24,8 +25,9 @@ def decode_dicom(data: bytes) -> Decoded:
         data: the file, of PS3.10: a preamble, `DICM`, the file's meta information, the data set.
 
     Returns:
-        planes of uint8, uint16 or float32 [H, W] with 0 as black, one a frame, or [H, W, 3] in BGR order; depth by
-        Bits Stored; an objection where the kind of image is none that a confocal microscope of skin makes.
+        planes of uint8, uint16 or float32 [H, W] with small values as black, one a frame, or [H, W, 3] in BGR order;
+        depth by Bits Stored or by the table that levels are looked up in; an objection where the kind of image is none
+        that a confocal microscope of skin makes, or where its grey would be wrong.
 
     Raises:
         UnreadableImage: truncated, damaged, or a codec is missing.
@@ -38,31 +40,71 @@ def decode_dicom(data: bytes) -> Decoded:
         each = dataset.items("PerFrameFunctionalGroupsSequence")[: form.frames]
         scale, objections = scale_um(dataset, each)
         depths = depths_um(dataset, each, form.frames)
+        rules = grey_rules(dataset, form, each)
         return Decoded(
-            tuple(planes(dataset, form)),
-            depth=_depth(form),
+            tuple(planes(dataset, form, rules)),
+            depth=_depth(form, rules),
+            depth_unknown=_unknown(form, rules),
+            held=_held(form, rules),
             um_per_px=scale,
             um_per_px_from="unknown" if scale is None else "dicom",
-            z_um=depths,
-            z_from="unknown" if set(depths) == {None} else "dicom",
-            objections=(*_modality(dataset), *_signed(form), *objections),
+            z_um=depths.z_um,
+            z_from="unknown" if set(depths.z_um) == {None} else "dicom",
+            objections=(*_modality(dataset), *rules.objections, *objections, *depths.objections),
+            notes=(*rules.notes, *depths.notes),
         )
     except UnreadableImage:
         raise
-    except Exception as error:  # a damaged element surfaces as almost any type; its text may be a patient's
-        raise UnreadableImage(
-            "the DICOM file cannot be read", seen=type(error).__name__, next_step="export the image again"
-        ) from None
+    except Exception as error:  # a damaged element surfaces as almost any type
+        raise _damaged(error) from None
 
 
-def _depth(form: PixelForm) -> GreyDepth | None:
+def dicom_pixel_bytes(head: bytes) -> int:
+    """Return how many bytes of pixels a DICOM file has by the elements before them.
+
+    Args:
+        head: its first bytes, as many as those elements may take that describe an image.
+
+    Raises:
+        UnreadableImage, NeverAnImage: as `decode_dicom`.
+    """
+    try:
+        return told_pixel_bytes(read_dataset(head, is_head=True))
+    except UnreadableImage:
+        raise
+    except Exception as error:  # as in `decode_dicom`
+        raise _damaged(error) from None
+
+
+def _damaged(error: Exception) -> UnreadableImage:
+    # the text of whatever a damaged element surfaces as may be a patient's
+    return UnreadableImage(
+        "the DICOM file cannot be read", seen=type(error).__name__, next_step="export the image again"
+    )
+
+
+def _depth(form: PixelForm, rules: GreyRules) -> GreyDepth | None:
+    if rules.table is not None:
+        return GreyDepth.of_bits(rules.table.bits, "dicom")
     if form.is_float or form.is_signed:
         return None
     return EIGHT_BIT if form.photometric == "PALETTE COLOR" else GreyDepth.of_bits(form.stored, "dicom")
 
 
-def _signed(form: PixelForm) -> tuple[str, ...]:
-    return ("depth of grey unknown: signed levels, and nothing says which is black",) if form.is_signed else ()
+def _unknown(form: PixelForm, rules: GreyRules) -> str:
+    if not form.is_signed or rules.table is not None:
+        return ""
+    return f"{DEPTH_UNKNOWN}: signed levels, and nothing says which is black; give --grey-range"
+
+
+def _held(form: PixelForm, rules: GreyRules) -> Held:
+    if rules.table is not None:
+        return AS_STORED
+    if form.is_float:
+        return Held(0.0, turned=rules.is_turned)
+    highest = (1 << form.stored) - 1
+    at_zero = highest // 2 + 1 if form.is_signed else 0
+    return Held(float(highest - at_zero if rules.is_turned else at_zero), turned=rules.is_turned)
 
 
 def _modality(dataset: Dataset) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 import io
 import logging
+import math
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.inflate import Inflating
 from runtime.images.limits import most_decoded, truncated
+from runtime.images.plausible import to_number
 
 _FIRST_ELEMENT = 132
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -23,6 +25,10 @@ _MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX = 0x0002, 0x0010
 # a read takes some microseconds; a thousand frames with a dozen elements each need a tenth of these
 _MOST_READS = 1 << 19
 _SPARE_BYTES = 1 << 20
+# of a deflated file; the elements that describe the image come early
+_HEAD_BYTES = 8 << 20
+# elements come in the order of their groups
+_IMAGE_GROUP = 0x0028
 _TAGS = (
     "SOPClassUID",
     "SamplesPerPixel",
@@ -37,6 +43,17 @@ _TAGS = (
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "FloatPixelPaddingValue",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTSequence",
+    "PresentationLUTSequence",
+    "PresentationLUTShape",
     "RedPaletteColorLookupTableDescriptor",
     "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor",
@@ -88,9 +105,31 @@ class Dataset(msgspec.Struct, frozen=True):
     kind: str
     transfer_syntax: str
 
+    @property
+    def byte_order(self) -> str:
+        """`<` or `>`, as numpy knows it."""
+        return ">" if self.transfer_syntax == _BIG_ENDIAN else "<"
+
     def get(self, keyword: str) -> Any:
         """The element's value; None where it is missing or empty."""
         return self.elements.get(keyword)
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Return the element's numbers as they are told, NaN for what is none; nothing where it is missing or empty."""
+        try:
+            value = self.elements.get(keyword)
+        except (ValueError, OverflowError):
+            # text that is no number, which pydicom finds when it is asked
+            return (math.nan,)
+        if value is None or value == "":
+            return ()
+        several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+        return tuple(map(to_number, value if several else (value,)))
+
+    def number(self, keyword: str) -> float | None:
+        """Return the element's only number, NaN where it has several; None where it is missing or empty."""
+        found = self.numbers(keyword)
+        return None if not found else found[0] if len(found) == 1 else math.nan
 
     def items(self, keyword: str) -> Sequence["Dataset"]:
         """The items of a sequence; none where it is missing."""
@@ -108,8 +147,12 @@ class Dataset(msgspec.Struct, frozen=True):
         return [replace(self, elements=item) for item in found]
 
 
-def read_dataset(data: bytes) -> Dataset:
-    """The elements of a DICOM file that its image is made of.
+def read_dataset(data: bytes, *, is_head: bool = False) -> Dataset:
+    """Read the elements of a DICOM file that its image is made of.
+
+    Args:
+        data: the file.
+        is_head: whether `data` is only the beginning of the file; of it the elements are read that describe the image.
 
     Raises:
         UnreadableImage: truncated or damaged.
@@ -130,13 +173,18 @@ def read_dataset(data: bytes) -> Dataset:
     if not syntax:
         raise UnreadableImage("the DICOM file does not say how it is encoded", wanted="a Transfer Syntax UID")
     if syntax == _DEFLATED:
-        file, at = _Metered(_inflated(memoryview(data)[at:])), 0
+        deflated = memoryview(data)[at:]
+        file, at = _Metered(_inflated_head(deflated) if is_head else _inflated(deflated)), 0
     else:
         file = _Metered(data)
     file.seek(at)
     try:
         elements = read_elements(
-            file, syntax == _IMPLICIT, syntax != _BIG_ENDIAN, specific_tags=[Tag(keyword) for keyword in _TAGS]
+            file,
+            syntax == _IMPLICIT,
+            syntax != _BIG_ENDIAN,
+            stop_when=(lambda tag, _kind, _length: tag.group > _IMAGE_GROUP) if is_head else None,
+            specific_tags=[Tag(keyword) for keyword in _TAGS],
         )
     except EOFError:
         raise truncated(f"{len(data)} bytes", "the rest of its data set") from None
@@ -145,7 +193,7 @@ def read_dataset(data: bytes) -> Dataset:
     name = UID(sop_class).name
     is_known = name != sop_class
     kind = name if is_known else "an unknown class"
-    if "PixelData" not in elements and "FloatPixelData" not in elements:
+    if not is_head and "PixelData" not in elements and "FloatPixelData" not in elements:
         # the pixels come last: an image without them is one of which the end is missing
         if name.endswith("Image Storage") or not is_known:
             raise truncated(f"{len(data)} bytes without pixels", "pixel data")
@@ -173,6 +221,16 @@ def _file_meta(data: bytes) -> tuple[dict[int, str], int]:
             found[element] = data[at : at + length].rstrip(b"\0 ").decode("ascii", "replace")
         at += length
     raise truncated(f"{len(data)} bytes", "the file's meta information and a data set")
+
+
+def _inflated_head(deflated: memoryview) -> bytes:
+    """The beginning of a deflated data set."""
+    found = bytearray()
+    for piece in Inflating(deflated, wbits=-zlib.MAX_WBITS):
+        found += piece
+        if len(found) > _HEAD_BYTES:
+            break
+    return bytes(found)
 
 
 def _inflated(deflated: memoryview) -> bytes:

@@ -94,6 +94,18 @@ def pixel_form(dataset: Dataset, file_bytes: int) -> PixelForm:
     return form
 
 
+def told_pixel_bytes(dataset: Dataset) -> int:
+    """Return how many bytes of pixels a file has by the elements that come before most others.
+
+    Raises:
+        NeverAnImage: too large for an image, or not described.
+    """
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    frames, samples = (_whole(dataset, keyword, 1) for keyword in ("NumberOfFrames", "SamplesPerPixel"))
+    check_size(columns, rows * frames)
+    return rows * columns * frames * samples * -(-_whole(dataset, "BitsAllocated") // 8)
+
+
 def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
     value = dataset.get(keyword)
     if value in (None, ""):

@@ -12,11 +12,12 @@ from runtime.images.decoded import Channels
 from runtime.images.dicom_codecs import JPEG_2000, NATIVE, OWN_COLOURS, decode_frame
 from runtime.images.dicom_dataset import Dataset
 from runtime.images.dicom_form import PixelForm
+from runtime.images.dicom_grey import GreyRules
 from runtime.images.limits import JPEG_2000_COST, check_claim, truncated
 
 
-def planes(dataset: Dataset, form: PixelForm) -> Iterator[Channels]:
-    """Each frame: [H, W] with 0 as black, or [H, W, 3] in BGR order.
+def planes(dataset: Dataset, form: PixelForm, rules: GreyRules) -> Iterator[Channels]:
+    """Each frame: [H, W] with small values as black, or [H, W, 3] in BGR order.
 
     Raises:
         UnreadableImage: truncated or damaged, or a codec is missing.
@@ -25,7 +26,7 @@ def planes(dataset: Dataset, form: PixelForm) -> Iterator[Channels]:
     if dataset.transfer_syntax in JPEG_2000:
         check_claim(JPEG_2000_COST * form.frames * form.frame_bytes, len(dataset.get("PixelData") or b""))
     for raw in _frames(dataset, form):
-        yield _stored_order(raw, dataset, form)
+        yield _stored_order(raw, dataset, form, rules)
 
 
 def _frames(dataset: Dataset, form: PixelForm) -> Iterator[npt.NDArray[Any]]:
@@ -72,23 +73,41 @@ def _encapsulated(data: bytes, dataset: Dataset, form: PixelForm) -> Iterator[np
         yield decode_frame(frame, dataset.transfer_syntax, form)
 
 
-def _stored_order(raw: npt.NDArray[Any], dataset: Dataset, form: PixelForm) -> Channels:
+def _stored_order(raw: npt.NDArray[Any], dataset: Dataset, form: PixelForm, rules: GreyRules) -> Channels:
     if form.is_float:
-        return np.ascontiguousarray(raw, np.float32)
+        return np.ascontiguousarray(-raw if rules.is_turned else raw, np.float32)
     if form.samples == 3:
         if dataset.transfer_syntax in OWN_COLOURS and form.photometric.startswith("YBR"):
             return np.asarray(cv2.cvtColor(np.ascontiguousarray(raw[:, :, [0, 2, 1]]), cv2.COLOR_YCrCb2BGR), np.uint8)
         return np.ascontiguousarray(raw[:, :, ::-1])
-    levels = 2**form.stored
+    highest = 2**form.stored - 1
     native = raw.astype(f"u{form.allocated // 8}", copy=False)
     # overlays may hide in the bits above and below
-    grey = (native >> form.shift) & (levels - 1)
-    if form.is_signed:
-        grey = (grey + levels // 2) & (levels - 1)
+    levels = (native >> form.shift) & highest
     if form.photometric == "PALETTE COLOR":
-        return _looked_up(grey, dataset)
-    grey = levels - 1 - grey if form.photometric == "MONOCHROME1" else grey
-    return np.ascontiguousarray(grey, native.dtype)
+        return _looked_up(levels, dataset)
+    return _grey(levels, form, rules)
+
+
+def _grey(levels: npt.NDArray[Any], form: PixelForm, rules: GreyRules) -> Channels:
+    """Small values as black, by the levels as stored, two's complement among them."""
+    kind, highest = levels.dtype, 2**form.stored - 1
+    half = highest // 2 + 1 if form.is_signed else 0
+    # signed ones counted from the lowest, which is 0
+    grey: npt.NDArray[Any] = (levels + half) & highest
+    padding = None
+    if rules.padding is not None:
+        low, high = (end + half for end in rules.padding)
+        padding = (grey >= low) & (grey <= high)
+    if rules.table is not None:
+        highest = 2**rules.table.bits - 1
+        kind = np.dtype(np.uint8 if rules.table.bits == 8 else np.uint16)
+        grey = rules.table.look_up(grey.astype(np.int32) - half)
+    if rules.is_turned:
+        grey = highest - grey
+    if padding is not None:
+        grey[padding] = 0
+    return np.ascontiguousarray(grey, kind)
 
 
 def _looked_up(indices: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.uint8]:
@@ -104,7 +123,7 @@ def _looked_up(indices: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.ui
         number = number or 1 << 16
         # entries of 8 bits may be packed, two a word, or stand alone in words
         wide = bits == 16 or len(data) >= 2 * number
-        table: npt.NDArray[Any] = np.frombuffer(data, np.dtype("<u2") if wide else np.uint8)
+        table: npt.NDArray[Any] = np.frombuffer(data, np.dtype(f"{dataset.byte_order}u2") if wide else np.uint8)
         if len(table) < number or bits not in (8, 16):
             raise UnreadableImage("the DICOM file's palette is damaged", seen=f"{len(data)} bytes", wanted=f"{number}")
         chosen = np.clip(indices.astype(np.int32) - first, 0, number - 1)

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from runtime.images.dicom_dataset import Dataset
 from runtime.images.grid import scale_of_grid
+from runtime.images.plausible import depth_um
+from runtime.images.told import Depths
 
 _UM = 1000.0
 
@@ -22,20 +23,20 @@ def scale_um(dataset: Dataset, each: Sequence[Dataset]) -> tuple[float | None, t
     """
     groups = [*dataset.items("SharedFunctionalGroupsSequence"), *each]
     measures = [item for group in groups for item in group.items("PixelMeasuresSequence")]
-    found = {spacing for item in measures if (spacing := _pair(item.get("PixelSpacing"))) is not None}
+    found = {spacing for item in measures if (spacing := _spacing(item, "PixelSpacing")) is not None}
     if len(found) > 1:
         return None, ("scale: the frames tell different ones",)
     spacing = (
         found.pop()
         if found
-        else _pair(dataset.get("PixelSpacing")) or _pair(dataset.get("NominalScannedPixelSpacing")) or _field(dataset)
+        else _spacing(dataset, "PixelSpacing") or _spacing(dataset, "NominalScannedPixelSpacing") or _field(dataset)
     )
     if spacing is None:
         return None, ()
     return scale_of_grid(spacing[1] * _UM, spacing[0] * _UM)
 
 
-def depths_um(dataset: Dataset, each: Sequence[Dataset], frames: int) -> tuple[float | None, ...]:
+def depths_um(dataset: Dataset, each: Sequence[Dataset], frames: int) -> Depths:
     """Depth below the surface of the tissue of each frame, in µm.
 
     Image Acquisition Depth (mm) is of the image; the frames of a stack each tell theirs by Z Offset in Slide
@@ -46,39 +47,36 @@ def depths_um(dataset: Dataset, each: Sequence[Dataset], frames: int) -> tuple[f
         each: functional groups frame by frame, where there are any.
         frames: how many there are.
     """
-    whole = _number(dataset.get("ImageAcquisitionDepth"))
     if frames == 1:
-        return (None if whole is None else whole * _UM,)
+        whole = dataset.number("ImageAcquisitionDepth")
+        return _plausible([None if whole is None else whole * _UM])
     offsets: list[float | None] = [None] * frames
     for number, group in enumerate(each):
         for place in group.items("PlanePositionSlideSequence"):
-            offsets[number] = _number(place.get("ZOffsetInSlideCoordinateSystem"))
+            offsets[number] = place.number("ZOffsetInSlideCoordinateSystem")
     if len(set(offsets)) == 1:
-        return (None,) * frames
-    return tuple(None if offset is None else abs(offset) for offset in offsets)
+        return Depths((None,) * frames)
+    return _plausible([None if offset is None else abs(offset) for offset in offsets])
+
+
+def _plausible(told_um: Sequence[float | None]) -> Depths:
+    found = [(None, ()) if told is None else depth_um(told) for told in told_um]
+    # one is enough
+    objections = [objection for _, objected in found for objection in objected][:1]
+    return Depths(tuple(z_um for z_um, _ in found), tuple(objections))
 
 
 def _field(dataset: Dataset) -> tuple[float, float] | None:
     """(rows, columns) mm per pixel by the imaged field."""
-    sizes = [_number(dataset.get(f"ImagedVolume{side}")) for side in ("Height", "Width")]
-    pixels = [_number(dataset.get(f"TotalPixelMatrix{side}") or dataset.get(side)) for side in ("Rows", "Columns")]
-    if None in sizes or None in pixels:
+    sizes = [dataset.number(f"ImagedVolume{side}") for side in ("Height", "Width")]
+    pixels = [dataset.number(f"TotalPixelMatrix{side}") or dataset.number(side) for side in ("Rows", "Columns")]
+    rows, columns = (size / number if size and number else size for size, number in zip(sizes, pixels, strict=True))
+    return None if rows is None or columns is None else (rows, columns)
+
+
+def _spacing(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    """(rows, columns) in mm as they are told, any numbers; None where they are not."""
+    numbers = dataset.numbers(keyword)
+    if not numbers:
         return None
-    return _pair([size / number for size, number in zip(sizes, pixels, strict=True) if size and number])
-
-
-def _pair(value: Any) -> tuple[float, float] | None:
-    """Two positive numbers; None for anything else."""
-    try:
-        rows, columns = (float(part) for part in value)
-    except (TypeError, ValueError):
-        return None
-    return (rows, columns) if all(math.isfinite(part) and part > 0 for part in (rows, columns)) else None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        return None
-    return found if math.isfinite(found) else None
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (math.nan, math.nan)

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from runtime.images.depth import GreyDepth
+from runtime.images.depth import AS_STORED, GreyDepth, Held
 
 # given and told scales that are no further apart are the same, rounded otherwise
 _SCALES_AGREE = 0.02
@@ -17,8 +17,9 @@ class Frame(msgspec.Struct, frozen=True):
     """Grey pixels of one image, at its own scale.
 
     Attributes:
-        pixels: uint8, uint16, uint32 or float32 [H, W], the grey levels as stored, without a VivaScope caption's rows;
-            possibly the file's own bytes, read-only and last row first in memory.
+        pixels: uint8, uint16, uint32 or float32 [H, W], the grey levels as stored, turned round where low ones are
+            bright by the file, without a VivaScope caption's rows; possibly the file's own bytes, read-only and last
+            row first in memory.
         depth: which of these levels are black and white; None where nothing tells, so that there is no score.
         sha256: hex digest of the file's bytes, all of them, read in the same instant as the pixels.
         um_per_px: lateral sampling in µm per pixel, None when nothing tells it.
@@ -31,6 +32,7 @@ class Frame(msgspec.Struct, frozen=True):
         x_mm, y_mm: where the stage stood, by a VivaScope caption; None where there is none that can be read.
         objections: why this must not be scored, whatever it shows, each a sentence.
         notes: what a person should know of it beside.
+        held: how the file's levels are held as `pixels`.
     """
 
     pixels: Grey
@@ -45,6 +47,7 @@ class Frame(msgspec.Struct, frozen=True):
     y_mm: float | None = None
     objections: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    held: Held = AS_STORED
 
     @property
     def height(self) -> int:

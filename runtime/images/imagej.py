@@ -1,9 +1,11 @@
 """What ImageJ writes into the description of a TIFF: lines of `key=value`."""
 
+import math
+
 from runtime.images.grid import scale_of_grid
 from runtime.images.told import Told, against_channels, by_steps, in_um
 
-_MOST_CHARACTERS = 1 << 20
+MOST_CHARACTERS = 1 << 20
 
 
 def is_imagej(description: str) -> bool:
@@ -22,25 +24,26 @@ def read_imagej(description: str, pages: int, px_per_unit: tuple[float, float] |
     Args:
         description: its lines.
         pages: how many images the file holds.
-        px_per_unit: X and Y resolution of the TIFF, which ImageJ counts in its own `unit`.
+        px_per_unit: X and Y resolution of the TIFF, any numbers, which ImageJ counts in its own `unit`.
     """
     fields = _fields(description)
     unit = fields.get("unit", "")
     objections: tuple[str, ...] = ()
     scale = None
-    sides = [in_um(1 / number, unit) for number in px_per_unit or ()]
+    sides = [in_um(1 / number if number else math.inf, unit) for number in px_per_unit or ()]
     if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
         scale, objections = scale_of_grid(sides[0], sides[1])
     channels, slices = _whole(fields.get("channels"), 1), _whole(fields.get("slices"), 1)
     # channels change first, then slices, then time
-    depths, notes = by_steps(
+    depths = by_steps(
         in_um(fields.get("spacing"), unit), [page // channels % slices if slices > 1 else None for page in range(pages)]
     )
-    return Told("imagej", scale, None, depths, objections + against_channels(channels), notes)
+    objections += depths.objections + against_channels(channels)
+    return Told("imagej", scale, None, depths.z_um, objections, depths.notes)
 
 
 def _fields(description: str) -> dict[str, str]:
-    lines = (line.partition("=") for line in description[:_MOST_CHARACTERS].splitlines())
+    lines = (line.partition("=") for line in description[:MOST_CHARACTERS].splitlines())
     return {key.strip(): value.strip() for key, _, value in lines}
 
 

@@ -1,20 +1,16 @@
 """JPEG: what HRT3 cornea modules and exports write; lossy, and without checksums."""
 
-import os
 import re
 import struct
-import threading
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
-from runtime.images.limits import check_claim, check_size, truncated
+from runtime.images.limits import Truncated, check_claim, check_size, truncated
 from runtime.images.opencv import decode_with_opencv
-
-T = TypeVar("T")
+from runtime.stderr import listen
 
 _SOS, _EOI = 0xDA, 0xD9
 _FRAMES_READ = (0xC0, 0xC1, 0xC2)
@@ -27,12 +23,16 @@ _MOST_SEGMENTS = 1 << 16
 # in entropy-coded data ff 00 is a stuffed byte and ff d0-d7 a restart; any other is the next marker
 _FILL = re.compile(rb"\xff+(?=\xff|\Z)|\xff(?=[\x00\xd0-\xd7])")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# libjpeg's warnings (its jerror.h): these mean that pixels were made up ...
-_DAMAGE = re.compile(rb"^(Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression).*$", re.M)
+# libjpeg's warnings (its jerror.h): these mean that pixels were made up; behind what another thread has begun to write,
+# but not where it reports the error of another image ...
+_DAMAGE = re.compile(
+    rb"(?<!seen: )(?:Corrupt JPEG data|Premature end of JPEG|Invalid SOS|Inconsistent progression)[^\n]*\n?"
+)
 # ... and these mean nothing for the pixels
-_CHATTER = re.compile(rb"^(Warning: unknown JFIF|Unknown Adobe).*\n?", re.M)
+_CHATTER = re.compile(rb"(?:Warning: unknown JFIF|Unknown Adobe)[^\n]*\n?")
 
-_stderr_lock = threading.Lock()
+# bytes of a pixel that compresses worst: three channels
+_MOST_A_PIXEL = 4
 
 
 def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
@@ -66,15 +66,42 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     if coded * 8 < units:
         raise truncated(f"{coded} bytes of pixel data", f"pixel data for {width} x {height} pixels")
     check_claim(width * height, len(data))
-    image, said = _with_stderr(lambda: decode_with_opencv(data, width, height))
-    damage = _DAMAGE.search(said)
+    damage: list[bytes] = []
+
+    def keep(said: bytes) -> bytes:
+        damage.extend(found.group() for found in _DAMAGE.finditer(said))
+        return _CHATTER.sub(b"", _DAMAGE.sub(b"", said))
+
+    # libjpeg fills lost blocks with grey, returns success and tells nobody but stderr, and OpenCV passes no other word
+    # of it on: listening there is the one way not to score made-up pixels
+    image = listen(lambda: decode_with_opencv(data, width, height), keep)
     if damage:
         raise UnreadableImage(
-            "the JPEG is damaged",
-            seen=damage.group().decode("ascii", "replace"),
-            next_step="copy the file again",
+            "the JPEG is damaged", seen=damage[0].decode("ascii", "replace").strip(), next_step="copy the file again"
         )
     return image
+
+
+def jpeg_pixel_bytes(head: bytes) -> int:
+    """Return how many bytes of pixels a JPEG may have by its frame header, were they hardly compressed.
+
+    Args:
+        head: its first bytes, as many as may stand before the frame header.
+
+    Raises:
+        UnreadableImage, NeverAnImage: as `decode_jpeg`; the second also where `head` holds no frame header.
+    """
+    try:
+        for marker, body, _ in _segments(head):
+            if marker in _FRAMES:
+                width, height, _ = _frame_size(marker, body)
+                return _MOST_A_PIXEL * width * height
+            if marker == _SOS:
+                break
+    except Truncated:
+        # `head` is cut, and not the file
+        pass
+    raise NeverAnImage("the JPEG has no frame header where one belongs", seen=f"{len(head)} bytes without one")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
@@ -126,36 +153,3 @@ def _frame_size(marker: int, body: bytes) -> tuple[int, int, int]:
     if not all(0 < side <= 4 for factor in factors for side in (factor >> 4, factor & 15)):
         raise NeverAnImage("the JPEG header is not legal", seen=f"sampling factors {factors.hex(' ')}", wanted="1 to 4")
     return width, height, -(-width // across) * -(-height // down)
-
-
-def _with_stderr(call: Callable[[], T]) -> tuple[T, bytes]:
-    """What `call` returns, and what C code wrote to stderr meanwhile.
-
-    libjpeg fills lost blocks with grey, returns success and tells nobody but stderr, and OpenCV passes no
-    other word of it on: listening there is the one way not to score made-up pixels. Where stderr cannot be
-    redirected (a Windows service has none) the image is decoded unheard.
-    """
-    # some ten milliseconds that only JPEGs should cost
-    import tempfile
-
-    with _stderr_lock:
-        try:
-            kept = os.dup(2)
-        except OSError:
-            return call(), b""
-        try:
-            with tempfile.TemporaryFile() as listener:
-                os.dup2(listener.fileno(), 2)
-                try:
-                    result = call()
-                finally:
-                    os.dup2(kept, 2)
-                listener.seek(0)
-                said = listener.read()
-        finally:
-            os.close(kept)
-    # another thread may have had something to say in those milliseconds
-    others = _CHATTER.sub(b"", _DAMAGE.sub(b"", said)).strip(b"\n")
-    if others:
-        os.write(2, others + b"\n")
-    return result, said

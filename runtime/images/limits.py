@@ -11,6 +11,8 @@ MAX_PIXELS = 1 << 28
 # no small file costs a gigabyte of memory
 MAX_SMALL = 1 << 28
 MAX_RATIO = 32
+# what a file may hold beside its pixels: colour profiles, previews, a maker's own data
+BESIDE_PIXELS = 32 << 20
 # JPEG 2000 takes four times the pixels' bytes while it decodes, and a second for each 64 million of them, however few
 # bytes they are coded in
 JPEG_2000_COST = 4
@@ -54,6 +56,26 @@ def check_claim(decoded_bytes: int, file_bytes: int) -> None:
         )
 
 
+def check_length(file_bytes: int, pixel_bytes: int) -> None:
+    """Refuse a file that is far longer than its image, before it is read.
+
+    Args:
+        file_bytes: the file's length.
+        pixel_bytes: of all pixels by its header, before compression; which may make them longer, though never twice.
+
+    Raises:
+        NeverAnImage: more than twice the pixels and `BESIDE_PIXELS`.
+    """
+    most = 2 * pixel_bytes + BESIDE_PIXELS
+    if file_bytes > most:
+        raise NeverAnImage(
+            "the file is far longer than its image",
+            seen=f"{file_bytes} bytes, of which {pixel_bytes} bytes of pixels by its header",
+            wanted=f"at most {most} bytes",
+            next_step="export the image again",
+        )
+
+
 def most_decoded(file_bytes: int) -> int:
     """How many bytes of pixels a file of so many may become."""
     return max(MAX_SMALL, MAX_RATIO * file_bytes)
@@ -75,9 +97,13 @@ def require_kind(file: str, checks: Iterable[tuple[bool, str, str, str]], *, nex
             raise NeverAnImage(f"this {what} of a {file} is not read", seen=seen, wanted=wanted, next_step=next_step)
 
 
-def truncated(seen: str, wanted: str) -> UnreadableImage:
+class Truncated(UnreadableImage):
+    """A file that ends before its image does."""
+
+
+def truncated(seen: str, wanted: str) -> Truncated:
     """The error for a file that ends before its image does."""
-    return UnreadableImage(
+    return Truncated(
         "the file is truncated",
         seen=seen,
         wanted=wanted,

@@ -1,13 +1,13 @@
 """OME-XML, which OME-TIFF keeps in its first page: the 2016-06 schema, as far as a frame needs it."""
 
-import math
 import re
 from typing import Any
 from xml.etree import ElementTree
 
 from runtime.errors import NeverAnImage
 from runtime.images.grid import scale_of_grid
-from runtime.images.told import Told, against_channels, by_steps, in_um
+from runtime.images.plausible import depth_um, to_number
+from runtime.images.told import Depths, Told, against_channels, by_steps, in_um
 
 # a plane takes some 200 bytes, and a file has at most 1024
 _MOST_CHARACTERS = 4 << 20
@@ -57,16 +57,17 @@ def read_ome(description: str, pages: int) -> Told:
     objections += against_channels(_channels(pixels))
     if len(images) > 1 and pages > 1:
         objections += (f"images: the file holds {len(images)} of them, and is no stack of one",)
-    depths, notes = _depths(pixels, _slices(pixels, root.get("UUID"), pages))
-    bits = _whole(pixels.get("SignificantBits"), 0)
-    return Told("ome", scale, bits if 1 <= bits <= 32 else None, depths, objections, notes)
+    depths = _depths(pixels, _slices(pixels, root.get("UUID"), pages))
+    told_bits = pixels.get("SignificantBits")
+    bits = None if told_bits is None else to_number(told_bits)
+    return Told("ome", scale, bits, depths.z_um, objections + depths.objections, depths.notes)
 
 
 def _scale(pixels: Any) -> tuple[float | None, tuple[str, ...]]:
     sides = [in_um(pixels.get(f"PhysicalSize{side}"), pixels.get(f"PhysicalSize{side}Unit", "µm")) for side in "XY"]
-    if sides[0] is None or sides[1] is None:
-        return sides[0] or sides[1], ()
-    return scale_of_grid(sides[0], sides[1])
+    told = [side for side in sides if side is not None]
+    # where one side is told, the other is taken for the same
+    return scale_of_grid(told[0], told[-1]) if told else (None, ())
 
 
 def _channels(pixels: Any) -> int:
@@ -113,28 +114,22 @@ def _slice_at(place: int, order: list[str], sizes: dict[str, int]) -> int:
     return 0
 
 
-def _depths(pixels: Any, slices: list[int | None]) -> tuple[tuple[float | None, ...], tuple[str, ...]]:
+def _depths(pixels: Any, slices: list[int | None]) -> Depths:
     """µm below the surface: each plane's PositionZ where its unit is a length, else by the step."""
-    told: dict[int, float] = {}
+    told: dict[int, float | None] = {}
+    objections: dict[str, None] = {}
     for plane in pixels.findall("Plane"):
         # without a unit it counts in the stage's own reference frame
-        length = in_um("1", plane.get("PositionZUnit", "reference frame"))
-        position = _number(plane.get("PositionZ"))
-        if length is not None and position is not None:
-            told[_whole(plane.get("TheZ"), 0)] = position * length
+        position = in_um(plane.get("PositionZ"), plane.get("PositionZUnit", "reference frame"))
+        if position is not None:
+            told[_whole(plane.get("TheZ"), 0)], objected = depth_um(position)
+            objections |= dict.fromkeys(objected)
     if told:
-        return tuple(None if number is None else told.get(number) for number in slices), ()
+        z_um = tuple(None if number is None else told.get(number) for number in slices)
+        return Depths(z_um, tuple(objections)[:1])
     return by_steps(in_um(pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm")), slices)
 
 
 def _whole(text: str | None, default: int) -> int:
     """A whole number that is not negative; the default for anything else."""
     return int(text) if text is not None and re.fullmatch(r"\d{1,9}", text) else default
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        found = float(text or "")
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None

@@ -7,9 +7,11 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from runtime.errors import NeverAnImage
 from runtime.images.limits import MAX_FILE_BYTES
+from runtime.images.source import Source
 from runtime.place import PlaceForbids, leads_out, resolve_inside
 
 if sys.platform == "win32":
@@ -21,7 +23,32 @@ else:
 _PIECE = 4 << 20
 
 
-def read_shared(path: Path, *, at_most: int | None = None, inside: Path | None = None) -> bytes:
+# raises where a file that is open need not be read whole, for its beginning says that it is no image
+Check = Callable[[Source], object]
+
+
+class Opened:
+    """A file that is open, to be looked into before it is read. `size`: in bytes, when it was opened."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self.size = file, size
+
+    def read_at(self, at: int, count: int) -> bytes:
+        """Return so many bytes from byte `at` on; fewer where the file ends.
+
+        Raises:
+            OSError: as `read`.
+        """
+        count = max(0, min(count, self.size - at))
+        if not count:
+            return b""
+        self._file.seek(at)
+        return self._file.read(count)
+
+
+def read_shared(
+    path: Path, check: Check | None = None, *, at_most: int | None = None, inside: Path | None = None
+) -> bytes:
     """The bytes of a file, which stays open no longer than it takes to read them.
 
     On Windows it is opened so that others can write, rename and delete it meanwhile; elsewhere they always can.
@@ -31,17 +58,18 @@ def read_shared(path: Path, *, at_most: int | None = None, inside: Path | None =
 
     Args:
         path: a regular file, or a link to one.
+        check: looks into the open file before it is read, and refuses it by raising.
         at_most: read only so many bytes of its beginning, whatever its size.
         inside: a folder above the file that no link may lead out of, now or while the file is opened; None follows
             every link. Links on the way to the folder itself are followed.
 
     Raises:
         OSError: as `open` raises it; also where a part of the path becomes a link while it is opened.
-        NeverAnImage: no regular file, or, without `at_most`, more than `MAX_FILE_BYTES`.
+        NeverAnImage: no regular file, or, without `at_most`, more than `MAX_FILE_BYTES`; or as `check` raises.
         PlaceForbids: a link leads out of `inside`.
         MemoryError: with the size that does not fit.
     """
-    return _read_and_close(_opened(path, inside, at_most), path, at_most)
+    return _read_and_close(_opened(path, inside, at_most), path, check, at_most)
 
 
 def _opened(path: Path, inside: Path | None, at_most: int | None) -> int:
@@ -56,7 +84,7 @@ def _opened(path: Path, inside: Path | None, at_most: int | None) -> int:
     return _open(path)
 
 
-def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
+def _read_and_close(descriptor: int, path: Path, check: Check | None, at_most: int | None) -> bytes:
     try:
         # another file may have taken the name since
         found = os.fstat(descriptor)
@@ -64,6 +92,9 @@ def _read_and_close(descriptor: int, path: Path, at_most: int | None) -> bytes:
         _let_wait(descriptor)
         size = found.st_size if at_most is None else min(at_most, found.st_size)
         with open(descriptor, "rb", closefd=False) as file:
+            if check is not None:
+                check(Opened(file, size))
+                file.seek(0)
             return file.read(size)
     except MemoryError as error:
         raise MemoryError(f"{found.st_size} bytes") from error

@@ -40,12 +40,7 @@ def decode_png(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         if kind in found:
             found[kind] += body
     header, palette = bytes(found[b"IHDR"]), bytes(found[b"PLTE"][:769])
-    if first != b"IHDR" or len(header) != 13:
-        raise NeverAnImage("the PNG does not begin with its header", seen=repr(first))
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
-    check_size(width, height)
-    if depth not in _DEPTHS.get(colour, ()) or header[10:12] != b"\0\0" or interlaced > 1:
-        raise NeverAnImage("the PNG header is not legal", seen=header[8:].hex(" "))
+    width, height, depth, colour = _checked_header(first, header)
     if animated:
         raise NeverAnImage("the PNG holds an animation", wanted="one image", next_step="save the frames singly")
     if colour == _PALETTE and not (0 < len(palette) <= 768 and len(palette) % 3 == 0):
@@ -62,6 +57,26 @@ def decode_png(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         plain += _chunk(b"IDAT", stored.compress(rows))
     plain += _chunk(b"IDAT", stored.flush()) + _chunk(b"IEND", b"")
     return decode_with_opencv(plain, width, height)
+
+
+def png_pixel_bytes(head: bytes) -> int:
+    """Return how many bytes of pixels a PNG has by its first chunk; errors as of `decode_png`."""
+    at = len(_SIGNATURE) + 8
+    header = head[at : at + 13]
+    length, kind = struct.unpack_from(">I4s", head, len(_SIGNATURE))
+    _checked_header(kind, header if length == len(header) else b"")
+    return sum(rows * row_bytes for rows, row_bytes in _row_bytes(header))
+
+
+def _checked_header(kind: bytes, header: bytes) -> tuple[int, int, int, int]:
+    """(width, height, depth, kind of colour) of the first chunk, which has to be the header."""
+    if kind != b"IHDR" or len(header) != 13:
+        raise NeverAnImage("the PNG does not begin with its header", seen=repr(kind))
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    check_size(width, height)
+    if depth not in _DEPTHS.get(colour, ()) or header[10:12] != b"\0\0" or interlaced > 1:
+        raise NeverAnImage("the PNG header is not legal", seen=header[8:].hex(" "))
+    return width, height, depth, colour
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:

@@ -1,32 +1,32 @@
 """A file becomes a frame, or an error that names the file and the reason."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
+from runtime.errors import InflamapError, NeverAnImage, UnreadableImage, without_frames
 from runtime.images import vivascope
+from runtime.images.beginning import check_beginning, healing, named_format
 from runtime.images.bmp import decode_bmp
 from runtime.images.decoded import Channels, Decoded
-from runtime.images.depth import EIGHT_BIT, GreyDepth
+from runtime.images.depth import DEPTH_UNKNOWN, EIGHT_BIT, GreyDepth, bits_unknown
 from runtime.images.frame import Frame, Grey, at_scale
 from runtime.images.grey import to_grey
 from runtime.images.jpeg import decode_jpeg
-from runtime.images.opening import read_shared, sha256_shared
+from runtime.images.opening import Check, read_shared, sha256_shared
+from runtime.images.plausible import UM_PER_PX
 from runtime.images.png import decode_png
-from runtime.images.signature import FORMATS, HEAD_BYTES, image_format, may_become_image
+from runtime.images.source import InMemory, Source
 from runtime.images.vivascope import NO_CAPTION, Caption
 
 # these formats hold one image, and tell nothing of it that could be relied on
 _PLAIN: dict[str, Callable[[bytes], Channels]] = {"BMP": decode_bmp, "PNG": decode_png, "JPEG": decode_jpeg}
 _TWELVE_BIT_LEVELS = 4096
-# zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
-# system fills at a time
-_UNFILLED = 4096
+# of a file's bytes; the least that pixels which are the file's own bytes may be of it
+_WORTH_KEEPING = 0.9
 
 
 def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
@@ -47,17 +47,18 @@ def read_frame(path: Path, *, um_per_px: float | None = None) -> Frame:
 
 
 def read_frames(
-    path: Path, *, um_per_px: float | None = None, read: Callable[[Path], bytes] = read_shared
+    path: Path, *, um_per_px: float | None = None, read: Callable[[Path, Check], bytes] = read_shared
 ) -> tuple[Frame, ...]:
     """Reads one image file: BMP, PNG, JPEG, TIFF or DICOM, chosen by its first bytes, whatever its name.
 
-    The file is read once; the hash and the pixels come from the same bytes. Files that show any sign of being
-    incomplete or damaged are refused rather than decoded as far as they go.
+    The file is read once; the hash and the pixels come from the same bytes. One that its beginning refuses is not read
+    further. Files that show any sign of being incomplete or damaged are refused rather than decoded as far as they go.
+    An error that comes out keeps nothing of the file in memory.
 
     Args:
         path: the file; it is only read.
         um_per_px: lateral sampling in µm per pixel, where the user knows it; beats everything else.
-        read: reads its bytes, with the errors of `read_shared`.
+        read: reads its bytes after the given check of the open file, with the errors of `read_shared`.
 
     Returns:
         its images, at least one and all of one size, each at its own scale and depth. Grey saved as RGB becomes one
@@ -67,23 +68,51 @@ def read_frames(
         NeverAnImage: its content decides that it never becomes a frame.
         UnreadableImage: it cannot be opened or cannot become a frame now; no other error comes out of any file's
             content.
-        InflamapError: `um_per_px` is no positive number.
+        InflamapError: `um_per_px` is no plausible number.
     """
-    if um_per_px is not None and not (math.isfinite(um_per_px) and um_per_px > 0):
-        raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted="a positive number of µm per pixel")
-    with _said_plainly(path):
-        data = read(path)
+    if um_per_px is not None and not UM_PER_PX.holds(um_per_px):
+        raise InflamapError("--um-per-px is no scale", seen=um_per_px, wanted=f"a positive number, {UM_PER_PX}")
     try:
-        frames = frames_of(data)
+        frames = _frames_at(path, read)
+    except InflamapError as error:
+        # its frames hold the file's bytes
+        without_frames(error)
+        raise
+    return frames if um_per_px is None else tuple(at_scale(frame, um_per_px, "option") for frame in frames)
+
+
+def _frames_at(path: Path, read: Callable[[Path, Check], bytes]) -> tuple[Frame, ...]:
+    def check(file: Source) -> None:
+        with _decoding(path):
+            check_beginning(file)
+
+    with _said_plainly(path):
+        data = read(path, check)
+    try:
+        with _decoding(path):
+            return frames_of(data)
+    except (OSError, MemoryError) as error:
+        # a decoder's, and not the file system's
+        raise _undecodable(error, path) from error
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Name the file in the errors of what decodes it."""
+    try:
+        yield
     except UnreadableImage as error:
         raise type(error)(
             f"{path}: {error.what}", seen=error.seen, wanted=error.wanted, next_step=error.next_step
         ) from error
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # the seam: whatever a decoder trips over, one file must not stop the others
-        raise UnreadableImage(
-            f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}"
-        ) from error
-    return frames if um_per_px is None else tuple(at_scale(frame, um_per_px, "option") for frame in frames)
+        raise _undecodable(error, path) from error
+
+
+def _undecodable(error: Exception, path: Path) -> UnreadableImage:
+    return UnreadableImage(f"{path}: the image cannot be decoded", seen=f"{type(error).__name__}: {error}")
 
 
 def frames_of(data: bytes) -> tuple[Frame, ...]:
@@ -93,18 +122,20 @@ def frames_of(data: bytes) -> tuple[Frame, ...]:
         NeverAnImage, UnreadableImage: as `read_frames`; whatever else a decoder trips over comes out as it is.
     """
     decoded, sha256 = _decode(data), hashlib.sha256(data).hexdigest()
+    planes = _owned(decoded.planes, data)
     scale, scale_from = decoded.um_per_px, decoded.um_per_px_from
-    height, width = decoded.planes[0].shape[:2]
+    height, width = planes[0].shape[:2]
     is_vivascope = (width, height) in vivascope.SIZES
     if scale is None and is_vivascope:
         scale, scale_from = vivascope.UM_PER_PX, "vivascope"
-    depths = decoded.z_um or (None,) * len(decoded.planes)
+    depths = decoded.z_um or (None,) * len(planes)
     frames = []
-    for plane, told_um in zip(decoded.planes, depths, strict=True):
+    for plane, told_um in zip(planes, depths, strict=True):
         pixels, colour = to_grey(plane)
         pixels, caption = _without_caption(pixels) if is_vivascope else (pixels, NO_CAPTION)
         z_um, z_from = (told_um, decoded.z_from) if told_um is not None else (caption.z_um, "caption")
-        depth = decoded.depth or _depth_of_type(pixels)
+        depth = None if decoded.depth_unknown else decoded.depth or _depth_of_type(pixels)
+        unknown = decoded.depth_unknown or _no_depth(pixels, depth)
         frames.append(
             Frame(
                 pixels,
@@ -117,11 +148,20 @@ def frames_of(data: bytes) -> tuple[Frame, ...]:
                 z_from=z_from if z_um is not None else "unknown",
                 x_mm=caption.x_mm,
                 y_mm=caption.y_mm,
-                objections=(*decoded.objections, *_no_numbers(pixels), *_no_depth(pixels, depth)),
+                objections=(*decoded.objections, *_no_numbers(pixels), *([unknown] if unknown else [])),
                 notes=decoded.notes,
+                held=decoded.held,
             )
         )
     return tuple(frames)
+
+
+def _owned(planes: tuple[Channels, ...], data: bytes) -> tuple[Channels, ...]:
+    """The planes; copied where they would keep the bytes of a file of which they are a small part."""
+    if sum(plane.nbytes for plane in planes) >= _WORTH_KEEPING * len(data):
+        return planes
+    whole = np.frombuffer(data, np.uint8)
+    return tuple(plane.copy() if np.may_share_memory(plane, whole) else plane for plane in planes)
 
 
 def _without_caption(pixels: Grey) -> tuple[Grey, Caption]:
@@ -151,19 +191,13 @@ def _no_numbers(pixels: Grey) -> tuple[str, ...]:
     return ("pixels: some are no numbers",)
 
 
-def _no_depth(pixels: Grey, depth: GreyDepth | None) -> tuple[str, ...]:
+def _no_depth(pixels: Grey, depth: GreyDepth | None) -> str:
+    """Why the depth of grey is unknown; empty where it is known."""
     if depth is not None:
-        return ()
+        return ""
     if pixels.dtype == np.float32:
-        return (
-            "depth of grey unknown: floating point, and nothing says which values are black and white; "
-            "give --grey-range",
-        )
-    bits = 8 * pixels.dtype.itemsize
-    return (
-        f"depth of grey unknown: {bits}-bit file with no level above {int(pixels.max())}, "
-        "and nothing says how many bits are used; give --grey-range",
-    )
+        return f"{DEPTH_UNKNOWN}: floating point, and nothing says which values are black and white; give --grey-range"
+    return bits_unknown(pixels.dtype, int(pixels.max()))
 
 
 def file_sha256(path: Path, *, alive: Callable[[], object] = lambda: None, inside: Path | None = None) -> str | None:
@@ -206,17 +240,10 @@ def _said_plainly(path: Path) -> Iterator[None]:
 def _decode(data: bytes) -> Decoded:
     if not data:
         raise UnreadableImage("the file is empty", seen="0 bytes", next_step="wait for the copy to end")
-    name = image_format(data[:HEAD_BYTES])
-    if name is None:
-        kind = UnreadableImage if may_become_image(data[:HEAD_BYTES]) else NeverAnImage
-        raise kind("not an image that is read", seen=f"first bytes {data[:8].hex(' ')}", wanted=FORMATS)
-    try:
+    file = InMemory(data)
+    with healing(file):
+        name = named_format(file)
         return Decoded((_PLAIN[name](data),)) if name in _PLAIN else _decode_described(name, data)
-    except NeverAnImage as error:
-        if any(data[-min(_UNFILLED, len(data) // 2) :]):
-            raise
-        # a header that is wrong may be one that is half there
-        raise UnreadableImage(error.what, seen=error.seen, wanted=error.wanted, next_step=error.next_step) from error
 
 
 def _decode_described(name: str, data: bytes) -> Decoded:

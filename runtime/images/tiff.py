@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from runtime.errors import NeverAnImage, UnreadableImage
 from runtime.images.decoded import Channels, Decoded
-from runtime.images.depth import GreyDepth
+from runtime.images.depth import AS_STORED, DEPTH_UNKNOWN, GreyDepth, Held, bits_unknown
 from runtime.images.imagej import image_count, is_imagej
 from runtime.images.limits import JPEG_2000_COST, check_claim, check_size, require_kind, truncated
+from runtime.images.plausible import BITS
+from runtime.images.source import InMemory
 from runtime.images.tiff_directory import check_directory
 from runtime.images.tiff_segments import COMPRESSIONS, JPEG, JPEG_2000, PLAIN, check_segments
 from runtime.images.tiff_words import told_by
+from runtime.images.told import Told
 
 # numbers of the TIFF 6.0 specification and its supplements
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -36,7 +39,7 @@ def decode_tiff(data: bytes) -> Decoded:
         UnreadableImage: truncated or damaged, or a codec is missing.
         NeverAnImage: pages of different sizes, too large, or a kind of TIFF that is not read.
     """
-    check_directory(data)
+    check_directory(InMemory(data))
     # some twenty milliseconds that only TIFFs should cost
     import logging
 
@@ -44,19 +47,14 @@ def decode_tiff(data: bytes) -> Decoded:
 
     # what it finds wrong is said in our error, once
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    file = io.BytesIO(data)
+    # one that fails while it is made is to be let go of as well
+    tiff: Any = tifffile.TiffFile.__new__(tifffile.TiffFile)
+    pages: list[Any] = []
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            pages = _pages(tiff)
-            for page in pages:
-                _check_kind(page)
-            _check_alike(pages)
-            behind = _images_behind(pages)
-            check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
-            check_claim(sum(map(_cost, pages)) + behind * _cost(pages[0]), len(data))
-            for page in pages:
-                check_segments(page, data)
-            planes = tuple(_planes(pages, behind, data, tiff.byteorder))
-            return _with_what_is_told(planes, pages[0])
+        tiff.__init__(file)
+        pages += _pages(tiff)
+        return _decoded(pages, data, tiff.byteorder)
     except UnreadableImage:
         raise
     except Exception as error:  # a damaged tag surfaces as almost any type
@@ -65,19 +63,39 @@ def decode_tiff(data: bytes) -> Decoded:
             seen=f"{type(error).__name__}: {error}",
             next_step="export the image again",
         ) from error
+    finally:
+        # its parts hold each other, and so the file's bytes, until Python looks for garbage
+        for part in (*pages, tiff):
+            vars(part).clear()
+        file.close()
+
+
+def _decoded(pages: list[Any], data: bytes, byteorder: str) -> Decoded:
+    for page in pages:
+        _check_kind(page)
+    _check_alike(pages)
+    behind = _images_behind(pages)
+    check_size(int(pages[0].imagewidth), int(pages[0].imagelength) * (len(pages) + behind))
+    check_claim(sum(map(_cost, pages)) + behind * _cost(pages[0]), len(data))
+    for page in pages:
+        check_segments(page, data)
+    planes = tuple(_planes(pages, behind, data, byteorder))
+    return _with_what_is_told(planes, pages[0])
 
 
 def _with_what_is_told(planes: tuple[Channels, ...], page: Any) -> Decoded:
     told = told_by(page, len(planes))
-    depth = None
-    if told.bits is not None and planes[0].dtype.kind == "u" and told.bits <= 8 * planes[0].dtype.itemsize:
-        depth = GreyDepth.of_bits(told.bits, told.source)
-        # whoever wrote it was wrong
-        if max(int(plane.max()) for plane in planes) > depth.white:
-            depth = None
+    kind = planes[0].dtype
+    depth, unknown = _depth(planes, told) if kind.kind == "u" else (None, "")
+    held = AS_STORED
+    if int(page.photometric) == _WHITE_IS_ZERO:
+        planes, depth, held, turned_unknown = _turned(planes, depth)
+        unknown = unknown or turned_unknown
     return Decoded(
         planes,
         depth=depth,
+        depth_unknown=unknown,
+        held=held,
         um_per_px=told.um_per_px,
         um_per_px_from="unknown" if told.um_per_px is None else told.source,
         z_um=told.z_um,
@@ -85,6 +103,40 @@ def _with_what_is_told(planes: tuple[Channels, ...], page: Any) -> Decoded:
         objections=told.objections,
         notes=told.notes,
     )
+
+
+def _depth(planes: tuple[Channels, ...], told: Told) -> tuple[GreyDepth | None, str]:
+    """By the bits that are told; None without any, and why the type must not be asked either."""
+    if told.bits is None:
+        return None, ""
+    most = 8 * planes[0].dtype.itemsize
+    if not (BITS.holds(told.bits) and told.bits <= most and told.bits == int(told.bits)):
+        return None, f"{DEPTH_UNKNOWN}: the file tells {told.bits:g} significant bits of {most}; give --grey-range"
+    depth = GreyDepth.of_bits(int(told.bits), told.source)
+    # whoever wrote it was wrong
+    return (None if _highest(planes) > depth.white else depth), ""
+
+
+def _turned(
+    planes: tuple[Channels, ...], depth: GreyDepth | None
+) -> tuple[tuple[Channels, ...], GreyDepth | None, Held, str]:
+    """Planes of which low levels are bright, turned round by the level that is black; and why that is unknown."""
+    kind = planes[0].dtype
+    if kind.kind == "f":
+        return tuple(-plane for plane in planes), None, Held(0.0, turned=True), ""
+    highest = _highest(planes)
+    if depth is None:
+        # of 16 bits the highest is used, so that all of them are; with fewer the level of black would be a guess
+        bits = 8 if kind == np.uint8 else 16 if kind == np.uint16 and highest >= 1 << 15 else None
+        depth = None if bits is None else GreyDepth.of_bits(bits, "type")
+    black = highest if depth is None else int(depth.white)
+    held = Held(float(black), turned=True)
+    unknown = bits_unknown(kind, highest) if depth is None else ""
+    return tuple(kind.type(black) - plane for plane in planes), depth, held, unknown
+
+
+def _highest(planes: tuple[Channels, ...]) -> int:
+    return max(int(plane.max()) for plane in planes)
 
 
 def _cost(page: Any) -> int:
@@ -196,7 +248,7 @@ def _check_kind(page: Any) -> None:
 
 
 def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> Channels:
-    """[H, W], or [H, W, 3] in BGR order, in this machine's byte order, 0 black."""
+    """[H, W] as stored, or [H, W, 3] in BGR order, in this machine's byte order."""
     native: npt.NDArray[Any] = pixels.astype(
         np.float32 if page.dtype.kind == "f" else page.dtype.newbyteorder("="), copy=False
     )
@@ -210,6 +262,4 @@ def _stored_order(page: Any, pixels: npt.NDArray[Any]) -> Channels:
         # red, green and blue, of 16 bits each
         table = (np.asarray(page.colormap)[::-1] >> 8).astype(np.uint8)
         return np.ascontiguousarray(table[:, grey].transpose(1, 2, 0))
-    if photometric == _WHITE_IS_ZERO and grey.dtype.kind == "u":
-        return np.iinfo(grey.dtype).max - grey
     return np.ascontiguousarray(grey)

@@ -53,5 +53,5 @@ def folder_kind(path: PurePath) -> FolderKind | None:
 
 def slice_number(path: PurePath) -> int | None:
     """The number in the name of a frame as VivaScope counts them, `v0000012.bmp` is 12; None for another name."""
-    found = re.fullmatch(r"v(\d+)", path.stem, re.IGNORECASE)
+    found = re.fullmatch(r"v(\d{1,9})", path.stem, re.IGNORECASE | re.ASCII)
     return int(found.group(1)) if found else None

@@ -28,7 +28,7 @@ class KeptOverlay(NamedTuple):
 class NamedFiles(NamedTuple):
     """The files that a result consists of, by the ledger: relative to the output folder; None where there is none."""
 
-    path: Path
+    path: PurePath
     score: str | None
     overlay: str | None
     map: str | None

@@ -14,6 +14,7 @@ import msgspec
 from runtime.errors import InflamapError
 from runtime.python_child import python_command
 from runtime.service_log import ServiceLog
+from runtime.stderr import start_child
 from runtime.viewer.setup import Began, Setup, to_line
 
 BEAT_S = 1.0
@@ -87,7 +88,7 @@ class ViewerProcess:
     def _run(self) -> str:
         """One process, from its start to its end; why it ended."""
         try:
-            process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            process = start_child(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as error:
             return f"its process cannot be started: {error}"
         with process:

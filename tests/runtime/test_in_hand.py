@@ -1,13 +1,16 @@
 """While one image is scored the next is read; large ones wait for their turn, and a stop lets go what only was read."""
 
+import gc
 import threading
+import weakref
 from concurrent.futures import Future
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import pytest
 
-from runtime.errors import UnreadableImage
+from runtime.errors import InflamapError, UnreadableImage
 from runtime.file_state import FileState
 from runtime.in_hand import READ_AHEAD_BYTES, Earlier, InHand, Stages
 from runtime.ledger import ImageRow, State
@@ -81,8 +84,7 @@ def test_what_cannot_be_read_is_told_with_the_image() -> None:
     slow.go_on.set()
     with Stages(slow, threading.Event()) as stages:  # type: ignore[arg-type]
         bad, good = stages.begin(row("bad")), stages.begin(row("a"))
-        with pytest.raises(UnreadableImage):
-            bad.examined.result(10)
+        assert isinstance(bad.examined.result(10), UnreadableImage)
         assert not isinstance(good.examined.result(10), Earlier)
 
 
@@ -109,3 +111,47 @@ def test_sleep_of_the_machine_counts_as_one_look(monkeypatch: pytest.MonkeyPatch
     clock[0] += 7 * 3600.0
     assert not hand.is_stuck()
     assert hand.lasts_s == 10.0
+
+
+class Failing:
+    """An examiner that fails with some pixels in its hands. `pixels`: refers to those of each image."""
+
+    def __init__(self, error: Exception, *, scoring: bool) -> None:
+        self._error, self._scoring = error, scoring
+        self.pixels: list[weakref.ref[Any]] = []
+
+    def read(self, row: ImageRow) -> Any:
+        return self._fail() if not self._scoring else row
+
+    def score(self, _found: Any) -> Any:
+        return self._fail()
+
+    def _fail(self) -> None:
+        pixels = np.zeros(10)
+        self.pixels.append(weakref.ref(pixels))
+        try:
+            raise KeyError("what a decoder trips over")
+        except KeyError:
+            raise self._error  # noqa: B904 - it has a context
+
+
+@pytest.mark.parametrize("error", [UnreadableImage("bad"), MemoryError("much"), RecursionError("deep"), ValueError()])
+@pytest.mark.parametrize("size", [1000, READ_AHEAD_BYTES + 1])
+@pytest.mark.parametrize("scoring", [False, True])
+def test_an_error_is_a_value_that_keeps_nothing_of_the_image(error: Exception, size: int, scoring: bool) -> None:
+    failing = Failing(error, scoring=scoring)
+    gc.collect()
+    gc.disable()
+    try:
+        with Stages(failing, threading.Event()) as stages:  # type: ignore[arg-type]
+            hand = stages.begin(row("bad", size))
+            found = hand.examined.result(10)
+        assert isinstance(found, InflamapError)
+        assert type(error).__name__ in f"{type(found).__name__} {found}"
+        assert (found.__traceback__, found.__cause__, found.__context__) == (None, None, None)
+        if not isinstance(error, InflamapError):
+            # the test's own, which is raised again and again, keeps its frames
+            error.__traceback__ = error.__context__ = None
+        assert [each() for each in failing.pixels] == [None]
+    finally:
+        gc.enable()

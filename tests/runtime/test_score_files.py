@@ -1,8 +1,11 @@
 """Of each file its result or its fault, in order, and nobody waits for a disk that could examine the next image."""
 
+import importlib
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +13,7 @@ import pytest
 
 from runtime.acquisition import Acquisition
 from runtime.analysis import Analysis, analyse
-from runtime.errors import NeverAnImage, UnreadableImage
+from runtime.errors import InflamapError, NeverAnImage, UnreadableImage
 from runtime.images import Frame
 from runtime.inputs import Input
 from runtime.model import Model
@@ -66,3 +69,37 @@ def test_one_result_is_written_while_the_next_image_is_examined(
     with ResultWriter() as writer:
         found = list(score_files(images, tmp_path / "out", model, writer, Acquisition(0.5)))
     assert [type(each) for each in found] == [Result, Result]
+
+
+@pytest.mark.parametrize("error", [MemoryError("much"), RecursionError("deep"), OverflowError("far"), ValueError("no")])
+@pytest.mark.parametrize("place", ["runtime.score_files.examine", "runtime.scoring.encode_jpeg"])
+def test_whatever_one_image_raises_the_others_are_done(
+    error: Exception,
+    place: str,
+    tmp_path: Path,
+    skin: npt.NDArray[np.uint8],
+    model: Model,
+    save_image: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("a.bmp", "b.bmp", "c.bmp")
+    for name in names:
+        save_image(tmp_path / name, skin[:150, :150])
+    module, _, name = place.rpartition(".")
+    whole = getattr(importlib.import_module(module), name)
+    calls = itertools.count()
+
+    def fail_once(*arguments: Any, **keywords: Any) -> Any:
+        if next(calls) == 1:
+            raise error
+        return whole(*arguments, **keywords)
+
+    monkeypatch.setattr(place, fail_once)
+    with ResultWriter() as writer:
+        found = list(
+            score_files([(tmp_path / name, PurePath(name)) for name in names], tmp_path / "out", model, writer)
+        )
+    assert [isinstance(each, Result) for each in found] == [True, False, True]
+    assert isinstance(found[1], InflamapError)
+    assert str(found[1]) == f"{tmp_path / 'b.bmp'}: unexpected {type(error).__name__}; seen: {error}"
+    assert (found[1].__traceback__, found[1].__context__) == (None, None)

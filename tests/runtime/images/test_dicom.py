@@ -3,6 +3,7 @@
 import contextlib
 import struct
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +82,7 @@ def test_signed_levels_keep_their_order_and_are_objected_to(grey: Grey) -> None:
     decoded = decode_dicom(dicom((grey ^ 0x80).astype(np.uint8), PixelRepresentation=1))
     assert np.array_equal(decoded.planes[0], grey)
     assert decoded.depth is None
-    assert decoded.objections[0].startswith("depth of grey unknown")
+    assert decoded.depth_unknown.startswith("depth of grey unknown")
 
 
 def test_floating_point_comes_without_a_depth(grey: Grey) -> None:
@@ -106,14 +107,17 @@ def test_planar_and_luminance_colour(grey: Grey) -> None:
     assert np.array_equal(found, np.repeat(grey[:, :, None], 3, axis=2))
 
 
+@pytest.mark.parametrize("encoding", NATIVE)
 @pytest.mark.parametrize("bits", [8, 16])
-def test_palettes_are_looked_up(grey: Grey, bits: int) -> None:
-    table = (255 - np.arange(256)).astype(np.uint8 if bits == 8 else "<u2") * (1 if bits == 8 else 257)
+def test_palettes_are_looked_up(grey: Grey, bits: int, encoding: str) -> None:
+    kind = np.dtype(np.uint8) if bits == 8 else np.dtype(">u2" if "big" in encoding else "<u2")
+    # of 16 bits the upper 8 count
+    table = ((255 - np.arange(256)) * (1 if bits == 8 else 256)).astype(kind)
     colours: dict[str, Any] = {}
     for colour in ("Red", "Green", "Blue"):
         colours[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
         colours[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
-    decoded = decode_dicom(dicom(grey, PhotometricInterpretation="PALETTE COLOR", **colours))
+    decoded = decode_dicom(dicom(grey, encoding=encoding, PhotometricInterpretation="PALETTE COLOR", **colours))
     assert np.array_equal(decoded.planes[0], np.repeat(255 - grey[:, :, None], 3, axis=2))
     assert decoded.depth == EIGHT_BIT
 
@@ -137,8 +141,6 @@ def shared(**elements: Any) -> list[Any]:
             0.4,
         ),
         ({"PerFrameFunctionalGroupsSequence": shared(PixelSpacing=[0.0006, 0.000601])}, 0.6),
-        ({"PixelSpacing": [0, 0]}, None),
-        ({"PixelSpacing": [-1, 1]}, None),
     ],
 )  # fmt: skip
 def test_scale(grey: Grey, elements: dict[str, Any], um: float | None) -> None:
@@ -147,6 +149,17 @@ def test_scale(grey: Grey, elements: dict[str, Any], um: float | None) -> None:
     assert decoded.um_per_px == (None if um is None else pytest.approx(um, rel=1e-3))
     assert decoded.um_per_px_from == ("unknown" if um is None else "dicom")
     assert decoded.objections == ()
+
+
+@pytest.mark.parametrize("spacing", [[0, 0], [-1, 1], [1e308, 1e308], ["nan", "nan"], [0.0005], [0.0005, 1e-30]])
+@pytest.mark.parametrize("keyword", ["PixelSpacing", "NominalScannedPixelSpacing"])
+def test_a_spacing_that_no_microscope_has_is_objected_to(grey: Grey, keyword: str, spacing: list[Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = dicom(grey, um_per_px=None, **{keyword: spacing})
+    decoded = decode_dicom(data)
+    assert decoded.um_per_px is None
+    assert [each[:22] for each in decoded.objections] == ["scale: the file tells "]
 
 
 def test_pixels_that_are_not_square_and_frames_that_differ_have_no_scale(grey: Grey) -> None:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.microscope_files.variants import Skin, Variant, variants
 from runtime.acquisition import Acquisition
 from runtime.errors import UnreadableImage
-from runtime.images import read_frames
+from runtime.images import plausible, read_frames
 from runtime.model import Model
 from runtime.result import Result
 from runtime.scoring import score_file
@@ -39,7 +39,50 @@ TABLE
   as it was written. It becomes the model's 8 bits as v · 255 / (2^bits - 1), never by the frame's own histogram.
 - **µm/px**: `vivascope` is the instrument's 0.5 for frames of 1000x1000 px of which no file tells a scale.
 - **z**: depth below the surface of the skin. A stack that tells only the step from slice to slice begins at 0.
+
+## Which levels are black
+
+- `--grey-range LOW:HIGH` gives the lowest and the highest level **as the file stores them**. Which of the two is black
+  the file says: in a TIFF of which white is 0, and in a DICOM file of MONOCHROME1, LOW is white.
+- A TIFF of which white is 0 is turned round by the level that is black. That is known where the file tells its
+  significant bits (OME's SignificantBits, MaxSampleValue), in 8 bits, and in 16 bits of which the highest is used.
+  Otherwise the image is withheld: *depth of grey unknown*.
+- DICOM (PS3.3 C.7.6.3, C.11): MONOCHROME1 and Presentation LUT Shape INVERSE mean the same, that low values are bright,
+  and a negative Rescale Slope turns the levels round before. A Modality LUT is applied. Rescale with a positive slope
+  changes nothing, for grey counts by stored levels, and is noted. Pixels of Pixel Padding Value (and Range Limit) count
+  as black, and that is noted. Windows and VOI LUTs are made for a screen; they are noted and not applied.
+- Withheld, with a reason that begins with *grey*: MONOCHROME1 with Presentation LUT Shape IDENTITY, any other
+  Presentation LUT, a VOI LUT or a window that turns the grey round, frames of different Rescale, and a slope that is 0
+  or no number.
+
+## Numbers that no image has
+
+A number outside of its range counts as not told, and keeps the image from being scored: a guess in its place would be
+wrong silently. The reason says the number and the range.
+
+RANGES
+
+An option outside of the same ranges is an error that names the option. `--um-per-px` lifts a reason that begins with
+*scale*, `--grey-range` one that begins with *depth of grey unknown*. A TIFF's own resolution between 10 and
+25,400 µm/px is a printer's (72 dpi are 353 µm/px), and tells nothing.
+
+## How long a file may be
+
+The first bytes of a file of more than 32 MiB are looked at before it is read. It may be at most twice as long as the
+pixels that its header gives, before compression, and 32 MiB. A longer one, or one that begins with zeros, is refused
+unread. Where its last bytes are zeros too it is tried again later, for some programs reserve room for a file before
+they write it.
 """
+
+
+RANGES = {
+    "scale": plausible.UM_PER_PX,
+    "depth, and position of the stage that stands for it": plausible.DEPTH_UM,
+    "step from slice to slice": plausible.STEP_UM,
+    "depth by a VivaScope caption": plausible.CAPTION_DEPTH_UM,
+    "place of the stage by a VivaScope caption": plausible.CAPTION_PLACE_MM,
+    "significant bits of a level": plausible.BITS,
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +119,8 @@ def document() -> dict[tuple[str, str], list[str]]:
         return {}
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines if line.startswith("|")]
+    # of the first table; that of ranges has two columns
+    rows = [row for row in rows if len(row) == 7]
     return {(row[0], row[1]): row[2:] for row in rows[2:]}
 
 
@@ -99,8 +144,12 @@ def written(found: list[tuple[Variant, Found]]) -> str:
         score = row.score if row.shift is None else f"{row.shift:.4f}"
         cells = (variant.format, variant.name, row.read, row.bits, row.scale, row.depth, score)
         lines.append(f"| {' | '.join(cells)} |")
-    before, after = TEXT.split("TABLE")
-    return before + "\n".join(lines) + after
+    ranges = [
+        "| number | range |",
+        "|---|---|",
+        *(f"| {name} | {range_} |" for name, range_ in RANGES.items()),
+    ]
+    return TEXT.replace("TABLE", "\n".join(lines)).replace("RANGES", "\n".join(ranges))
 
 
 def scored(variant: Variant, frame: Skin, model: Model, folder: Path) -> Result:
@@ -170,3 +219,11 @@ def look(variant: Variant, frame: Skin, plain: float, model: Model, folder: Path
 @pytest.mark.skipif(WRITE, reason="it is being written")
 def test_document_has_a_row_for_each_variant_and_no_other(document: dict[tuple[str, str], list[str]]) -> None:
     assert list(document) == [(variant.format, variant.name) for variant in ALL]
+
+
+@pytest.mark.skipif(WRITE, reason="it is being written")
+def test_document_says_what_is_written_of_it() -> None:
+    committed = DOCUMENT.read_text(encoding="utf-8")
+    parts = written([]).split("\n\n")
+    missing = [part for part in parts if not part.startswith("| format") and part.strip() not in committed]
+    assert missing == []

@@ -94,12 +94,26 @@ def test_what_others_write_to_stderr_meanwhile_is_passed_on(
     assert capfd.readouterr() == ("", "another thread speaks\n")
 
 
-def test_without_a_stderr_images_are_still_read(grey: Grey, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_stderr(_: int) -> int:
-        raise OSError(9, "Bad file descriptor")
+@pytest.mark.parametrize(
+    ("before", "is_damage"),
+    [(b"another thread speaks", True), (b"inflamap: other.jpg: the JPEG is damaged; seen: ", False)],
+)
+def test_damage_is_heard_behind_another_threads_words_and_not_in_them(
+    grey: Grey, before: bytes, is_damage: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    decode, said = cv2.imdecode, b"Corrupt JPEG data: premature end of data segment\n"
 
-    monkeypatch.setattr("runtime.images.jpeg.os.dup", no_stderr)
-    assert decode_jpeg(encoded(grey)).shape == grey.shape
+    def interrupted(*args: object) -> object:
+        os.write(2, before + said)
+        return decode(*args)
+
+    monkeypatch.setattr("runtime.images.opencv.cv2.imdecode", interrupted)
+    if is_damage:
+        with pytest.raises(UnreadableImage, match="seen: Corrupt JPEG data: premature end of data segment; next"):
+            decode_jpeg(encoded(grey))
+    else:
+        decode_jpeg(encoded(grey))
+    assert capfd.readouterr().err == (before if is_damage else before + said).decode()
 
 
 def frame_header(data: bytes) -> int:

@@ -145,7 +145,7 @@ def test_what_is_no_file_of_bytes_is_refused_for_ever(tmp_path: Path) -> None:
     "error", [PermissionError(13, "locked"), FileNotFoundError(2, "gone"), OSError(112, "host is down"), MemoryError()]
 )
 def test_what_the_system_refuses_may_heal(error: Exception, save: Save) -> None:
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> bytes:
         raise error
 
     with pytest.raises(UnreadableImage) as caught:
