@@ -228,6 +228,15 @@ def test_1024_frames(more: int) -> None:
     assert refused(lambda: decode_dicom(data), "number of frames") is bool(more)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_a_deflated_dicom_file_may_become(more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dicom(GREY, encoding="deflated")
+    at = 132 + 12 + int.from_bytes(data[140:144], "little")
+    inflated = len(zlib.decompress(data[at:], wbits=-15))
+    monkeypatch.setattr("runtime.images.dicom_dataset.most_decoded", lambda _: inflated - more)
+    assert refused(lambda: decode_dicom(data), "inflates to too much") is bool(more)
+
+
 def ome(blocks: str = "", length: int = 0) -> str:
     begin, end = '<OME><Image><Pixels PhysicalSizeX="0.5">', "</Pixels></Image></OME>"
     return begin + blocks + " " * (length - len(begin) - len(blocks) - len(end)) + end
