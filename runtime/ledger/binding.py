@@ -49,11 +49,17 @@ def recall_folder(ledger: Ledger, out: Path) -> bool:
 
 
 def is_bound(out: Path, folder: Path) -> bool:
-    """Whether `out` holds the results of `folder` already; no where that cannot be told."""
+    """Whether `out` holds the results of `folder` already; no where that cannot be told.
+
+    A ledger that is damaged or of an older version tells nothing before the watch is started: the file beside it does.
+    """
     try:
+        absolute = str(folder.resolve())
         with open_ledger(out) as ledger:
-            return bool(ledger.noted(FOLDER_NOTE) == str(folder.resolve()))
-    except (InflamapError, OSError):
+            return bool(ledger.noted(FOLDER_NOTE) == absolute)
+    except InflamapError:
+        return _read(out / FOLDER_FILE) == os.fsencode(absolute)
+    except OSError:
         return False
 
 

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from runtime.errors import InflamapError
 from runtime.file_state import FileState
 from runtime.ledger import Ledger, open_ledger
-from runtime.ledger.binding import FOLDER_NOTE, bind_folder, recall_folder, watched_images
+from runtime.ledger.binding import FOLDER_NOTE, bind_folder, is_bound, recall_folder, watched_images
 from runtime.ledger.ledger import Arrival
 from runtime.outputs import LEDGER_FILE
 
@@ -127,3 +129,23 @@ def test_folder_is_recalled_when_the_ledger_was_lost(tmp_path: Path) -> None:
         with pytest.raises(InflamapError, match="holds results of another folder"):
             bind_folder(ledger, tmp_path / "other", out)
         bind_folder(ledger, tmp_path / "in", out)
+
+
+@pytest.mark.parametrize("ledger_is", ["whole", "damaged", "of version 1"])
+def test_folder_is_known_to_be_watched_whatever_became_of_the_ledger(tmp_path: Path, ledger_is: str) -> None:
+    """So that a watch starts while the share is away, and mends the ledger."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    out.mkdir()
+    folder.mkdir()
+    with open_ledger(out, create=True) as ledger:
+        bind_folder(ledger, folder, out)
+    folder.rmdir()
+    if ledger_is == "damaged":
+        (out / LEDGER_FILE).write_bytes(b"no database at all" * 100)
+    elif ledger_is == "of version 1":
+        (out / LEDGER_FILE).unlink()
+        with closing(sqlite3.connect(out / LEDGER_FILE)) as database:
+            database.executescript((Path(__file__).parent / "version_1.sql").read_text())
+    assert is_bound(out, folder)
+    assert not is_bound(out, tmp_path / "other")
+    assert not is_bound(tmp_path, folder)
