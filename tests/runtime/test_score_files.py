@@ -97,7 +97,7 @@ def test_whatever_one_image_raises_the_others_are_done(
     monkeypatch.setattr(place, fail_once)
     with ResultWriter() as writer:
         found = list(
-            score_files([(tmp_path / name, PurePath(name)) for name in names], tmp_path / "out", model, writer)
+            score_files([Input(tmp_path / name, PurePath(name)) for name in names], tmp_path / "out", model, writer)
         )
     assert [isinstance(each, Result) for each in found] == [True, False, True]
     assert isinstance(found[1], InflamapError)
