@@ -1,0 +1,102 @@
+"""A copy of the checkout in which a mutant is tried by the tests of its module."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.child_process import python_module, run_child
+from benchmarks.mutations.mutants import Mutant
+from benchmarks.mutations.targets import Target
+from runtime.errors import CheckFailed
+
+KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
+# a mutant that hangs is no slow machine: so many times what the unchanged code took, and some seconds
+TIMES, SPARE_S = 4.0, 30.0
+FIRST_S = 600.0
+
+
+class Copy:
+    """A copy of the checkout, without what git ignores; the checkout itself is never changed.
+
+    Args:
+        checkout: what is copied.
+        folder: an empty folder for it.
+    """
+
+    def __init__(self, checkout: Path, folder: Path) -> None:
+        self._folder = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        names = run_child(listed, check=True, cwd=checkout, stdout=subprocess.PIPE).stdout
+        for name in filter(None, os.fsdecode(names).split("\0")):
+            # a file that was removed and not committed is still listed
+            if (checkout / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(checkout / name, folder / name)
+        self._needed_s: dict[Sequence[str], float] = {}
+
+    def prepare(self, target: Target) -> None:
+        """Run the tests of a target on the unchanged code, which takes their time.
+
+        Raises:
+            CheckFailed: they fail, or do not test the copy.
+        """
+        shown = "import runtime, trainer; print(runtime.__path__[0], trainer.__path__[0])"
+        done = run_child([sys.executable, "-c", shown], check=True, stdout=subprocess.PIPE, **self._place())
+        if done.stdout.decode().count(str(self._folder)) != 2:
+            raise CheckFailed("the tests would not test the copy", seen=done.stdout.decode().strip())
+        for tests in filter(None, (target.tests, target.more)):
+            started = time.monotonic()
+            if self._run(tests, FIRST_S):
+                raise CheckFailed(
+                    f"{target.name}: tests fail on the code as it is",
+                    seen=" ".join(tests),
+                    next_step="mend them first: pytest -x " + " ".join(tests),
+                )
+            self._needed_s[tests] = time.monotonic() - started
+
+    def try_mutant(self, mutant: Mutant, source: str, target: Target) -> str:
+        """Return whether the tests notice the mutant: killed, survived or timeout.
+
+        Raises:
+            CheckFailed: see `prepare`, which the first mutant of a target waits for.
+        """
+        if target.tests not in self._needed_s:
+            self.prepare(target)
+        module = self._folder / mutant.path
+        before = module.stat()
+        module.write_text(mutant.code(source), encoding="utf-8")
+        try:
+            for tests in filter(None, (target.tests, target.more)):
+                outcome = self._run(tests, TIMES * self._needed_s[tests] + SPARE_S)
+                if outcome:
+                    return outcome
+        finally:
+            module.write_text(source, encoding="utf-8")
+            # its compiled form is taken for current by this time
+            os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return SURVIVED
+
+    def _run(self, tests: Sequence[str], limit_s: float) -> str:
+        """Run tests; return "" where they pass, else killed or timeout."""
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        try:
+            # pytest would print at length that it was interrupted
+            done = run_child(
+                python_module("pytest", *options, *tests),
+                timeout_s=limit_s,
+                obey_s=0.0,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                **self._place(),
+            )
+        except subprocess.TimeoutExpired:
+            return TIMEOUT
+        return KILLED if done.returncode else ""
+
+    def _place(self) -> dict[str, object]:
+        # before the installed packages, in processes that tests start too
+        return {"cwd": self._folder, "env": {**os.environ, "PYTHONPATH": str(self._folder)}}
