@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from runtime.cli import Terminated, ended_by_sigterm
+from runtime.cli import ended_by_sigterm
+from runtime.errors import Terminated
 from trainer.worker_pool import interrupts_deferred
 
 # to finish the image in hand and remove temporary files

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.errors import InflamapError
+from runtime.errors import InflamapError, Terminated
 from runtime.garbage import uncollected
 from runtime.version import NOTICE, __version__
 
@@ -100,10 +100,6 @@ def _command_without(name: str, missing: str, extra: str) -> click.Command:
         )
 
     return stand_in
-
-
-class Terminated(SystemExit):
-    """SIGTERM asked the program to end; the exit code is 143."""
 
 
 @contextmanager

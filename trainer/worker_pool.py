@@ -61,15 +61,44 @@ def processes_end_on_error() -> Iterator[None]:
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block, in this thread and in the processes that the block starts."""
-    if sys.platform == "win32":
+    """Hold Ctrl-C and SIGTERM back until the end of the block; a process that the block starts holds Ctrl-C back too.
+
+    A process whose start is broken off in the middle would print a traceback.
+    """
+    with _handlers_deferred():
+        if sys.platform == "win32":
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _handlers_deferred() -> Iterator[None]:
+    """Call Python's handlers of Ctrl-C and SIGTERM at the end of the block.
+
+    The mask of this thread is not enough: a thread of numpy's libraries may take the signal, and Python then runs the
+    handler in the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # the others are the system's: they end the process at once, or do nothing
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _frame: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def start_resource_tracker() -> None:

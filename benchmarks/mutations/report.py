@@ -9,15 +9,16 @@ from benchmarks.mutations.trial import KILLED, SURVIVED, TIMEOUT
 
 HEAD = """# Mutation tests
 
-What the tests do not notice: one place of the code is changed at random (a comparison, a number, a condition, an exception, a loop, a
-decorator), and the tests that belong to the module are run. A change that no test notices is a *survivor*: it is tested from then on, or
-the reason why nothing can tell it from the code stands beside it.
+What the tests do not notice: one place of the code is changed at random (a comparison, a number, a condition, an
+exception, a loop, a decorator), and the tests that belong to the module are run. A change that no test notices is a
+*survivor*: it is tested from then on, or the reason why nothing can tell it from the code stands beside it.
 
     python -m benchmarks.mutations --sample {sample} --seed {seed}
 
-Changes are made by [cosmic-ray](https://cosmic-ray.readthedocs.io), in a copy of the checkout. Places are drawn evenly over all modules, and one of
-the changes of each. Type annotations are left out. SQL and other texts are not changed, and no statement is left out: the property tests and
-fault injection in [reliability.md](reliability.md) look for those.
+Changes are made by [cosmic-ray](https://cosmic-ray.readthedocs.io), in a copy of the checkout. Places are drawn evenly
+over all modules, and one of the changes of each. Type annotations are left out. SQL and other texts are not changed,
+and no statement is left out: the property tests and the fault injection in [reliability.md](reliability.md) look for
+those.
 
 Sample {sample}, seed {seed}, commit {commit}, {date}.
 """
