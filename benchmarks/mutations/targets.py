@@ -39,7 +39,7 @@ TARGETS = (
         "gate",
         ("runtime/gate.py",),
         ("tests/runtime/test_gate.py", "tests/runtime/test_gate_set.py", "tests/runtime/test_gate_table.py"),
-        ("tests/export/test_engines.py", "tests/benchmarks/engine_bench/test_measure.py"),
+        ("tests/benchmarks/engine_bench/test_measure.py",),
     ),
     Target(
         "quality",
