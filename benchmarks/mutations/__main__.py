@@ -25,7 +25,7 @@ from benchmarks.mutations.mutants import Mutant, draw, read_sources
 from benchmarks.mutations.outcomes import Outcomes, read_notes
 from benchmarks.mutations.report import to_markdown, untold
 from benchmarks.mutations.targets import TARGETS, Target, chosen
-from benchmarks.mutations.trial import Copy
+from benchmarks.mutations.trial import Copy, Stopped
 from runtime.errors import InflamapError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def try_all(
         # a file that a killed test held open may not be gone yet
         for _ in range(min(workers, len(mutants))):
             name = stack.enter_context(TemporaryDirectory(prefix="inflamap-mutations-", ignore_cleanup_errors=True))
-            copies.put(Copy(checkout, Path(name)))
+            copies.put(Copy(checkout, Path(name), end))
 
         def try_one(mutant: Mutant) -> None:
             if end.is_set() or time.monotonic() > until:
@@ -115,6 +115,8 @@ def try_all(
             copy = copies.get()
             try:
                 outcome = copy.try_mutant(mutant, sources[mutant.path], by_path[mutant.path])
+            except Stopped:
+                return
             finally:
                 copies.put(copy)
             outcomes.add(mutant.key, outcome)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,16 +20,21 @@ TIMES, SPARE_S = 4.0, 30.0
 FIRST_S = 600.0
 
 
+class Stopped(Exception):
+    """The tests were broken off, and tell nothing of the mutant."""
+
+
 class Copy:
     """A copy of the checkout, without what git ignores; the checkout itself is never changed.
 
     Args:
         checkout: what is copied.
         folder: an empty folder for it.
+        stop: set to break off the tests that run.
     """
 
-    def __init__(self, checkout: Path, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, checkout: Path, folder: Path, stop: threading.Event | None = None) -> None:
+        self._folder, self._stop = folder, stop or threading.Event()
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         names = run_child(listed, check=True, cwd=checkout, stdout=subprocess.PIPE).stdout
         for name in filter(None, os.fsdecode(names).split("\0")):
@@ -63,6 +69,7 @@ class Copy:
 
         Raises:
             CheckFailed: see `prepare`, which the first mutant of a target waits for.
+            Stopped: `stop` was set.
         """
         if target.tests not in self._needed_s:
             self.prepare(target)
@@ -88,12 +95,15 @@ class Copy:
             done = run_child(
                 python_module("pytest", *options, *tests),
                 timeout_s=limit_s,
+                stop=self._stop,
                 obey_s=0.0,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 **self._place(),
             )
         except subprocess.TimeoutExpired:
+            if self._stop.is_set():
+                raise Stopped from None
             return TIMEOUT
         return KILLED if done.returncode else ""
 

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks.mutations.mutants import Mutant, draw, mutants_of, read_sources
 from benchmarks.mutations.outcomes import NOTES, Note, Outcomes, note_on, read_notes
 from benchmarks.mutations.report import to_markdown, untold
 from benchmarks.mutations.targets import TARGETS, Target, chosen
-from benchmarks.mutations.trial import KILLED, SURVIVED, TIMEOUT, Copy
+from benchmarks.mutations.trial import KILLED, SURVIVED, TIMEOUT, Copy, Stopped
 from runtime.errors import CheckFailed, InflamapError
 
 CHECKOUT = Path(__file__).parents[3]
@@ -80,6 +81,14 @@ def test_outcomes_in_a_copy_and_the_checkout_stays_as_it_is(
         assert copy.try_mutant(mutant, source, target) == outcome
         assert (tmp_path / "copy" / mutant.path).read_text() == source
     assert {path: path.read_bytes() for path in checkout.rglob("*.py")} == before
+
+
+def test_tests_that_are_broken_off_tell_nothing_of_the_mutant(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "tests" / "test_small.py").write_text("import time\ndef test_it():\n    time.sleep(600)\n")
+    stop = threading.Event()
+    threading.Timer(2.0, stop.set).start()
+    with pytest.raises(Stopped):
+        Copy(checkout, tmp_path / "copy", stop).prepare(SMALL)
 
 
 def test_tests_that_fail_by_themselves_are_told(checkout: Path, tmp_path: Path) -> None:
