@@ -29,9 +29,8 @@ def today() -> str:
 
 def _git(checkout: Path, *arguments: str) -> str:
     """Return what git prints; "" where it fails or is not installed."""
-    options = {"cwd": checkout, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        done = run_child(["git", *arguments], **options)
+        done = run_child(["git", *arguments], cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError:
         return ""
     return str(done.stdout.decode().strip()) if done.returncode == 0 else ""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.child_process import python_module, run_child
 from benchmarks.mutations.mutants import Mutant
@@ -107,6 +108,6 @@ class Copy:
             return TIMEOUT
         return KILLED if done.returncode else ""
 
-    def _place(self) -> dict[str, object]:
+    def _place(self) -> dict[str, Any]:
         # before the installed packages, in processes that tests start too
         return {"cwd": self._folder, "env": {**os.environ, "PYTHONPATH": str(self._folder)}}
