@@ -43,6 +43,7 @@ class Copy:
             if (checkout / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(checkout / name, folder / name)
+        self._log = folder / "pytest.log"
         self._needed_s: dict[Sequence[str], float] = {}
 
     def prepare(self, target: Target) -> None:
@@ -60,7 +61,7 @@ class Copy:
             if self._run(tests, FIRST_S):
                 raise CheckFailed(
                     f"{target.name}: tests fail on the code as it is",
-                    seen=" ".join(tests),
+                    seen=", ".join(self._log.read_text(errors="replace").splitlines()[-3:]),
                     next_step="mend them first: pytest -x " + " ".join(tests),
                 )
             self._needed_s[tests] = time.monotonic() - started
@@ -90,18 +91,20 @@ class Copy:
 
     def _run(self, tests: Sequence[str], limit_s: float) -> str:
         """Run tests; return "" where they pass, else killed or timeout."""
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        # hypothesis's own profile draws the same examples each time, and has no deadline that a busy machine misses
+        options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-profile=ci"]
         try:
             # pytest would print at length that it was interrupted
-            done = run_child(
-                python_module("pytest", *options, *tests),
-                timeout_s=limit_s,
-                stop=self._stop,
-                obey_s=0.0,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                **self._place(),
-            )
+            with self._log.open("wb") as log:
+                done = run_child(
+                    python_module("pytest", *options, *tests),
+                    timeout_s=limit_s,
+                    stop=self._stop,
+                    obey_s=0.0,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    **self._place(),
+                )
         except subprocess.TimeoutExpired:
             if self._stop.is_set():
                 raise Stopped from None
