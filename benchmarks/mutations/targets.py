@@ -44,8 +44,8 @@ TARGETS = (
     Target(
         "quality",
         ("runtime/quality.py",),
-        ("tests/runtime/test_quality.py", "tests/export/test_quality_limits.py"),
-        ("tests/runtime/test_scoring.py",),
+        ("tests/runtime/test_quality.py",),
+        ("tests/export/test_quality_limits.py", "tests/runtime/test_scoring.py"),
     ),
     Target("settling", ("runtime/settling.py",), ("tests/runtime/test_settling.py",), _WATCH),
     Target(

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,36 @@ class Copy:
         self._log = folder / "pytest.log"
         self._needed_s: dict[Sequence[str], float] = {}
 
-    def prepare(self, target: Target) -> None:
-        """Run the tests of a target on the unchanged code, which takes their time.
+    def try_mutant(self, mutant: Mutant, source: str, target: Target) -> str:
+        """Return whether the tests notice the mutant: killed, survived or timeout.
+
+        Raises:
+            CheckFailed: tests fail on the code as it is, or do not test the copy.
+            Stopped: `stop` was set.
+        """
+        for tests in filter(None, (target.tests, target.more)):
+            if tests not in self._needed_s:
+                self._needed_s[tests] = self._time(target.name, tests)
+            with self._mutated(mutant, source):
+                outcome = self._run(tests, TIMES * self._needed_s[tests] + SPARE_S)
+            if outcome:
+                return outcome
+        return SURVIVED
+
+    @contextmanager
+    def _mutated(self, mutant: Mutant, source: str) -> Iterator[None]:
+        module = self._folder / mutant.path
+        before = module.stat()
+        module.write_text(mutant.code(source), encoding="utf-8")
+        try:
+            yield
+        finally:
+            module.write_text(source, encoding="utf-8")
+            # its compiled form is taken for current by this time
+            os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def _time(self, name: str, tests: Sequence[str]) -> float:
+        """Run tests on the code as it is; return the seconds that they took.
 
         Raises:
             CheckFailed: they fail, or do not test the copy.
@@ -56,38 +85,14 @@ class Copy:
         done = run_child([sys.executable, "-c", shown], check=True, stdout=subprocess.PIPE, **self._place())
         if done.stdout.decode().count(str(self._folder)) != 2:
             raise CheckFailed("the tests would not test the copy", seen=done.stdout.decode().strip())
-        for tests in filter(None, (target.tests, target.more)):
-            started = time.monotonic()
-            if self._run(tests, FIRST_S):
-                raise CheckFailed(
-                    f"{target.name}: tests fail on the code as it is",
-                    seen=", ".join(self._log.read_text(errors="replace").splitlines()[-3:]),
-                    next_step="mend them first: pytest -x " + " ".join(tests),
-                )
-            self._needed_s[tests] = time.monotonic() - started
-
-    def try_mutant(self, mutant: Mutant, source: str, target: Target) -> str:
-        """Return whether the tests notice the mutant: killed, survived or timeout.
-
-        Raises:
-            CheckFailed: see `prepare`, which the first mutant of a target waits for.
-            Stopped: `stop` was set.
-        """
-        if target.tests not in self._needed_s:
-            self.prepare(target)
-        module = self._folder / mutant.path
-        before = module.stat()
-        module.write_text(mutant.code(source), encoding="utf-8")
-        try:
-            for tests in filter(None, (target.tests, target.more)):
-                outcome = self._run(tests, TIMES * self._needed_s[tests] + SPARE_S)
-                if outcome:
-                    return outcome
-        finally:
-            module.write_text(source, encoding="utf-8")
-            # its compiled form is taken for current by this time
-            os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
-        return SURVIVED
+        started = time.monotonic()
+        if self._run(tests, FIRST_S):
+            raise CheckFailed(
+                f"{name}: tests fail on the code as it is",
+                seen=", ".join(self._log.read_text(errors="replace").splitlines()[-3:]),
+                next_step="mend them first: pytest -x " + " ".join(tests),
+            )
+        return time.monotonic() - started
 
     def _run(self, tests: Sequence[str], limit_s: float) -> str:
         """Run tests; return "" where they pass, else killed or timeout."""

@@ -44,6 +44,9 @@ def mutant_of(path: str, source: str, change: str) -> Mutant:
     return next(m for each in mutants_of(path, source).values() for m in each if change in m.change(source))
 
 
+GREATER_OR_EQUAL = mutant_of("runtime/small.py", SOURCE, "a >= b")
+
+
 def test_the_same_seed_draws_the_same_mutants_whatever_is_tried_of_them() -> None:
     sources = {"a.py": SOURCE, "b.py": LOOP}
     first = draw(sources, 5, 1)
@@ -73,7 +76,7 @@ def test_outcomes_in_a_copy_and_the_checkout_stays_as_it_is(
     copy = Copy(checkout, tmp_path / "copy")
     tried = {
         KILLED: (mutant_of("runtime/small.py", SOURCE, "a < b"), SOURCE, SMALL),
-        SURVIVED: (mutant_of("runtime/small.py", SOURCE, "a >= b"), SOURCE, SMALL),
+        SURVIVED: (GREATER_OR_EQUAL, SOURCE, SMALL),
         TIMEOUT: (mutant_of("trainer/loop.py", LOOP, "n = n + 5"), LOOP, LOOPS),
     }
     before = {path: path.read_bytes() for path in checkout.rglob("*.py")}
@@ -88,13 +91,13 @@ def test_tests_that_are_broken_off_tell_nothing_of_the_mutant(checkout: Path, tm
     stop = threading.Event()
     threading.Timer(2.0, stop.set).start()
     with pytest.raises(Stopped):
-        Copy(checkout, tmp_path / "copy", stop).prepare(SMALL)
+        Copy(checkout, tmp_path / "copy", stop).try_mutant(GREATER_OR_EQUAL, SOURCE, SMALL)
 
 
 def test_tests_that_fail_by_themselves_are_told(checkout: Path, tmp_path: Path) -> None:
     (checkout / "tests" / "test_small.py").write_text("def test_it():\n    assert False\n")
     with pytest.raises(CheckFailed, match="small: tests fail on the code as it is"):
-        Copy(checkout, tmp_path / "copy").prepare(SMALL)
+        Copy(checkout, tmp_path / "copy").try_mutant(GREATER_OR_EQUAL, SOURCE, SMALL)
 
 
 def test_an_interrupted_run_goes_on_where_it_was(checkout: Path, tmp_path: Path) -> None:
