@@ -20,7 +20,7 @@ over all modules, and one of the changes of each. Type annotations are left out.
 and no statement is left out: the property tests and the fault injection in [reliability.md](reliability.md) look for
 those.
 
-Sample {sample}, seed {seed}, commit {commit}, {date}.
+{tried} of the {sample} mutants of seed {seed} were tried, the last of them on commit {commit}, {date}.
 """
 
 
@@ -50,7 +50,7 @@ def to_markdown(
         seed: that they were drawn by.
         commit, date: of the run.
     """
-    lines = [HEAD.format(sample=sample, seed=seed, commit=commit, date=date), *_counts(found), ""]
+    lines = [HEAD.format(tried=len(found), sample=sample, seed=seed, commit=commit, date=date), *_counts(found), ""]
     survivors = [mutant for mutant, outcome in found.items() if outcome == SURVIVED]
     lines += ["## Survivors", ""] if survivors else ["No mutant survived.", ""]
     for mutant in sorted(survivors, key=lambda each: (each.path, each.line)):

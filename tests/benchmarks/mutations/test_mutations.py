@@ -126,7 +126,8 @@ def test_survivors_are_told_with_what_is_known_of_them() -> None:
     ]
     assert note_on(notes, "b.py", known.change(SOURCE)) is None
     assert untold(found, sources, notes) == [unknown]
-    text = to_markdown(found, sources, notes, sample=3, seed=1, commit="c0ffee", date="2026-12-01")
+    text = to_markdown(found, sources, notes, sample=4, seed=1, commit="c0ffee", date="2026-12-01")
+    assert "3 of the 4 mutants of seed 1 were tried, the last of them on commit c0ffee, 2026-12-01." in text
     assert "| `a.py` | 3 | 1 | 0 | 2 |" in text
     assert "| **all** | 3 | 1 | 0 | 2 |" in text
     assert "+ return a if a >= b else b\n```\n\nEquivalent: equal numbers are one number" in text
