@@ -21,7 +21,7 @@ from trainer.figures import (
     recall,
     reliability,
 )
-from trainer.intervals import Figure, Jackknife
+from trainer.intervals import Figure, Jackknife, share_scale
 
 
 def sure(grades: Sequence[int], count: int = 5, confidence: float = 0.9) -> npt.NDArray[np.float64]:
@@ -238,6 +238,23 @@ def test_no_error_among_equal_subjects_gives_each_figure_its_least_interval():
     kappa = 1 - 0.1 / by_chance
     half = 2.7764 * least / by_chance / (1 - kappa**2)
     assert found["qwk"].low == pytest.approx(math.tanh(math.atanh(kappa) - half), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (GradeAgreement.of(np.ones(7)), "mad"),
+        (AgreementFigures(None, None, None), "qwk"),
+        (reliability(sure([0]), np.array([0]))[0], "patches"),
+        (Figure(0.5, 0.4, 0.6), "value"),
+        (Jackknife.of(["a", "b"]), "units"),
+        (share_scale(), "low"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_was_found_cannot_be_changed(found: object, name: str):
+    with pytest.raises(AttributeError):
+        setattr(found, name, 0)
 
 
 def test_a_perfect_grader_is_not_perfect_for_certain():
