@@ -55,9 +55,9 @@ class Mutant:
         return str(code)
 
     def change(self, source: str) -> str:
-        """Return the change as the lines of a diff that begin with - or +, without indentation."""
+        """Return the change as the lines of a diff that begin with - or +, without indentation and empty lines."""
         lines = difflib.ndiff(source.splitlines(), self.code(source).splitlines())
-        return "\n".join(f"{line[0]} {line[2:].strip()}" for line in lines if line[0] in "-+")
+        return "\n".join(f"{line[0]} {line[2:].strip()}" for line in lines if line[0] in "-+" and line[2:].strip())
 
 
 def digest(source: str) -> str:
