@@ -12,13 +12,14 @@ import argparse
 import itertools
 import json
 import statistics
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
+from benchmarks.child_process import exit_with, python_module, run_child
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.console import reporter
 
@@ -81,9 +82,8 @@ def medians(document: dict[str, Any]) -> dict[str, float]:
 
 def _run(bundle: Path, frames: int, budget_ms: float) -> dict[str, Any]:
     """One run, as a user would type it."""
-    command = [sys.executable, "-m", "runtime.cli", "bench", str(bundle), "--json", "--no-footprint"]
-    command += ["--frames", str(frames), "--budget-ms", f"{budget_ms:g}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    options = ["--json", "--no-footprint", "--frames", frames, "--budget-ms", f"{budget_ms:g}"]
+    done = run_child(python_module("runtime.cli", "bench", bundle, *options), stdout=PIPE)
     if not done.stdout:
         # it has said why
         sys.exit(done.returncode)
@@ -92,4 +92,4 @@ def _run(bundle: Path, frames: int, budget_ms: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -8,7 +8,6 @@ font: pictures of 12 x 18 grey levels.
 """
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.child_process import exit_with
 from runtime.images.caption import GLYPHS_FILE
 from runtime.images.glyphs import GRID, find_lines
 
@@ -105,4 +105,4 @@ def _pictures() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -7,12 +7,12 @@ with grain, some as JPEG of quality 75 to 97. Exit code 1 when a value is read t
 """
 
 import argparse
-import sys
 from collections import Counter
 
 import numpy as np
 
 from benchmarks.caption_glyphs import LIBERATION, LIBERATION_FONTS, Draw, of_file
+from benchmarks.child_process import exit_with
 from benchmarks.microscope_files.captions import KNOWN_FONTS, OTHER_FONTS, draw_said, photographed
 from runtime.images.caption import read_caption
 
@@ -62,4 +62,4 @@ def _cap_px(draw: Draw, size: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

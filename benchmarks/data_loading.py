@@ -9,7 +9,6 @@ than 0.8 of the rate of those on one in memory.
 """
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.child_process import exit_with
 from trainer import loss as losses
 from trainer.augment import augment, cut, draw_batch
 from trainer.network import NetworkConfig, TextureNetwork
@@ -75,4 +75,4 @@ def measure() -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -8,11 +8,11 @@ phantom's seed and version, and the figures on the held-out patches. Everything 
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+from subprocess import PIPE
 
+from benchmarks.child_process import exit_with, python_module, run_child
 from runtime.bundle import DEFAULT_BUNDLE
 
 NAME = "phantom-texture"
@@ -58,9 +58,9 @@ def make(work: Path) -> None:
 
 def _inflamap(*arguments: object) -> str:
     """Run one command, its progress on this terminal; what it printed on stdout."""
-    command = [sys.executable, "-m", "runtime.cli", *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    done = run_child(python_module("runtime.cli", *arguments), check=True, stdout=PIPE)
+    return str(done.stdout.decode())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

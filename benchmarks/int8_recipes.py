@@ -7,13 +7,13 @@ docs/quantization.md keeps what it printed for the shipped network.
 """
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
+from benchmarks.child_process import exit_with
 from export.equalise import equalise
 from export.exact_engine import ExactEngine
 from export.familiarity import FAMILIAR_PATCHES, fit_familiarity
@@ -93,4 +93,4 @@ def _exactly(content: bytes, gate: GateSet) -> Verdict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.child_process import exit_with
 from trainer.experts import compare_experts
 from trainer.figures import GradeAgreement, agreement, pair_terms, recall
 from trainer.intervals import Figure, Jackknife
@@ -257,4 +258,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

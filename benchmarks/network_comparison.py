@@ -10,7 +10,6 @@ every rival in accuracy at a tenth of T-CNN-3's multiply-accumulates.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
+from benchmarks.child_process import exit_with
 from benchmarks.rivals.cost import FRAME_PX, Network, features_work, frame_macs, frame_ms, network_work, parameters
 from benchmarks.rivals.flattened import FlattenedNetwork
 from benchmarks.rivals.lbp_glcm import LbpGlcmForest
@@ -209,4 +209,4 @@ def _patches(part: Part) -> npt.NDArray[np.uint8]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,9 +29,9 @@ import numpy as np
 import psutil
 
 from benchmarks.browser import CHROMIUM, chromium
+from benchmarks.child_process import exit_with
 from benchmarks.engine_bench.frames import paint_frames
 from benchmarks.rehearsal import started_watch
-from runtime.cli import ended_by_sigterm
 from runtime.console import Reporter, reporter
 from runtime.errors import CheckFailed, InflamapError
 from runtime.ledger import ImageRow, Ledger, open_ledger
@@ -83,7 +82,7 @@ def main() -> int:
     short = chosen.short
     if CHROMIUM is None:
         raise InflamapError("no Chromium here", next_step="apt-get install chromium")
-    with ended_by_sigterm(), tempfile.TemporaryDirectory() as name, reporter() as report, chromium() as browser:
+    with tempfile.TemporaryDirectory() as name, reporter() as report, chromium() as browser:
         place = Path(name)
         frames = paint_frames(place / "frames", report.progress).paths
         parts: dict[str, Callable[[], dict[str, Any]]] = {
@@ -299,4 +298,4 @@ def wait_for(holds: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -4,7 +4,6 @@ python -m benchmarks.page_pictures FOLDER
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.browser import CHROMIUM, chromium
+from benchmarks.child_process import exit_with
 from benchmarks.operator_page import SIZE, watching
-from runtime.cli import ended_by_sigterm
 from runtime.errors import InflamapError
 from trainer.phantom import draw_subjects, paint_frame
 from trainer.phantom.files import draw_severity_map, encode_bmp
@@ -33,7 +32,7 @@ def main() -> int:
     folder = parser.parse_args().folder
     if CHROMIUM is None:
         raise InflamapError("no Chromium here", next_step="apt-get install chromium")
-    with ended_by_sigterm(), tempfile.TemporaryDirectory() as name, chromium() as browser:
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
         place = Path(name) / "microscope"
         place.mkdir()
         with watching(place, "--settle", "0.2") as url:
@@ -82,4 +81,4 @@ def picture(page: Any, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -4,7 +4,6 @@ python -m benchmarks.picture FRAME RESULTS OUT.jpg
 """
 
 import argparse
-import sys
 from pathlib import Path, PurePath
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from benchmarks.child_process import exit_with
 from runtime.grading import Grading
 from runtime.images import picture, read_frame
 from runtime.outputs import read_record, result_files
@@ -69,4 +69,4 @@ def _coloured(grade: npt.NDArray[np.float32], grading: Grading) -> npt.NDArray[n
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -11,17 +11,17 @@ interval that `inflamap evaluate` gives is too narrow here, and none is shown.
 import argparse
 import csv
 import json
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import skimage
 
+from benchmarks.child_process import exit_with, python_module, run_child
 from runtime.errors import InflamapError
 from runtime.images import read_frame
 from trainer.network import NetworkConfig
@@ -111,9 +111,9 @@ def places(patch_px: int) -> list[Place]:
 
 def inflamap(*arguments: object) -> str:
     """Run one command, its progress on this terminal; what it printed on stdout."""
-    command = [sys.executable, "-m", "runtime.cli", *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    done = run_child(python_module("runtime.cli", *arguments), check=True, stdout=PIPE)
+    return str(done.stdout.decode())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -11,16 +11,17 @@ synthetic.
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import DEVNULL
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.child_process import exit_with, python_module, run_child
 from benchmarks.strange_images import images_in, strange_images
 from export.familiarity import auroc
 from export.quality_limits import MOST_ERROR, blurred, brighter
@@ -160,9 +161,9 @@ def _unseen_skin(work: Path, number: int) -> list[Image]:
     data = work / f"unseen-{number}"
     if not (data / "phantom.json").exists():
         words = ["phantom", data, "--patches", 10, "--frames", number, "--seed", SEED]
-        subprocess.run([sys.executable, "-m", "runtime.cli", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+        run_child(python_module("runtime.cli", *words), check=True, stdout=DEVNULL)
     return [picture(read_frame(path)) for path in sorted((data / "frames").glob("*.bmp"))]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -2,7 +2,6 @@
 
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks.child_process import child_process, python_module
 from benchmarks.microscope import Microscope
 from runtime.errors import CheckFailed
 from runtime.ledger import Ledger, State, open_ledger
@@ -121,7 +121,9 @@ def rehearse(
 
 @contextmanager
 def started_watch(arguments: Sequence[str], out: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """An `inflamap watch` in the background that has begun; stopped at the end, on Windows without being asked.
+    """Start an `inflamap watch` in the background and wait until it has begun; end it however the block is left.
+
+    On Windows it ends without being asked.
 
     Args:
         arguments: of `inflamap`.
@@ -131,17 +133,9 @@ def started_watch(arguments: Sequence[str], out: Path, log: Path) -> Iterator["s
     Raises:
         CheckFailed: it does not begin.
     """
-    command = [sys.executable, "-m", "runtime.cli", *arguments]
-    with log.open("wb") as said, subprocess.Popen(command, stderr=said) as process:
-        try:
-            _wait_until_watching(process, out, log)
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with log.open("wb") as said, child_process(python_module("runtime.cli", *arguments), stderr=said) as process:
+        _wait_until_watching(process, out, log)
+        yield process
 
 
 def _wait_until_watching(process: "subprocess.Popen[bytes]", out: Path, log: Path) -> None:

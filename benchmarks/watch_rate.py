@@ -11,14 +11,13 @@ import argparse
 import json
 import math
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.child_process import exit_with
 from benchmarks.engine_bench.frames import paint_frames
 from benchmarks.microscope import FRAMES_PER_SECOND
 from benchmarks.rehearsal import Rehearsal, rehearse
-from runtime.cli import ended_by_sigterm
 from runtime.console import reporter
 from runtime.patience import WatchSettings
 
@@ -32,7 +31,7 @@ def main() -> int:
     parser.add_argument("--settle", type=float, default=WatchSettings().settle_s)
     parser.add_argument("--p95", type=float, default=math.inf)
     chosen = parser.parse_args()
-    with ended_by_sigterm(), tempfile.TemporaryDirectory() as name, reporter() as report:
+    with tempfile.TemporaryDirectory() as name, reporter() as report:
         folder = Path(name)
         frames = paint_frames(folder / "frames", report.progress)
         found = rehearse(
@@ -60,4 +59,4 @@ def drift_s(found: Rehearsal) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

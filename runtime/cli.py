@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.errors import InflamapError
+from runtime.errors import InflamapError, Terminated
 from runtime.garbage import uncollected
 from runtime.python_child import safe_path_for_children
 from runtime.version import NOTICE, __version__
@@ -105,11 +105,19 @@ def _command_without(name: str, missing: str, extra: str) -> click.Command:
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a command as an error does: temporary folders go, and processes that it started end with it."""
+    """SIGTERM ends a command as an error does: temporary folders go, and processes that it started end with it.
+
+    Raises:
+        Terminated: SIGTERM came.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+    def end(number: int, _frame: object) -> None:
+        raise Terminated(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
@@ -148,6 +156,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)
+    except Terminated:
+        click.echo("stopped", err=True)
+        raise
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)

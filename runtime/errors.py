@@ -97,3 +97,7 @@ class EngineMissing(InflamapError):
 
 class DataError(InflamapError):
     """A data set that cannot be trained on; `details` names every fault found."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM asked the program to end; the exit code is 143."""

@@ -14,6 +14,7 @@ import torch
 import torch.multiprocessing
 
 from runtime.errors import InflamapError
+from trainer.worker_pool import follow_parent, interrupts_deferred, processes_end_on_error, start_resource_tracker
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -78,10 +79,33 @@ def run_on(devices: Devices, function: Callable[..., Any], *arguments: Any, **ca
     with _called_here({**callbacks, RETURNED: found.append}) as calls, _own_port():
         # pickled, for Fabric takes arguments apart and refuses frozen dataclasses
         work = pickle.dumps((function, arguments, tuple(callbacks)))
-        fabric.launch(_in_a_process, work, calls)  # type: ignore[arg-type]
+        _launch(lambda: fabric.launch(_in_a_process, work, calls))  # type: ignore[arg-type]
     if isinstance(found[0], InflamapError):
         raise found[0]
     return found[0]
+
+
+def _launch(start: Callable[[], object]) -> None:
+    """Start processes and wait for their end, in a thread that holds Ctrl-C back.
+
+    The processes take that over until they follow their parent: one that is still importing would print a traceback.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with interrupts_deferred():
+                start()
+        except BaseException as error:
+            errors.append(error)
+
+    start_resource_tracker()
+    launching = threading.Thread(target=run, name="processes of training", daemon=True)
+    with processes_end_on_error():
+        launching.start()
+        launching.join()
+        if errors:
+            raise errors[0]
 
 
 def _in_a_process(fabric: "Fabric", work: bytes, calls: "SimpleQueue[Any]") -> None:
@@ -91,6 +115,7 @@ def _in_a_process(fabric: "Fabric", work: bytes, calls: "SimpleQueue[Any]") -> N
     by the queue of the calls, for what a process returns is read when it has ended, and more than a pipe holds would
     keep it from ending. An error is told, for one that is raised loses its kind on the way.
     """
+    follow_parent()
     function, arguments, names = pickle.loads(work)
 
     def tell(name: str, *values: Any) -> None:
@@ -117,13 +142,12 @@ def _called_here(callbacks: dict[str, Callable[..., None]]) -> Iterator["SimpleQ
             name, values = call
             callbacks[name](*pickle.loads(values))
 
-    listener = threading.Thread(target=listen, name="callbacks of training")
+    # where an exception ends the training, a process that was killed may hold the queue for ever
+    listener = threading.Thread(target=listen, name="callbacks of training", daemon=True)
     listener.start()
-    try:
-        yield calls
-    finally:
-        calls.put(None)
-        listener.join()
+    yield calls
+    calls.put(None)
+    listener.join()
 
 
 @contextmanager

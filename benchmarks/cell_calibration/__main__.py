@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import benchmarks.cell_calibration as described
 from benchmarks.cell_calibration.cells import KnownFrame, Reliability, mosaics, phantom_frames
 from benchmarks.cell_calibration.spots import write_spots
 from benchmarks.cell_calibration.temperatures import IMAGES, PATCHES, fit_temperatures
+from benchmarks.child_process import exit_with
 from runtime.console import Reporter, reporter
 from runtime.dense_map import Geometry, dense_map
 from trainer.dataset import read_scored_patches
@@ -177,4 +177,4 @@ def _row(cells: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

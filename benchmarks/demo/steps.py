@@ -1,15 +1,15 @@
 """The demo's steps: each is an `inflamap` command, shown as a user would type it, and run."""
 
 import shlex
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
+from benchmarks.child_process import OBEY_S, python_module, run_child
 from runtime.errors import CheckFailed
 from runtime.outputs import write_atomically
-from runtime.python_child import python_command
 
 
 class Steps:
@@ -61,7 +61,7 @@ class Steps:
         """
         words = [str(argument) for argument in arguments]
         self.show(shlex.join(["inflamap", *words]) + (f" > {shlex.quote(str(into))}" if into else ""))
-        done = subprocess.run(python_command("runtime.cli", *words), stdout=subprocess.PIPE, check=False)
+        done = run_child(python_module("runtime.cli", *words), stdout=PIPE, obey_s=OBEY_S)
         if done.returncode == CheckFailed.exit_code and left is not None and left.exists():
             self._say("a check failed, see above; the demo goes on with what there is")
         elif done.returncode != 0:

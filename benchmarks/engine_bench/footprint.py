@@ -9,15 +9,16 @@ in a process of its own, so that nothing that other engines have taken is counte
 
 import json
 import os
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
+from subprocess import PIPE, TimeoutExpired
 from tempfile import TemporaryDirectory
 
 import psutil
 
+from benchmarks.child_process import python_module, run_child
 from benchmarks.engine_bench.frames import Frames
 from benchmarks.microscope import FRAMES_PER_SECOND
 from runtime.acquisition import Acquisition
@@ -63,12 +64,12 @@ def measure_footprint(bundle: Bundle, engine: str, frames: Frames, *, threads: i
         CheckFailed: the process did not come to an end, or said why it cannot.
     """
     words = [bundle.folder, engine, threads, seconds, frames.um_per_px or "-"]
-    command = [sys.executable, "-m", "benchmarks.engine_bench.footprint", *map(str, words)]
+    command = python_module("benchmarks.engine_bench.footprint", *words)
     # on the command line there may be no room for thousands of them
     paths = json.dumps([os.fspath(path) for path in frames.paths]).encode()
     try:
-        done = subprocess.run(command, input=paths, capture_output=True, check=False, timeout=PATIENCE_S)
-    except (subprocess.TimeoutExpired, OSError) as error:
+        done = run_child(command, data=paths, stdout=PIPE, stderr=PIPE, timeout_s=PATIENCE_S)
+    except (TimeoutExpired, OSError) as error:
         raise CheckFailed(f"{engine}: memory and processor time were not measured", seen=error) from error
     try:
         return Footprint(**json.loads(done.stdout))

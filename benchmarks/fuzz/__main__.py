@@ -8,10 +8,10 @@ needs atheris, which comes with the extra `dev` for Linux and Python 3.11. Exit 
 
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.child_process import exit_with
 from benchmarks.fuzz.campaign import run
 from benchmarks.fuzz.report import to_markdown
 from benchmarks.fuzz.targets import targets
@@ -51,4 +51,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -2,14 +2,16 @@
 
 import json
 import signal
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
+
+from benchmarks.child_process import python_module, run_child
 
 # a worker has to import everything before its time begins, and ends by itself
 _SPARE_S = 120
@@ -67,16 +69,23 @@ def run(
     share = 60 * minutes * min(processes, len(readers)) / len(readers)
 
     def one(reader: str) -> Figures:
-        command = [sys.executable, "-m", "benchmarks.fuzz.worker", reader]
-        found = fuzz_reader(reader, command, share, seed, folder)
+        command = python_module("benchmarks.fuzz.worker", reader)
+        found = fuzz_reader(reader, command, share, seed, folder, stop)
         say(f"{reader}: {found.inputs} inputs, {len(found.failures)} failures")
         return found
 
+    stop = threading.Event()
     with ThreadPoolExecutor(processes) as pool:
-        return list(pool.map(one, readers))
+        try:
+            return list(pool.map(one, readers))
+        finally:
+            # the threads end their processes, and begin with no other reader
+            stop.set()
 
 
-def fuzz_reader(reader: str, command: Sequence[str], seconds: float, seed: int, folder: Path) -> Figures:
+def fuzz_reader(
+    reader: str, command: Sequence[str], seconds: float, seed: int, folder: Path, stop: threading.Event | None = None
+) -> Figures:
     """Fuzz one reader; where its process dies, go on with another until the time is over.
 
     Args:
@@ -85,19 +94,21 @@ def fuzz_reader(reader: str, command: Sequence[str], seconds: float, seed: int, 
         seconds: for how long.
         seed: of the first process; later ones count up.
         folder: where the process leaves `READER.json`, inputs that failed, and in `READER.last` the one it is at.
+        stop: end the process, and begin with no other, soon after this is set.
     """
     figures, started = Figures(reader), time.monotonic()
     record, last = folder / f"{reader}.json", folder / f"{reader}.last"
+    stop = stop or threading.Event()
     while (left := seconds - (time.monotonic() - started)) > 1:
         record.unlink(missing_ok=True)
         arguments = [*command, str(left), str(seed), str(folder)]
         with (folder / f"{reader}.log").open("ab") as log:
             try:
-                code = subprocess.run(
-                    arguments, stdout=log, stderr=log, timeout=left + _SPARE_S, check=False
-                ).returncode
-            except subprocess.TimeoutExpired:
+                code = run_child(arguments, stdout=log, stderr=log, timeout_s=left + _SPARE_S, stop=stop).returncode
+            except TimeoutExpired:
                 code = -signal.SIGKILL
+        if stop.is_set():
+            break
         if record.exists():
             figures.add(json.loads(record.read_text()))
         if code == 0:

@@ -7,12 +7,12 @@ an engine of theirs is faster than the fastest of ours by more than the noise of
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from benchmarks.child_process import exit_with
 from benchmarks.peers.contenders import contenders
 from benchmarks.peers.shipped_network import shipped_network
 from benchmarks.speed.frame import synthetic_frame
@@ -76,4 +76,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -4,13 +4,12 @@ Ojala et al. 2002 (https://doi.org/10.1109/TPAMI.2002.1017623) and Haralick et a
 (https://doi.org/10.1109/TSMC.1973.4309314), both by scikit-image; the forest by scikit-learn.
 """
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-
 import numpy as np
 import numpy.typing as npt
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 from sklearn.ensemble import RandomForestClassifier
+
+from trainer.worker_pool import worker_pool
 
 # neighbours and radius in pixels
 PATTERNS = ((8, 1), (16, 2), (24, 3))
@@ -59,8 +58,7 @@ def texture_features(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     The processes are spawned: as with any such, the calling script's own work stands below `if __name__ ==
     "__main__"`.
     """
-    # forked, a process would inherit torch's threads without their owners
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(PROCESSES) as pool:
         return np.stack(list(pool.map(patch_features, pixels, chunksize=CHUNK)))
 
 

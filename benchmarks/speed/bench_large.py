@@ -2,15 +2,15 @@
 
 import functools
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
+from subprocess import PIPE
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.child_process import python_module, run_child
 from benchmarks.speed.ratio import Against
 from runtime.acquisition import Acquisition
 from runtime.dense_map import dense_map
@@ -87,16 +87,10 @@ def test_memory_of_a_mosaic(against: Against, frame: npt.NDArray[np.uint8], tmp_
 
 def peak_memory_mb(*arguments: str) -> float:
     """Largest resident memory of an inflamap command, in 10^6 bytes."""
-    script = (
-        "import json, resource, subprocess, sys\n"
-        "done = subprocess.run([sys.executable, '-m', 'runtime.cli', *sys.argv[1:]], stdout=subprocess.DEVNULL,"
-        " stderr=subprocess.DEVNULL, check=False)\n"
-        "print(json.dumps([done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
-    )
-    done = subprocess.run([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, check=True)
-    code, kilobytes = json.loads(done.stdout)
+    done = run_child(python_module("benchmarks.speed.peak_memory", *arguments), stdout=PIPE, check=True)
+    code, peak = json.loads(done.stdout)
     assert code == 0
-    return float(kilobytes * 1024 / 1e6)
+    return float(peak / 1e6)
 
 
 def _s(work: Callable[[], object]) -> float:

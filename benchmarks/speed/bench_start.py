@@ -2,14 +2,15 @@
 
 import os
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import pytest
 
+from benchmarks.child_process import child_process, run_child
 from benchmarks.speed.ratio import Against
 from runtime.bundle import DEFAULT_BUNDLE
 from runtime.bundle_files import FP32_MODEL
@@ -31,7 +32,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def run(arguments: Sequence[str], environment: dict[str, str]) -> None:
     """A Python process, to its end."""
-    subprocess.run([sys.executable, *arguments], check=True, env=environment, capture_output=True)
+    run_child([sys.executable, *arguments], check=True, env=environment, stdout=PIPE, stderr=PIPE)
 
 
 def processor_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
@@ -46,10 +47,11 @@ def first_line_s(arguments: Sequence[str], environment: dict[str, str]) -> float
     """Seconds from the start of a Python process to the first line that it prints."""
     started = time.perf_counter()
     command = [sys.executable, *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with child_process(command, env=environment, stdout=PIPE, stderr=DEVNULL) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.perf_counter() - started
+        process.wait()
     assert line
     assert process.returncode == 0
     return seconds

@@ -6,7 +6,6 @@ Each set of options differs from the engine's own in one point; all take turns. 
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime import GraphOptimizationLevel, SessionOptions
 
+from benchmarks.child_process import exit_with
 from benchmarks.microscope import FRAMES_PER_SECOND
 from benchmarks.speed.frame import synthetic_frame
 from benchmarks.speed.profile import milliseconds
@@ -102,4 +102,4 @@ def _share(session: Any, image: Any) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.child_process import exit_with
 from benchmarks.engine_bench.frames import paint_frames
 from benchmarks.speed.finer_stride import at_half_stride
 from benchmarks.speed.layers import Layer, layers_of
@@ -167,4 +168,4 @@ def _print_sizes(sizes: list[tuple[str, int, float]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

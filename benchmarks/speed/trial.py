@@ -7,11 +7,11 @@ beginning. Ends with 1 when fewer than 95 % of the slower runs are caught, or mo
 """
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.child_process import exit_with
 from benchmarks.speed.guard import BASELINE, Baseline, accepted, judge
 from benchmarks.speed.machine_class import machine_class
 from benchmarks.speed.measured import judged, measure, measured_again
@@ -51,4 +51,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -18,8 +18,6 @@ from runtime.viewer.keeping_up import KeepingUp
 from runtime.viewer.setup import Began, from_line
 
 MOST_HEAD_BYTES = 16 << 10
-# the lowest there is: a page may wait, an image should not
-NICER = 19
 
 
 class _Server(uvicorn.Server):
@@ -37,7 +35,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     setup = from_line(sys.stdin.buffer.readline())
     if hasattr(os, "nice"):
-        os.nice(NICER)
+        os.nice(setup.niceness)
     try:
         listening = _listen(setup.address)
     except OSError as error:

@@ -38,8 +38,8 @@ BUSY_PAUSE_S = 10.0
 # a word now and then tells a page that it is still connected
 SILENCE_S = 10.0
 BODY_S = 5.0
-# the first look at the ledger takes some tens of milliseconds
-FIRST_LOOK_S = 5.0
+# The first look at the ledger takes some tens of milliseconds. Where the disk hangs, the page then says "starting".
+FIRST_LOOK_S = 10.0
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -58,6 +58,8 @@ def make_app(setup: Setup, address: Address, page: KeepingUp) -> Guard:
         looking = asyncio.create_task(page.keep_up())
         looking.add_done_callback(_end_where_it_failed)
         try:
+            # connections wait until the server has something to tell
+            await page.first_look(FIRST_LOOK_S)
             yield
         finally:
             page.end()
@@ -206,14 +208,11 @@ class _Answers:
 
     async def healthz(self, _request: Request) -> Response:
         """For a supervisor: 503 where somebody has to come."""
-        if self._page.health is None:
-            # at the start; nothing is known yet that would be a fault
-            await self._page.news(0, FIRST_LOOK_S)
         found = self._page.health
-        severe = found is None or found.severe
+        status = "starting" if found is None else "fault" if found.severe else "ok"
         return Response(
-            msgspec.json.encode({"status": "fault" if severe else "ok", "health": found}),
-            503 if severe else 200,
+            msgspec.json.encode({"status": status, "health": found}),
+            200 if status == "ok" else 503,
             media_type="application/json",
         )
 

@@ -47,6 +47,7 @@ class KeepingUp:
         self.number = 0
         """Raised with each news."""
         self._news = asyncio.Event()
+        self._looked = asyncio.Event()
         self._ending = False
 
     def seen_alive(self) -> None:
@@ -63,11 +64,18 @@ class KeepingUp:
             if shown or self.health is None or now - looked_at >= HEALTH_S:
                 looked_at = now
                 self.health = await self.reading(self._look_at_health)
+                self._looked.set()
             telling = _without_ages(self.health)
             if shown or telling != told or now - told_at >= QUIET_S:
                 told, told_at = telling, now
                 self._tell()
             await asyncio.sleep(BUSY_LOOK_S if self.is_busy else LOOK_S)
+
+    async def first_look(self, timeout_s: float) -> bool:
+        """Wait until health is known; False where that took longer than `timeout_s` seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._looked.wait(), timeout_s)
+        return self._looked.is_set()
 
     async def news(self, number: int, timeout_s: float) -> bool:
         """Wait until there is something newer than `number`; False where nothing came."""

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from runtime.manifest import Manifest
 
 
+# the lowest there is: a page may wait, an image should not
+NICENESS = 19
+
+
 class Scale(msgspec.Struct, frozen=True):
     """The scale of the model that the watch runs.
 
@@ -45,6 +49,7 @@ class Setup(msgspec.Struct, frozen=True):
         min_free_gb: as of the watch, in 10^9 bytes.
         pseudonymise: names of folders and files are not shown.
         scale: of the model that the watch runs.
+        niceness: by how much the page's process lowers its priority, 0 to 19; POSIX only.
     """
 
     folder: Path
@@ -54,6 +59,7 @@ class Setup(msgspec.Struct, frozen=True):
     min_free_gb: float
     pseudonymise: bool
     scale: Scale
+    niceness: int = NICENESS
 
 
 def to_line(setup: Setup) -> bytes:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from page_server import Served, served
+from page_server import ANSWER_S, Served, served
+from watch_bench import wait_for
 
 from runtime.ledger import open_ledger
 from runtime.viewer.address import Address
@@ -145,11 +146,11 @@ def guarded_page(place: Path) -> Iterator[Served]:
         yield Served(Address("127.0.0.1", page.address.port), page.url, page.process)
 
 
-def send(page: Served, data: bytes, wait_s: float) -> bytes:
-    """All that comes back within that time."""
+def send(page: Served, data: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", page.address.port), wait_s) as connection:
-        connection.settimeout(wait_s)
+    with socket.create_connection(("127.0.0.1", page.address.port), ANSWER_S) as connection:
+        connection.settimeout(HEAD_S + ANSWER_S)
         try:
             connection.sendall(data)
             while part := connection.recv(65536):
@@ -162,7 +163,7 @@ def send(page: Served, data: bytes, wait_s: float) -> bytes:
 @pytest.mark.parametrize("attack", ATTACKS, ids=[f"{attack.kind}: {attack.what[:40]}" for attack in ATTACKS])
 def test_attack_is_refused(attack: Attack, open_page: Served, guarded_page: Served) -> None:
     page = guarded_page if attack.guarded else open_page
-    answer = send(page, attack.send(page), HEAD_S + 10)
+    answer = send(page, attack.send(page))
     head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head.split()[1]) if head else None
     assert status in (attack.wanted or (None,))
@@ -208,14 +209,13 @@ def test_every_answer_has_the_strict_policy(open_page: Served, path: str) -> Non
 
 
 def test_a_page_that_reads_nothing_keeps_nobody_waiting(open_page: Served) -> None:
-    with socket.create_connection(("127.0.0.1", open_page.address.port), 10) as dead:
+    with socket.create_connection(("127.0.0.1", open_page.address.port), ANSWER_S) as dead:
         dead.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-        dead.sendall(request("GET /api/events")(open_page))
+        dead.sendall(request("GET /api/events")(open_page).replace(b"Connection: close\r\n", b""))
         for _ in range(20):
             dead.sendall(request("GET /page.js")(open_page).replace(b"Connection: close\r\n", b""))
-        before = time.monotonic()
         assert json.loads(open_page.ask("/api/session").body)["entries"] == []
-        assert time.monotonic() - before < 5
+        assert is_open(dead), "the others were answered while it was there"
 
 
 def test_token_is_on_no_command_line(guarded_page: Served) -> None:
@@ -236,13 +236,29 @@ IDLE = {
 }
 
 
+CROWDS = 5
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Tell whether the server has not closed a connection; what it sent is read."""
+    connection.settimeout(0.0)
+    try:
+        while connection.recv(65536):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def crowd(page: Served, number: int, data: bytes) -> Iterator[list[socket.socket]]:
     """Connections that send some bytes and nothing more."""
     with ExitStack() as stack:
         found = []
         for _ in range(number):
-            found.append(stack.enter_context(socket.create_connection(("127.0.0.1", page.address.port), 10)))
+            found.append(stack.enter_context(socket.create_connection(("127.0.0.1", page.address.port), ANSWER_S)))
             with suppress(OSError):
                 found[-1].sendall(data)
         yield found
@@ -251,33 +267,36 @@ def crowd(page: Served, number: int, data: bytes) -> Iterator[list[socket.socket
 @pytest.mark.parametrize("number", [400, 900])
 @pytest.mark.parametrize("sent", list(IDLE))
 def test_idle_connections_keep_nobody_out(guarded_page: Served, sent: str, number: int) -> None:
-    with crowd(guarded_page, number, IDLE[sent](guarded_page)):
-        before = time.monotonic()
-        for path in ("/healthz", "/", "/api/session", "/metrics"):
-            assert guarded_page.ask(path, Authorization=f"Bearer {TOKEN}").status == 200, path
-        with socket.create_connection(("127.0.0.1", guarded_page.address.port), 10) as events:
-            events.sendall(request("GET /api/events", RIGHT)(guarded_page))
-            assert b"200 OK" in events.recv(1000)
-        # long before the first of the crowd is closed for being slow
-        assert time.monotonic() - before < HEAD_S / 2
+    # on a busy machine a crowd may be closed for being slow before all of it is asked, which proves nothing
+    for _ in range(CROWDS):
+        with crowd(guarded_page, number, IDLE[sent](guarded_page)) as idle:
+            for path in ("/healthz", "/", "/api/session", "/metrics"):
+                assert guarded_page.ask(path, Authorization=f"Bearer {TOKEN}").status == 200, path
+            with socket.create_connection(("127.0.0.1", guarded_page.address.port), ANSWER_S) as events:
+                events.sendall(request("GET /api/events", RIGHT)(guarded_page))
+                assert b"200 OK" in events.recv(1000)
+            if any(map(is_open, idle)):
+                break
+    else:
+        pytest.fail("no crowd was there until the last answer")
     assert np.isfinite(guarded_page.ask("/api/session", Authorization=f"Bearer {TOKEN}").json()["health"]["loop_age_s"])
 
 
 def test_what_was_open_before_the_crowd_goes_on(guarded_page: Served) -> None:
-    with socket.create_connection(("127.0.0.1", guarded_page.address.port), 10) as events:
+    with socket.create_connection(("127.0.0.1", guarded_page.address.port), ANSWER_S) as events:
         events.sendall(request("GET /api/events", RIGHT)(guarded_page))
         events.recv(1000)
         with crowd(guarded_page, 700, b""):
-            time.sleep(1.0)
-            events.settimeout(15)
+            assert guarded_page.ask("/healthz", Authorization=f"Bearer {TOKEN}").status == 200
+            events.settimeout(ANSWER_S)
             assert events.recv(1000)
 
 
 def test_a_rest_that_trickles_in_after_the_refusal_keeps_no_connection_open(guarded_page: Served) -> None:
     with crowd(guarded_page, 1, IDLE["a body that nobody asked for"](guarded_page)) as (slow,):
-        slow.settimeout(1)
+        slow.settimeout(ANSWER_S)
         assert b"403" in slow.recv(1000)
-        deadline = time.monotonic() + HEAD_S + 5
+        deadline = time.monotonic() + HEAD_S + ANSWER_S
         with suppress(ConnectionResetError, BrokenPipeError):
             while time.monotonic() < deadline:
                 slow.sendall(b"x")
@@ -286,16 +305,15 @@ def test_a_rest_that_trickles_in_after_the_refusal_keeps_no_connection_open(guar
 
 
 def test_health_is_answered_where_all_other_requests_are_too_many(open_page: Served) -> None:
-    reads_nothing = request("GET /page.js")(open_page).replace(b"Connection: close\r\n", b"")
-    # each holds a request in progress, whose answer nobody reads
-    with ExitStack() as stack:
-        for _ in range(MAX_ACTIVE_PER_ADDRESS + 20):
-            each = stack.enter_context(socket.create_connection(("127.0.0.1", open_page.address.port), 10))
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-            each.sendall(400 * reads_nothing)
-        time.sleep(1.0)
-        assert open_page.ask("/healthz").status == 200
-    deadline = time.monotonic() + 15
-    while open_page.ask("/api/session").status != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    # each is a request in progress until the server gives up waiting for the body
+    waits = request(RETRY, SAME, "Content-Length: 100")(open_page)
+    # on a busy machine it may give up on the first before the last was sent, which proves nothing
+    for _ in range(CROWDS):
+        with crowd(open_page, MAX_ACTIVE_PER_ADDRESS + 20, waits):
+            found = [open_page.ask(path).status for path in ("/api/session", "/healthz", "/api/session")]
+        assert found[1] == 200
+        wait_for(lambda: open_page.ask("/api/session").status == 200, ANSWER_S)
+        if found == [503, 200, 503]:
+            break
+    else:
+        pytest.fail(f"there were never too many requests: {found}")

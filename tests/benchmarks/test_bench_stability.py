@@ -1,7 +1,6 @@
 """Runs of bench that disagree are found, and so is one that does not choose its fastest."""
 
 import json
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,10 +59,10 @@ def test_each_run_is_bench_as_a_user_types_it(
     chosen = iter(["a", "a", "b"])
 
     def run(command: list[str], **_options: Any) -> Any:
-        commands.append(command[3:])
+        commands.append(command[command.index("runtime.cli") + 1 :])
         return SimpleNamespace(stdout=json.dumps(document(next(chosen), a=1.0, b=2.0)).encode(), returncode=0)
 
-    monkeypatch.setattr(bench_stability, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
+    monkeypatch.setattr(bench_stability, "run_child", run)
     monkeypatch.setattr("sys.argv", ["bench_stability", str(tmp_path), "--runs", "3", "--frames", "5"])
     assert main() == 1
     assert (

@@ -15,6 +15,7 @@ from runtime.gate import (
     CHANGED_MARGIN,
     INT8_SHARE,
     KAPPA,
+    PLAIN_KAPPA,
     SHIFT_GRADES,
     UNCHANGED,
     Cells,
@@ -130,6 +131,31 @@ def test_each_limit_at_its_edge(name: str, kept: float, missed: float, said: str
     for value in (missed, float("nan")):
         (miss,) = replace(KEPT, **{name: value}).misses()
         assert said in miss
+
+
+def test_limits_are_those_that_the_documents_promise() -> None:
+    assert (UNCHANGED, CHANGED_MARGIN, SHIFT_GRADES) == (0.98, 0.1, 0.02)
+    assert (KAPPA, PLAIN_KAPPA, ACCURACY_LOSS, INT8_SHARE) == (0.99, 0.97, 0.005, 0.8)
+
+
+def test_a_miss_names_the_figure_and_its_limit_in_units_that_a_person_reads() -> None:
+    spoilt = GateFigures(
+        cells=100,
+        unchanged=0.9725,
+        changed_margin=0.125,
+        shift=0.0312,
+        kappa=0.9876,
+        accuracy_loss=0.0125,
+        withholding_changed=0.0312,
+    )
+    assert spoilt.misses() == (
+        "0.9725 of the grades unchanged, wanted 0.98",
+        "a grade changed where FP32's margin is 0.125, wanted below 0.1",
+        "0.0312 of the patches newly withheld or shown, wanted at most 0.02",
+        "the expected grade shifts by 0.0312 on average, wanted at most 0.02",
+        "kappa 0.9876, wanted 0.99",
+        "accuracy lower by 1.25 points, wanted at most 0.5",
+    )
 
 
 def test_a_loss_of_half_a_point_is_kept_whatever_the_accuracy() -> None:

@@ -5,10 +5,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from runtime.dense_map import Geometry, InflammationMap
 from runtime.patch_statistics import PatchStatistics
-from runtime.quality import QualityLimits, check_quality, judge
+from runtime.quality import QUALITY_VERSION, STRANGE, Quality, QualityLimits, check_quality, judge
 
 GEOMETRY = Geometry(patch_px=16, stride_px=4, um_per_px=0.5)
 
@@ -143,67 +144,95 @@ def test_limits_that_make_no_sense_are_refused(limits: dict[str, float]) -> None
         QualityLimits(**limits)
 
 
-def seen(**figures: float) -> PatchStatistics:
-    """One patch that passes every check but those named."""
-    sound = {"mean": 100.0, "spread": 30.0, "saturated": 0.0, "structure": 0.9, "detail": 0.9} | figures
-    return PatchStatistics(**{name: np.array([[value]]) for name, value in sound.items()})
+def test_limits_and_findings_cannot_be_changed() -> None:
+    limits = QualityLimits()
+    found = check_quality(tissue(), map_of((48, 64)), limits)
+    with pytest.raises(AttributeError):
+        limits.dark_mean = 0.0  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        found.withheld = True  # type: ignore[misc]
+
+
+def test_limits_are_those_of_the_documents_where_a_bundle_says_none() -> None:
+    assert (QUALITY_VERSION, STRANGE) == (3, 1.5)
+    assert asdict(QualityLimits()) == {
+        "dark_mean": 8.0,
+        "blank_spread": 4.0,
+        "saturated_share": 0.2,
+        "detail": 0.0,
+        "structure": 0.0,
+        "unfamiliar": 1.0,
+        "unfamiliar_share": 0.5,
+        "valid_share": 0.5,
+    }
+
+
+ENDS = {"valid_share": 1.0, "unfamiliar_share": 1.0, "saturated_share": 1.0, "dark_mean": 1e9, "unfamiliar": 1e9}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_limits_may_lie_at_the_ends_of_their_range_and_not_beyond(name: str) -> None:
+    for value in (0.0, ENDS[name]):
+        assert getattr(QualityLimits(**{name: value}), name) == value
+    for value in (-1e-9, 1.001) if name.endswith("_share") else (-1e-9,):
+        with pytest.raises(ValueError, match=name):
+            QualityLimits(**{name: value})
+
+
+ONE = np.ones((1, 1))
+FAMILIAR = np.ones((1, 1), np.float32)
+# each measure exactly at its limit is still good
+EXACT = PatchStatistics(mean=8 * ONE, spread=4 * ONE, saturated=0.2 * ONE, detail=3 * ONE, structure=2 * ONE)
+LIMITS = QualityLimits(detail=3.0, structure=2.0)
+WORSE = {"mean": 7.99, "spread": 3.99, "saturated": 0.201, "detail": 2.99, "structure": 1.99}
+
+
+def test_a_cell_exactly_at_every_limit_is_valid() -> None:
+    quality = judge(EXACT, FAMILIAR, LIMITS)
+    assert quality.valid.all()
+    assert (quality.reasons, quality.withheld) == ((), False)
+
+
+@pytest.mark.parametrize("name", WORSE)
+def test_a_cell_just_beyond_one_limit_is_left_out_for_that_alone(name: str) -> None:
+    (reason,) = judge(replace(EXACT, **{name: WORSE[name] * ONE}), FAMILIAR, LIMITS).reasons
+    words = {"mean": "dark", "spread": "blank", "saturated": "saturated", "detail": "blurred", "structure": "no tissue"}
+    assert reason.startswith(words[name])
+    assert reason.endswith("(100 % of the area)")
+
+
+def frame_of(**failed: int) -> Quality:
+    """A frame of 1000 cells of which the first so many fail each measure."""
+    values = {name: np.full((1, 1000), value[0, 0]) for name, value in asdict(EXACT).items()}
+    unfamiliarity = np.full((1, 1000), 0.5, np.float32)
+    for name, count in failed.items():
+        (unfamiliarity if name == "unfamiliarity" else values[name])[0, :count] = WORSE.get(name, 2.0)
+    return judge(PatchStatistics(**values), unfamiliarity, LIMITS)
 
 
 @pytest.mark.parametrize(
-    ("figure", "kept", "missed", "word"),
-    [
-        ("mean", 8.0, np.nextafter(8.0, 0.0), "dark"),
-        ("spread", 4.0, np.nextafter(4.0, 0.0), "blank"),
-        ("saturated", 0.2, np.nextafter(0.2, 1.0), "saturated"),
-        ("detail", 0.25, np.nextafter(0.25, 0.0), "blurred"),
-        ("structure", 0.125, np.nextafter(0.125, 0.0), "no tissue"),
-    ],
+    ("count", "area"),
+    [(9, "under 1 %"), (10, "1 %"), (14, "1 %"), (16, "2 %"), (494, "49 %")],
 )
-def test_patch_exactly_at_a_limit_is_valid(figure: str, kept: float, missed: float, word: str) -> None:
-    limits = QualityLimits(
-        dark_mean=8.0, blank_spread=4.0, saturated_share=0.2, detail=0.25, structure=0.125, unfamiliar=1.0
-    )
-    familiar = np.array([[0.5]], np.float32)
-    assert judge(seen(**{figure: kept}), familiar, limits).valid.all()
-    found = judge(seen(**{figure: missed}), familiar, limits)
-    assert not found.valid.any()
-    assert found.reasons[0].startswith(word)
+def test_the_area_that_was_left_out_is_rounded_to_a_percent(count: int, area: str) -> None:
+    quality = frame_of(mean=count)
+    assert quality.reasons == (f"{area} of the area not scored: dark",)
+    assert quality.valid.sum() == 1000 - count
 
 
-def test_patch_exactly_as_unfamiliar_as_allowed_is_valid() -> None:
-    for value, valid in ((1.0, True), (np.nextafter(np.float32(1), np.float32(2)), False)):
-        assert judge(seen(), np.array([[value]], np.float32), QualityLimits(unfamiliar=1.0)).valid.all() == valid
+def test_the_commonest_reason_comes_first() -> None:
+    reasons = frame_of(mean=30, structure=200, spread=100).reasons
+    assert [reason.rpartition(": ")[2] for reason in reasons] == ["no tissue", "blank", "dark"]
 
 
-@pytest.mark.parametrize(("dark", "withheld"), [(2, False), (3, True)], ids=["exactly half is valid", "less"])
-def test_frame_with_exactly_the_share_of_valid_cells_is_scored(dark: int, withheld: bool) -> None:
-    means = np.array([[0.0] * dark + [100.0] * (4 - dark)])
-    rest = {name: np.full((1, 4), value) for name, value in (("spread", 30.0), ("structure", 0.9), ("detail", 0.9))}
-    found = judge(
-        PatchStatistics(mean=means, saturated=np.zeros((1, 4)), **rest),
-        np.full((1, 4), 0.5, np.float32),
-        QualityLimits(valid_share=0.5),
-    )
-    assert found.withheld is withheld
+@pytest.mark.parametrize(("count", "withheld"), [(500, False), (501, True)])
+def test_exactly_half_of_the_cells_are_enough(count: int, withheld: bool) -> None:
+    assert frame_of(mean=count).withheld is withheld
+    # as many that are unfamiliar, among those that are fit
+    assert frame_of(unfamiliarity=count).withheld is withheld
 
 
-@pytest.mark.parametrize(("strange", "withheld"), [(1, False), (2, True)], ids=["exactly a quarter", "more"])
-def test_frame_with_exactly_the_share_of_unfamiliar_cells_is_scored(strange: int, withheld: bool) -> None:
-    whole = {name: np.full((1, 4), value) for name, value in (("mean", 100.0), ("spread", 30.0), ("saturated", 0.0))}
-    unfamiliarity = np.array([[2.0] * strange + [0.5] * (4 - strange)], np.float32)
-    found = judge(
-        PatchStatistics(**whole, structure=np.full((1, 4), 0.9), detail=np.full((1, 4), 0.9)),
-        unfamiliarity,
-        QualityLimits(unfamiliar_share=0.25, valid_share=0.0),
-    )
-    assert found.withheld is withheld
-
-
-def test_limits_that_ship_are_those_documented() -> None:
-    limits = QualityLimits()
-    assert (limits.dark_mean, limits.blank_spread, limits.saturated_share) == (8.0, 4.0, 0.2)
-    assert (limits.detail, limits.structure) == (0.0, 0.0)
-    assert (limits.unfamiliar, limits.unfamiliar_share, limits.valid_share) == (1.0, 0.5, 0.5)
-    # the ends of a share are allowed
-    for share in (0.0, 1.0):
-        QualityLimits(saturated_share=share, unfamiliar_share=share, valid_share=share)
+def test_a_frame_without_a_fit_cell_is_withheld_for_the_camera_alone() -> None:
+    quality = frame_of(mean=1000, unfamiliarity=1000)
+    assert quality.withheld
+    assert quality.reasons == ("dark: mean grey level below 8 (100 % of the area)",)

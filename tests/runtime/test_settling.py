@@ -96,30 +96,64 @@ def test_of_many_only_those_are_looked_at_that_may_have_come_to_rest() -> None:
     assert settling.waiting(11.15, most=4) == ["0", "1"]
 
 
-def test_file_that_rested_exactly_as_long_as_it_has_to_is_taken() -> None:
-    settling = Settling(1.5)
-    settling.see("seen", FileState(1, 1), now=10.0)
-    assert settling.take(11.499) == []
-    assert settling.take(11.5) == [AtRest("seen", FileState(1, 1), 1.5)]
-    # by the time the file itself tells
-    settling.see("younger", FileState(1, 1), now=20.0, age_s=1.499)
-    assert settling.take(20.0) == []
-    settling.see("old", FileState(1, 1), now=20.0, age_s=1.5)
-    # the younger one alone is waited for
-    assert len(settling) == 1
-    assert settling.take(20.0) == [AtRest("old", FileState(1, 1), 1.5)]
+ONE, OTHER = FileState(1, 1), FileState(2, 2)
 
 
-def test_as_many_files_as_are_looked_at_again_and_again_are_looked_at() -> None:
-    settling = Settling(1.0)
-    for name in ("a", "b"):
-        settling.see(name, FileState(1, 1), now=10.0)
-    assert settling.waiting(10.5, most=2) == ["a", "b"]
-    assert settling.waiting(10.5, most=1) == []
-    assert settling.waiting(11.0, most=1) == ["a", "b"]
+def test_an_age_of_exactly_the_rest_is_enough_and_a_shorter_one_is_counted() -> None:
+    settling = Settling(SETTLE_S)
+    settling.see("just", ONE, now=10.0, age_s=SETTLE_S)
+    settling.see("half", ONE, now=10.0, age_s=0.5)
+    settling.see("new", ONE, now=10.0)
+    assert len(settling) == 2
+    assert settling.take(10.0) == [AtRest("just", ONE, SETTLE_S)]
+    assert settling.take(10.49) == []
+    assert settling.take(10.5) == [AtRest("half", ONE, 1.0)]
+    assert settling.take(11.0) == [AtRest("new", ONE, 1.0)]
+    assert settling.take(1000.0) == []
 
 
-def test_without_a_pause_a_file_is_taken_when_it_is_seen() -> None:
+def test_without_a_rest_a_file_of_no_age_is_given_like_one_that_has_just_come() -> None:
     settling = Settling(0.0)
-    settling.see("a", FileState(1, 1), now=10.0)
-    assert settling.take(10.0) == [AtRest("a", FileState(1, 1), 0.0)]
+    settling.see("new", ONE, now=10.0)
+    settling.see("future", ONE, now=10.0, age_s=-5.0)
+    assert len(settling) == 2
+    assert settling.take(10.0) == [AtRest("future", ONE, 0.0), AtRest("new", ONE, 0.0)]
+
+
+def test_files_are_given_as_they_came_to_rest_those_that_did_before_first() -> None:
+    settling = Settling(SETTLE_S)
+    for name, now in (("c", 10.2), ("b", 10.1), ("a", 10.2)):
+        settling.see(name, ONE, now=now)
+    settling.see("z", ONE, now=10.3, age_s=50.0)
+    settling.see("y", ONE, now=10.3, age_s=60.0)
+    assert [found.path for found in settling.take(20.0)] == ["z", "y", "b", "a", "c"]
+
+
+def test_a_file_at_rest_that_changes_or_goes_before_it_is_given_is_not() -> None:
+    settling = Settling(SETTLE_S)
+    for name in ("changed", "gone", "dismissed"):
+        settling.see(name, ONE, now=10.0, age_s=50.0)
+    settling.see("changed", OTHER, now=10.5)
+    settling.see("gone", None, now=10.5)
+    settling.dismiss("dismissed")
+    assert settling.take(11.0) == []
+    assert settling.take(11.5) == [AtRest("changed", OTHER, 1.0)]
+
+
+def test_a_change_begins_the_rest_anew_and_a_second_look_does_not() -> None:
+    settling = Settling(SETTLE_S)
+    settling.see("same", ONE, now=10.0)
+    settling.see("changed", ONE, now=10.0)
+    settling.see("same", ONE, now=10.9)
+    settling.see("changed", OTHER, now=10.9)
+    assert settling.take(11.0) == [AtRest("same", ONE, 1.0)]
+    assert [found.path for found in settling.take(11.9)] == ["changed"]
+
+
+def test_of_exactly_as_many_as_are_wanted_all_are_looked_at_again() -> None:
+    settling = Settling(SETTLE_S)
+    settling.see("old", ONE, now=10.0)
+    settling.see("new", ONE, now=10.5)
+    assert settling.waiting(11.0, most=2) == ["old", "new"]
+    assert settling.waiting(11.0, most=1) == ["old"]
+    assert settling.waiting(10.99, most=1) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from made_up import arrive, result_of
 
+from benchmarks.child_process import child_process
 from runtime.file_state import FileState
 from runtime.ledger import Ledger
 
@@ -32,14 +33,11 @@ def crowd(folder: Path, count: int, content: bytes) -> list[Path]:
 @contextmanager
 def watching(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A watch from the moment it says that it runs, when its ledger is there for others; killed at the end."""
-    with log.open("wb") as stderr, subprocess.Popen(command, cwd=CHECKOUT, stderr=stderr) as process:
-        try:
-            while b"watching " not in log.read_bytes():
-                assert process.poll() is None, log.read_text(errors="replace")
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.kill()
+    with log.open("wb") as stderr, child_process(command, obey_s=0.0, cwd=CHECKOUT, stderr=stderr) as process:
+        while b"watching " not in log.read_bytes():
+            assert process.poll() is None, log.read_text(errors="replace")
+            time.sleep(0.05)
+        yield process
 
 
 def know(ledger: Ledger, folder: Path, paths: list[Path]) -> None:

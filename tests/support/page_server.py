@@ -5,18 +5,22 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks.child_process import child_process
 from runtime.bundle import DEFAULT_BUNDLE, open_bundle
 from runtime.viewer.address import Address, parse_address
 from runtime.viewer.setup import Began, Scale, Setup, to_line
 
+# of an answer, and of the process's end, on a busy machine; no promise
+ANSWER_S = END_S = 60.0
 LOOPBACK = Address("127.0.0.1", 0)
 SHIPPED_SCALE = Scale.of(open_bundle(DEFAULT_BUNDLE).manifest)
 
@@ -42,6 +46,14 @@ class Served:
     url: str
     process: "subprocess.Popen[bytes]"
 
+    def wait_for_first_look(self, token: str | None) -> None:
+        """Wait until the page tells how the watch stands."""
+        own = replace(self, address=Address("127.0.0.1", self.address.port))
+        deadline = time.monotonic() + ANSWER_S
+        while own.ask("/healthz", Authorization=f"Bearer {token}").json()["status"] == "starting":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
     def ask(
         self, path: str, *, method: str = "GET", body: bytes | None = None, host: str | None = None, **headers: str
     ) -> Answer:
@@ -50,7 +62,7 @@ class Served:
         if method == "POST":
             said["Origin"] = f"http://{self.address.authority}"
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=ANSWER_S)
         try:
             connection.request(method, path, body, {name: value for name, value in said.items() if value})
             answer = connection.getresponse()
@@ -79,9 +91,10 @@ def served(
         address, token, min_free_gb, pseudonymise, scale: see `Setup`.
         beats: whether the watch's loop is seen alive.
     """
-    setup = Setup(folder, out, address, token, min_free_gb, pseudonymise, scale)
+    # at the lowest priority it would not run at all beside other work, and no test is about that
+    setup = Setup(folder, out, address, token, min_free_gb, pseudonymise, scale, niceness=0)
     command = [sys.executable, "-P", "-m", "runtime.viewer"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with child_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(to_line(setup))
@@ -102,10 +115,12 @@ def served(
         beating.start()
         try:
             listening = parse_address(began.url.removeprefix("http://").rstrip("/"))
-            yield Served(listening, began.url, process)
+            page = Served(listening, began.url, process)
+            page.wait_for_first_look(token)
+            yield page
         finally:
             end.set()
             beating.join()
             with suppress(BrokenPipeError):
                 process.stdin.close()
-            process.wait(15)
+            process.wait(END_S)

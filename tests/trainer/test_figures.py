@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, mean_absolute_error
 
 from trainer.figures import (
+    AgreementFigures,
     GradeAgreement,
     agreement,
     confusion,
+    least_kappa_error,
     pair_terms,
     recall,
     reliability,
 )
-from trainer.intervals import Figure, Jackknife
+from trainer.intervals import Figure, Jackknife, share_scale
 
 
 def sure(grades: Sequence[int], count: int = 5, confidence: float = 0.9) -> npt.NDArray[np.float64]:
@@ -203,6 +205,56 @@ def test_intervals_are_by_subject_for_patches_of_one_resemble_each_other():
     assert by_subject.value == by_patch.value == 0.5
     assert by_subject.high - by_subject.low > 0.5
     assert 0.08 < by_patch.high - by_patch.low < 0.12
+
+
+def test_the_least_error_of_a_kappa_is_that_of_the_accuracy_by_the_distance_expected_by_chance():
+    model, raters = np.array([0, 0, 1, 2, 4]), np.array([0, 1, 1, 4, 4])
+    found = GradeAgreement.of(pair_terms(model, raters).sum(0)[None])
+    expected = np.mean([(first - second) ** 2 for first in model for second in raters])
+    assert found.by_chance[0] == pytest.approx(expected)
+    assert least_kappa_error(found, 0.1) == pytest.approx(0.1 / expected)
+    same = GradeAgreement.of(pair_terms(np.array([3, 3]), np.array([3, 3])).sum(0)[None])
+    assert least_kappa_error(same, 0.1) == 0.0
+
+
+def test_graders_of_no_patch_have_no_figures():
+    found = GradeAgreement.of(np.zeros((3, 7)))
+    assert AgreementFigures.of(found, np.zeros(2), 5) == AgreementFigures(None, None, None)
+
+
+def test_no_error_among_equal_subjects_gives_each_figure_its_least_interval():
+    # six subjects of ten patches, each with one grade too high: nothing but the least errors says anything
+    truth = np.tile([0, 1, 2, 3, 3, 2, 1, 0, 1, 2], 6)
+    said = truth.copy()
+    said[::10] += 1
+    found = figures(sure(said.tolist()), truth.tolist(), [f"s{number // 10}" for number in range(60)])
+    least = math.sqrt(0.1 * 0.9 / 60) / 2
+    logit = 2.5706 * least / 0.09
+    assert found["accuracy"].low == pytest.approx(1 / (1 + math.exp(logit - math.log(9))), rel=1e-3)
+    assert found["mad"].high == pytest.approx(0.1 * math.exp(2.5706 * least / 0.1), rel=1e-3)
+    # the boast is the same everywhere: 0.9 sure, 0.9 right
+    assert found["ece"].high == pytest.approx(2.5706 * least, rel=1e-2)
+    by_chance = np.mean((said[:, None] - truth[None]) ** 2)
+    kappa = 1 - 0.1 / by_chance
+    half = 2.7764 * least / by_chance / (1 - kappa**2)
+    assert found["qwk"].low == pytest.approx(math.tanh(math.atanh(kappa) - half), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (GradeAgreement.of(np.ones(7)), "mad"),
+        (AgreementFigures(None, None, None), "qwk"),
+        (reliability(sure([0]), np.array([0]))[0], "patches"),
+        (Figure(0.5, 0.4, 0.6), "value"),
+        (Jackknife.of(["a", "b"]), "units"),
+        (share_scale(), "low"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_was_found_cannot_be_changed(found: object, name: str):
+    with pytest.raises(AttributeError):
+        setattr(found, name, 0)
 
 
 def test_a_perfect_grader_is_not_perfect_for_certain():

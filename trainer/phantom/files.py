@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import multiprocessing
 import os
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from trainer.worker_pool import worker_pool
 
 from .camera import FRAME_PX
 from .fields import smooth_field
@@ -151,9 +152,8 @@ def _paint_all(
             _write_frame(out, seed, i, subjects)
             tell("frames", i + 1, frames)
         return
-    # 'spawn' everywhere: it is what Windows has, and a fork of a process that holds OpenCV's threads can hang.
     workers = min(max(2, os.cpu_count() or 2), _MOST_WORKERS)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+    with worker_pool(workers, cv2.setNumThreads, (1,)) as pool:
         patch_jobs = [
             pool.submit(_write_patches, out, seed, patch_px, [(i, scored[i]) for i in batch]) for batch in batches
         ]

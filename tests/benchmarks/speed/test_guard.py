@@ -74,16 +74,41 @@ def test_on_another_class_of_machine_only_what_cannot_be_the_machine_fails() -> 
     assert "map" in faults(found | {"map": ratio(2.0 * (1.1 + ELSEWHERE))}, "aarch64, NEON, 8 cores")
 
 
+@given(st.floats(0.0, 1.5), st.sampled_from([ELSEWHERE, 1.0]))
+def test_on_another_class_of_machine_each_ratio_has_its_own_limit(worse: float, elsewhere: float) -> None:
+    held = Baseline(MACHINE, {"map": Entry(2.0, 0.1, "lower", elsewhere)})
+    (verdict,) = judge({"map": ratio(2.0 * (1 + worse))}, held, "aarch64, NEON, 8 cores")
+    assert verdict.slower == (worse > elsewhere) or math.isclose(worse, elsewhere)
+
+
+def test_thirty_percent_is_held_everywhere_but_where_other_kernels_are_compared() -> None:
+    wide = {name for name, entry in Baseline.read(BASELINE).entries.items() if entry.elsewhere != 0.3}
+    assert wide == {
+        *(f"test_engine_against_onnxruntime_fp32[{name}]" for name in ("onnxruntime-int8", "openvino-fp32")),
+        "test_engine_against_onnxruntime_fp32[openvino-int8]",
+        "test_drawing_against_encoding",
+        "test_judging_against_the_map",
+        "test_map_against_a_matrix_product",
+        "test_reading_against_hashing",
+    }
+
+
 def test_several_runs_are_judged_by_all_their_rounds() -> None:
     assert together([Ratio((3.0, 3.0), "lower"), Ratio((1.0, 1.0, 1.0), "lower")]).median == 1.0
 
 
 def test_accepting_keeps_tolerances_that_were_set(tmp_path: Path) -> None:
-    made = accepted({"map": ratio(3.0), "new": ratio(1.0)}, HELD, "other")
+    held = Baseline(MACHINE, {"map": Entry(2.0, 0.1, "lower", elsewhere=1.0)})
+    made = accepted({"map": ratio(3.0), "new": ratio(1.0)}, held, "other")
     made.write(tmp_path / "baseline.json")
     read = Baseline.read(tmp_path / "baseline.json")
     assert read == made
-    assert (read.machine, read.entries["map"], set(read.entries)) == ("other", Entry(3.0, 0.1, "lower"), {"map", "new"})
+    assert (made.entries["map"].elsewhere, made.entries["new"].elsewhere) == (1.0, ELSEWHERE)
+    assert (read.machine, read.entries["map"], set(read.entries)) == (
+        "other",
+        Entry(3.0, 0.1, "lower", 1.0),
+        {"map", "new"},
+    )
 
 
 def test_accepting_some_keeps_the_others_on_the_same_class_of_machine() -> None:

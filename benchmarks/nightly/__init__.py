@@ -1,0 +1,1 @@
+"""The nightly job: every slow suite, one after the other."""
