@@ -59,8 +59,10 @@ class _Quiet(logging.handlers.RotatingFileHandler):
         """The current file first: where that cannot be renamed, the earlier ones stay where they are."""
         current = Path(self.baseFilename)
         aside = current.with_name(f"{current.name}.tmp")
-        if self.stream is not None:
-            self.stream.close()
+        # forgotten first: where none can be opened after it, a closed stream would refuse every later line
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
         try:
             current.replace(aside)
         except OSError:

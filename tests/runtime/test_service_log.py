@@ -128,6 +128,22 @@ def test_log_that_cannot_be_written_to_is_said_at_the_start_and_later_ends_nothi
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_log_on_a_disk_that_failed_while_a_new_one_was_begun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with log_file(tmp_path / "l", max_mb=0.00005, files=2) as write:
+        write({"number": 1, "long": "x" * 50})
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", broken)
+            patched.setattr("logging.FileHandler._open", broken)
+            write({"number": 2})
+        write({"number": 3})
+    assert lines_of(tmp_path / "l")[-1]["number"] == 3
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
 def test_disk_that_is_still_full_when_the_log_ends_is_no_error(tmp_path: Path) -> None:
     with full_disk(), log_file(tmp_path / "l", max_mb=1, files=2) as write:
