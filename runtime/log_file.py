@@ -5,7 +5,7 @@ import logging
 import logging.handlers
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,9 @@ def log_file(path: Path, *, max_mb: float, files: int) -> Iterator[Callable[[dic
     try:
         yield write
     finally:
-        handler.close()
+        # a line that could not be written is tried once more, and fails again on a disk that stays full
+        with suppress(OSError):
+            handler.close()
 
 
 class _Quiet(logging.handlers.RotatingFileHandler):
@@ -57,8 +59,10 @@ class _Quiet(logging.handlers.RotatingFileHandler):
         """The current file first: where that cannot be renamed, the earlier ones stay where they are."""
         current = Path(self.baseFilename)
         aside = current.with_name(f"{current.name}.tmp")
-        if self.stream is not None:
-            self.stream.close()
+        # forgotten first: where none can be opened after it, a closed stream would refuse every later line
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
         try:
             current.replace(aside)
         except OSError:

@@ -15,7 +15,7 @@ import msgspec
 from runtime.errors import InflamapError, one_line
 from runtime.ledger import Ledger
 from runtime.ledger.account import KeptOverlay
-from runtime.outputs import remove_overlay, result_files
+from runtime.outputs import read_record, remove_overlay, result_files
 from runtime.service_log import ServiceLog
 
 DAY_S = 86_400.0
@@ -135,8 +135,10 @@ class Retention:
         """The work, with a yield wherever it may be left for a while."""
         left, most = 0, None if self._keep.gb is None else self._keep.gb * 1e9
         if most is not None:
+            oldest = True
             for page in self._pages():
                 left += sum(map(self._size, page))
+                oldest = self._finish_removals(page, oldest=oldest)
                 yield
         removed, too_old_before = 0, self._too_old_before(now)
         for page in self._pages():
@@ -209,6 +211,32 @@ class Retention:
         while page := self._surely(partial(self._ledger.overlays, after, PAGE)):
             yield page
             after = page[-1]
+
+    def _finish_removals(self, page: list[KeptOverlay], *, oldest: bool) -> bool:
+        """Remove overlays anew that are gone: they count for nothing here, and would never be removed.
+
+        A removal ends so halfway where neither the record nor the ledger can be written, on a disk that stays full.
+        One that is gone while an older one is there went otherwise, unless its record says that it was removed.
+
+        Args:
+            page: some of the overlays.
+            oldest: whether all older ones are gone.
+
+        Returns:
+            whether all of these are gone too.
+        """
+        for overlay in page:
+            try:
+                gone = not (self._out / result_files(overlay.path).overlay).exists()
+                record = read_record(self._out, overlay.path) if gone else None
+            except (InflamapError, OSError):
+                # asked again at the next sweep
+                gone, record = False, None
+            if not gone:
+                oldest = False
+            elif oldest or (record is not None and record.get("overlay") == {"file": None}):
+                self._remove(overlay)
+        return oldest
 
     def _size(self, overlay: KeptOverlay) -> int:
         try:

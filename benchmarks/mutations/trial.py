@@ -82,7 +82,7 @@ class Copy:
             CheckFailed: they fail, or do not test the copy.
         """
         shown = "import runtime, trainer; print(runtime.__path__[0], trainer.__path__[0])"
-        done = run_child([sys.executable, "-c", shown], check=True, stdout=subprocess.PIPE, **self._place())
+        done = run_child([sys.executable, "-P", "-c", shown], check=True, stdout=subprocess.PIPE, **self._place())
         if done.stdout.decode().count(str(self._folder)) != 2:
             raise CheckFailed("the tests would not test the copy", seen=done.stdout.decode().strip())
         started = time.monotonic()

@@ -63,7 +63,7 @@ def slow_files(checkout: Path, tests: str = "tests") -> list[str]:
     Raises:
         InflamapError: the tests cannot be collected.
     """
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "slow", tests]
+    command = [sys.executable, "-P", "-m", "pytest", "--collect-only", "-q", "-m", "slow", tests]
     done = run_child(command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = done.stdout.decode(errors="replace").splitlines()
     if done.returncode not in (0, NO_TESTS):

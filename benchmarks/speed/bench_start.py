@@ -32,7 +32,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def run(arguments: Sequence[str], environment: dict[str, str]) -> None:
     """A Python process, to its end."""
-    run_child([sys.executable, *arguments], check=True, env=environment, stdout=PIPE, stderr=PIPE)
+    run_child([sys.executable, "-P", *arguments], check=True, env=environment, stdout=PIPE, stderr=PIPE)
 
 
 def processor_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
@@ -46,7 +46,7 @@ def processor_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
 def first_line_s(arguments: Sequence[str], environment: dict[str, str]) -> float:
     """Seconds from the start of a Python process to the first line that it prints."""
     started = time.perf_counter()
-    command = [sys.executable, *arguments]
+    command = [sys.executable, "-P", *arguments]
     with child_process(command, env=environment, stdout=PIPE, stderr=DEVNULL) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

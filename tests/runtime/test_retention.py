@@ -342,3 +342,19 @@ def test_ledger_is_told_of_an_overlay_that_went_when_it_is_gone(
         record(tmp_path, ledger, "new.bmp", days_ago=0)
         sweep(retention_of(tmp_path, ledger, Keep(days=2.0), []))
     assert there == [False]
+
+
+def test_removal_that_ended_halfway_is_finished_at_the_next_sweep(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, create=True) as ledger:
+        for number in range(5):
+            record(tmp_path, ledger, f"{number}.bmp", days_ago=number)
+        # the oldest one went from a full disk to which nothing could be written; of another one the record was written
+        for number in (4, 1, 0):
+            (tmp_path / f"{number}.bmp.overlay.jpg").unlink()
+        score = tmp_path / "1.bmp.score.json"
+        score.write_text(json.dumps(json.loads(score.read_text()) | {"overlay": {"file": None}}))
+        sweep(retention_of(tmp_path, ledger, Keep(gb=1.0), []))
+        # that the newest one went was nobody's here
+        assert {row.path.name for row in ledger.rows() if row.outcome.overlay_file} == {"0.bmp", "2.bmp", "3.bmp"}
+    named = {name: json.loads((tmp_path / f"{name}.bmp.score.json").read_text())["overlay"]["file"] for name in "01234"}
+    assert [name for name, overlay in named.items() if overlay] == ["0", "2", "3"]

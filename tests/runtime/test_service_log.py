@@ -1,6 +1,9 @@
 """One line an image, for a person and as JSON; the file is rotated, and its troubles are nobody else's."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -122,6 +125,43 @@ def test_log_that_cannot_be_written_to_is_said_at_the_start_and_later_ends_nothi
         write({"number": 2})
     assert [entry["number"] for entry in lines_of(tmp_path / "l")][-1] == 2
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_log_on_a_disk_that_failed_while_a_new_one_was_begun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with log_file(tmp_path / "l", max_mb=0.00005, files=2) as write:
+        write({"number": 1, "long": "x" * 50})
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", broken)
+            patched.setattr("logging.FileHandler._open", broken)
+            write({"number": 2})
+        write({"number": 3})
+    assert lines_of(tmp_path / "l")[-1]["number"] == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_disk_that_is_still_full_when_the_log_ends_is_no_error(tmp_path: Path) -> None:
+    with full_disk(), log_file(tmp_path / "l", max_mb=1, files=2) as write:
+        write({"number": 1})
+    assert (tmp_path / "l").read_text() == ""
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file grows while it is entered."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_log_that_a_viewer_holds_open_goes_on_and_loses_no_earlier_one(
