@@ -178,8 +178,8 @@ def swapped_while_scored(scene: Scene) -> str:
     scene.aim_at_same_content()
     scene.before(in_hand, "score_image")
     answer = scene.answer_of("site/a.bmp")
-    assert not (scene.out / "site").exists()
-    return f"{answer}, nothing written"
+    assert [path.name for path in (scene.out / "site").iterdir()] == ["a.bmp.failed.json"]
+    return f"{answer}, no result written"
 
 
 def swapped_all_the_time(scene: Scene) -> str:
@@ -525,7 +525,7 @@ ATTACKS = [
     Attack("link, read", "a sub-folder swapped for a link after it was listed", "refused", swapped_after_listing),
     Attack("link, read", "... after its place was checked", "refused", swapped_after_the_check),
     Attack("link, read", "... before its content is compared", "refused", swapped_before_the_result_is_looked_for),
-    Attack("link, read", "... while its image is scored", "refused, nothing written", swapped_while_scored),
+    Attack("link, read", "... while its image is scored", "refused, no result written", swapped_while_scored),
     Attack("link, read", "... to and fro all the time", "no byte of it in a result", swapped_all_the_time),
     Attack("link, read", "`inflamap score FOLDER` with a link out of it", "refused", scored_by_command),
     Attack(
