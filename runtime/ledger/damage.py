@@ -111,7 +111,8 @@ def fault_in(database: sqlite3.Connection) -> str | None:
     try:
         # pages, rows and indexes, and whether they agree
         (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-        return str(found) if found != "ok" else _fault_of_schema(database)
+        # SQLite's text has several lines
+        return " ".join(str(found).split()) if found != "ok" else _fault_of_schema(database)
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")

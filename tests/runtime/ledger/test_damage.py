@@ -58,7 +58,9 @@ def test_damage_is_found_and_the_ledger_set_aside(path: Path, kind: str) -> None
     moved = set_aside_damaged(path.parent)
     assert moved is not None
     assert moved[0].name == f"{LEDGER_FILE}.damaged-1"
+    # one line for a person
     assert moved[1]
+    assert moved[1].isprintable()
     assert not path.exists()
     assert not (path.parent / f"{LEDGER_FILE}-wal").exists()
     with open_ledger(path.parent, create=True) as ledger:
