@@ -14,6 +14,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _STDERR = 2
+_PIECE = 1 << 16
+# for the end of what is heard, which comes at once unless a child holds the pipe
+LONGEST_WAIT_S = 2.0
 _lock = threading.Lock()
 
 
@@ -35,24 +38,51 @@ def listen(call: Callable[[], T], keep: Callable[[bytes], bytes]) -> T:
         call: is listened to.
         keep: is given all that was written, by `call` and by other threads, and returns what is to be passed on.
     """
-    # some ten milliseconds that only a call to listen to should cost
-    import tempfile
-
-    with _lock, tempfile.TemporaryFile() as listener:
+    with _lock:
         try:
             stderr = os.dup(_STDERR)
         except OSError:
             return call()
         try:
-            os.dup2(listener.fileno(), _STDERR)
+            pipe = _Pipe()
             try:
                 return call()
             finally:
+                # closes the pipe's last end: whoever is writing to it in this instant is still heard
                 os.dup2(stderr, _STDERR)
-                listener.seek(0)
-                _write_all(keep(listener.read()))
+                _write_all(keep(pipe.heard()))
         finally:
             os.close(stderr)
+
+
+class _Pipe:
+    """A pipe in the place of stderr, and a thread that empties it, so that no writer waits."""
+
+    def __init__(self) -> None:
+        self._end, into = os.pipe()
+        self._pieces: list[bytes] = []
+        self._is_late = False
+        os.dup2(into, _STDERR)
+        os.close(into)
+        self._reader = threading.Thread(target=self._read, name="stderr", daemon=True)
+        self._reader.start()
+
+    def heard(self) -> bytes:
+        """Return all that was written, after stderr is itself again."""
+        self._reader.join(LONGEST_WAIT_S)
+        # a child that was not started by `start_child` may hold the pipe for as long as it runs
+        self._is_late = True
+        return b"".join(self._pieces)
+
+    def _read(self) -> None:
+        try:
+            while piece := os.read(self._end, _PIECE):
+                if self._is_late:
+                    _write_all(piece)
+                else:
+                    self._pieces.append(piece)
+        finally:
+            os.close(self._end)
 
 
 def _write_all(text: bytes) -> None:

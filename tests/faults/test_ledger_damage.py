@@ -119,7 +119,7 @@ def answers_of(ledger: Ledger) -> Any:
 def what_is_known(row: ImageRow) -> object:
     """What the ledger holds of a result, to the digits of the record."""
     outcome = row.outcome
-    return row.path, row.state, outcome.sha256, outcome.score and round(outcome.score, 4), outcome.map_file
+    return row.path, row.state, row.reason, outcome.sha256, outcome.score and round(outcome.score, 4), outcome.map_file
 
 
 # a damage: takes the content of the file, the content of an older one, and gives the damaged one
@@ -185,7 +185,7 @@ def try_damage(site: Site, out: Path, tally: Found, *, always: bool) -> None:
             found = started.damage is not None
             if found:
                 assert started.taken_over == DONE
-                done = [row for row in site.answers[1][0] if row.state is State.SCORED]
+                done = [row for row in site.answers[1][0] if row.state in (State.SCORED, State.FAILED)]
                 assert [what_is_known(row) for row in started.ledger.rows()] == [what_is_known(row) for row in done]
             same = not found and answers_of(started.ledger) == site.answers
             if not same and (always or not found):

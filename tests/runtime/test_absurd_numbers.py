@@ -22,6 +22,7 @@ from benchmarks.microscope_files.dicom_files import dicom, item
 from runtime.acquisition import Acquisition
 from runtime.errors import InflamapError
 from runtime.images.plausible import DEPTH_UM, UM_PER_PX
+from runtime.inputs import Input
 from runtime.model import Model
 from runtime.score_files import ResultWriter, score_files
 from runtime.scoring import score_file
@@ -309,7 +310,7 @@ def test_score_does_the_others(
     (tmp_path / "c.tif").write_bytes(tiff(frame, description=ome({"PhysicalSizeX": "1e-300"}, {})))
     for name in ("a.bmp", "d.bmp"):
         save_image(tmp_path / name, frame)
-    images = [(path, PurePath(path.name)) for path in sorted(tmp_path.glob("*.*"))]
+    images = [Input(path, PurePath(path.name)) for path in sorted(tmp_path.glob("*.*"))]
     with ResultWriter() as writer:
         found = list(score_files(images, tmp_path / "out", model, writer))
     assert [each.status for each in found if not isinstance(each, InflamapError)] == [

@@ -521,7 +521,7 @@ def test_a_hundred_files_that_are_being_written_are_put_off_at_a_time(
         steps.append("poll")
         return poll(self)
 
-    monkeypatch.setattr("runtime.service.is_being_written", lambda _path: len(steps) < 200)
+    monkeypatch.setattr("runtime.service.is_being_written", lambda _path, **_inside: len(steps) < 200)
     monkeypatch.setattr(Ledger, "postponed", see_postponed)
     monkeypatch.setattr(FolderWatch, "poll", see_poll)
     assert bench.once().failed == 150

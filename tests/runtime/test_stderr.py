@@ -37,7 +37,7 @@ def decode():
 def write():
     for number in range(2000):
         os.write(2, f"line {number}\\n".encode())
-        print("word", number, file=sys.stderr, flush=True)
+        sys.stderr.write(f"word {number}\\n")
 
 def start():
     for number in range(15):
@@ -121,3 +121,30 @@ def test_a_slow_reader_gets_all_of_it(monkeypatch: pytest.MonkeyPatch, capfd: py
 
     stderr.listen(call, bytes)
     assert capfd.readouterr().err == "in several parts\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe that is full is no error there")
+def test_a_child_that_keeps_the_pipe_open_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One that a library started, without the lock; what it writes later is passed on."""
+    monkeypatch.setattr(stderr, "LONGEST_WAIT_S", 0.1)
+    command = [sys.executable, "-S", "-c", "import os; os.read(0, 1); os.write(2, b'late')"]
+
+    def call() -> "subprocess.Popen[bytes]":
+        os.write(2, b"in time ")
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    child = stderr.listen(call, bytes)
+    assert child.poll() is None
+    assert capfd.readouterr().err == "in time "
+    child.communicate(b"x", timeout=20)
+    for thread in threading.enumerate():
+        if thread.name == "stderr":
+            thread.join(20)
+    assert capfd.readouterr().err == "late"
+
+
+def test_much_is_heard_without_holding_the_writer_up(capfd: pytest.CaptureFixture[str]) -> None:
+    stderr.listen(lambda: [os.write(2, b"x" * 10_000) for _ in range(50)], bytes)
+    assert len(capfd.readouterr().err) == 500_000

@@ -168,7 +168,7 @@ def test_damaged_ledger_is_set_aside_and_nothing_scored_again(tmp_path: Path, fo
     database.write_bytes(random.Random(1).randbytes(database.stat().st_size))
     done = run(str(folder), *options)
     assert done.returncode == 0, done.stderr
-    assert "inflamap: the ledger was damaged (its header is of no SQLite that ever wrote it) and is now" in done.stderr
+    assert "inflamap: the ledger was damaged (file is not a database) and is now" in done.stderr
     assert "made of the 2 results there are" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.score.json")} == scores
     with open_ledger(tmp_path / "out") as ledger:
