@@ -48,6 +48,7 @@ def test_sound_row_is_told_whole() -> None:
         None,
         1_700_000_002.5,
         Outcome(score=2.25, synthetic=True, score_file="Site #1/a.bmp.score.json"),
+        damaged=False,
     )
 
 

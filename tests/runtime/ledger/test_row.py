@@ -77,6 +77,12 @@ def test_withheld_result_has_neither_score_nor_map() -> None:
     assert outcome.overlay_file == "Site #1/a.bmp.overlay.jpg"
 
 
+def test_outcome_cannot_be_changed() -> None:
+    outcome = Outcome.of(PATH, SCORED)
+    with pytest.raises(AttributeError):
+        outcome.score = 3.0  # type: ignore[misc]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
 @given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=4))
 def test_any_path_has_a_key_of_its_own_and_comes_back(names: list[bytes]) -> None:
