@@ -288,7 +288,7 @@ def _stage(path: Path, data: bytes, leftovers: ExitStack) -> Path:
 def _discard(path: Path) -> None:
     # a temporary that cannot be removed now is swept at the next start; the error that led here is the one to tell
     with suppress(OSError):
-        path.unlink(missing_ok=True)
+        path.unlink()
 
 
 def _replace(temporary: Path, path: Path) -> None:

@@ -165,7 +165,7 @@ class Ledger(Account):
                 ).rowcount
                 if new:
                     row = ImageRow(path, State.WAITING, "", 0, False, NO_FILE, at, 0.0, None, Outcome())
-                    self.finished(row, result, at, gone=True)
+                    self.finished(row, result, at)
                 restored += new
             for failure in failures:
                 self._restore_failure(failure)

@@ -25,10 +25,10 @@ class Start(msgspec.Struct, frozen=True):
     """
 
     ledger: Ledger
-    taken_over: int = 0
-    failures: int = 0
-    damage: str | None = None
-    aside: Path | None = None
+    taken_over: int
+    failures: int
+    damage: str | None
+    aside: Path | None
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from runtime.outputs import (
     remove_overlay,
     remove_result,
     result_files,
+    said_plainly,
     temporary_of,
     write_atomically,
     write_result,
@@ -265,6 +266,34 @@ def test_a_failed_write_keeps_the_old_content_and_says_why(
     assert told.value.next_step
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+REASONS = [
+    # for a person, without the number and the path that the line names already
+    (OSError(errno.EIO, "Input/output error", "v.bmp"), "Input/output error"),
+    # a library may give no number
+    (OSError("the share is away"), "the share is away"),
+]
+
+
+@pytest.mark.parametrize(("error", "seen"), REASONS, ids=["of the system", "of a library"])
+def test_reason_why_a_file_cannot_be_written_is_told(error: OSError, seen: str) -> None:
+    with pytest.raises(InflamapError) as told, said_plainly(Path("v.bmp")):
+        raise error
+    assert told.value.seen == seen
+
+
+@pytest.mark.parametrize(("error", "seen"), REASONS, ids=["of the system", "of a library"])
+def test_reason_why_a_record_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, seen: str
+) -> None:
+    def fail(_path: Path) -> bytes:
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(InflamapError) as told:
+        read_record(tmp_path, IMAGE)
+    assert told.value.seen == seen
 
 
 @pytest.mark.parametrize("seam", ["replace", "fsync"])

@@ -207,12 +207,21 @@ def test_intervals_are_by_subject_for_patches_of_one_resemble_each_other():
     assert 0.08 < by_patch.high - by_patch.low < 0.12
 
 
-def test_the_least_error_of_a_kappa_is_that_of_the_accuracy_by_the_distance_expected_by_chance():
-    model, raters = np.array([0, 0, 1, 2, 4]), np.array([0, 1, 1, 4, 4])
-    found = GradeAgreement.of(pair_terms(model, raters).sum(0)[None])
+@pytest.mark.parametrize(
+    ("model", "raters"),
+    [([0, 0, 1, 2, 4], [0, 1, 1, 4, 4]), ([0, 0, 0, 1], [0, 0, 0, 0])],
+    ids=["farther than a grade", "nearer than a grade"],
+)
+def test_the_least_error_of_a_kappa_is_that_of_the_accuracy_by_the_distance_expected_by_chance(
+    model: list[int], raters: list[int]
+):
+    found = GradeAgreement.of(pair_terms(np.array(model), np.array(raters)).sum(0)[None])
     expected = np.mean([(first - second) ** 2 for first in model for second in raters])
     assert found.by_chance[0] == pytest.approx(expected)
     assert least_kappa_error(found, 0.1) == pytest.approx(0.1 / expected)
+
+
+def test_graders_of_one_grade_have_no_least_error_of_a_kappa():
     same = GradeAgreement.of(pair_terms(np.array([3, 3]), np.array([3, 3])).sum(0)[None])
     assert least_kappa_error(same, 0.1) == 0.0
 

@@ -219,5 +219,6 @@ def test_a_figure_in_other_units_is_scaled_whole():
 
 
 def test_a_figure_is_written_as_the_contract_has_it():
-    assert json.dumps(Figure(0.8714285714, 0.84, 0.9).to_json()) == '{"value": 0.871429, "ci95": [0.84, 0.9]}'
+    document = Figure(0.8714285714, 0.8412345678, 0.9123456789).to_json()
+    assert json.dumps(document) == '{"value": 0.871429, "ci95": [0.841235, 0.912346]}'
     assert json.dumps(figure_document(None)) == '{"value": null, "ci95": null}'

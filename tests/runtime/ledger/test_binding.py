@@ -99,6 +99,17 @@ def test_folder_that_was_copied_to_another_disk_is_accepted(ledger: Ledger, tmp_
     assert ledger.noted(FOLDER_NOTE) == str((tmp_path / "copied").resolve())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_folder_is_refused_where_the_first_cannot_be_looked_at(ledger: Ledger, tmp_path: Path) -> None:
+    """The first may be there still, so that the images of a copy are not taken for those of a moved folder."""
+    known(ledger, tmp_path / "in", "v0000000.bmp")
+    (tmp_path / "in").rename(tmp_path / "moved")
+    # a link to itself
+    (tmp_path / "in").symlink_to(tmp_path / "in")
+    with pytest.raises(InflamapError, match="another folder"):
+        bind_folder(ledger, tmp_path / "moved", tmp_path / "out")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
 def test_folder_whose_name_is_no_utf8_is_known_again(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"b\xff")

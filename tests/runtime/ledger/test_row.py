@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import result_of
 
-from runtime.ledger.row import Outcome, from_key, to_key
+from runtime.file_state import FileState
+from runtime.ledger.row import ImageRow, Outcome, State, from_key, to_key
 from runtime.result import ImageRecord, MapRecord, ModelRecord, Result, Score, Timing
 
 PATH = PurePath("Site #1/a.bmp")
@@ -75,6 +76,31 @@ def test_withheld_result_has_neither_score_nor_map() -> None:
         None
     ] * 5
     assert outcome.overlay_file == "Site #1/a.bmp.overlay.jpg"
+
+
+def test_outcome_cannot_be_changed() -> None:
+    outcome = Outcome.of(PATH, SCORED)
+    with pytest.raises(AttributeError):
+        outcome.score = 3.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("mtime_ns", "finished", "acquired"),
+    [
+        (1_500_000_000, 7.0, 1.5),
+        (1_500_000_000, None, 1.5),
+        # no file was ever seen
+        (0, 7.0, 7.0),
+        (0, None, 5.0),
+        # a clock of before 1970 says nothing of an image
+        (-1, 7.0, 7.0),
+    ],
+)
+def test_image_was_acquired_when_its_file_was_saved_or_else_when_its_result_was_there(
+    mtime_ns: int, finished: float | None, acquired: float
+) -> None:
+    file = FileState(10, mtime_ns)
+    assert ImageRow(Path("a"), State.SCORED, "", 1, False, file, 5.0, None, finished, Outcome()).acquired == acquired
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
