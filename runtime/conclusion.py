@@ -118,9 +118,8 @@ class Conclusion:
     def keep_failure(self, row: ImageRow, reason: str, now: float, *, heals: bool, gone: bool = False) -> None:
         """Write the failure record of an image, before the ledger says that the image failed.
 
-        The failure that the row and the record hold already is not written again, and none beside an earlier result
-        that still holds. A record that cannot be written is no failure of its own: the ledger keeps the reason, and the
-        record is written later.
+        Nothing is written if the same failure is recorded already, or if the image has an earlier result. A record that
+        cannot be written is no failure of its own: the ledger keeps the reason, and the record is written later.
 
         Args:
             row: the image, as it was taken.

@@ -42,7 +42,7 @@ def named_as_image(path: str) -> bool:
 
 
 class NotFollowed(LeftOut):
-    """A link to a folder or out of the watched one, which nobody misses who does not expect it to be followed."""
+    """A link to a folder, or to a file outside the watched folder. It is not followed."""
 
 
 class OutputFolders:

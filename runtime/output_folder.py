@@ -31,7 +31,7 @@ class HoldsResults(LeftOut):
         """Return the line about a folder."""
         return HoldsResults(
             f"{folder}: a folder with results of inflamap, from which nothing is scored",
-            next_step="none; where images are missed, choose an --out that the folder of images does not show",
+            next_step="nothing, if only results lie there; if images do too, move them to another folder",
         )
 
 

@@ -39,7 +39,7 @@ class DailyShare(msgspec.Struct, frozen=True):
     """How many overlays may go by age within a day: `part` of all there were, and `least` in any case."""
 
     part: float = 0.1
-    least: int = 100
+    least: int = 10
 
     def of(self, overlays: int) -> int:
         """Return the number, of so many overlays."""
@@ -216,7 +216,7 @@ class Retention:
         """Remove overlays anew that are gone: they count for nothing here, and would never be removed.
 
         A removal ends so halfway where neither the record nor the ledger can be written, on a disk that stays full.
-        One that is gone while an older one is there went otherwise, unless its record says that it was removed.
+        A missing overlay with an older one still there was not removed here, unless its record says so.
 
         Args:
             page: some of the overlays.

@@ -62,10 +62,13 @@ class _Pipe:
         self._end, into = os.pipe()
         self._pieces: list[bytes] = []
         self._is_late = False
-        os.dup2(into, _STDERR)
-        os.close(into)
         self._reader = threading.Thread(target=self._read, name="stderr", daemon=True)
-        self._reader.start()
+        try:
+            # first: without a reader nothing may be redirected
+            self._reader.start()
+            os.dup2(into, _STDERR)
+        finally:
+            os.close(into)
 
     def heard(self) -> bytes:
         """Return all that was written, after stderr is itself again."""

@@ -131,6 +131,10 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
         report = stack.enter_context(reporter())
         pseudonyms = pseudonyms_of(values.out) if values.pseudonymise else None
         log = _log(values, report.say, pseudonyms, stack)
+        # before the ledger is touched: an exception out of a signal handler would pass for an error of SQLite
+        stop = threading.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda _number, _frame: stop.set())
         start = stack.enter_context(started_ledger(values.out, values.folder))
         ledger = start.ledger
         _tell_of_new_ledger(start, log)
@@ -139,9 +143,6 @@ def watch(context: click.Context, /, config_file: Path | None, print_config: boo
             lower_priority()
         model = Model.load(bundle, values.engine, threads=values.threads, say=report.say)
         sweep_temporaries(values.out, values.folder)
-        stop = threading.Event()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda _number, _frame: stop.set())
         settings = _settings(values, once, pseudonyms)
         _note_start(ledger, model, values.um_per_px, settings.watch, log)
         ledger.note("options", _start_options(configured, config_file))

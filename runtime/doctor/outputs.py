@@ -81,5 +81,5 @@ def _judged(out: Path, seen: str, lacking: list[NamedFiles], watched: Path | Non
     seen = f"{seen}; of images that are gone, and cannot be scored anew: {least}{gone}"
     step = "bring their files back from a backup"
     if gone < len(lacking):
-        step = f"{retry_missing_hint(out)}, but for those that are gone; {step}"
+        step = f"{retry_missing_hint(out)}; of the images that are gone, {step}"
     return Finding("outputs", Level.WARNING, seen, step)

@@ -15,8 +15,8 @@ from runtime.images.source import Source
 READ_AT_ONCE_BYTES = 32 << 20
 # of a JPEG or a DICOM file all that may stand before what gives its size
 _LONGEST_HEAD = 8 << 20
-# zeros at the end of a file that tell of one with its length already and its bytes still to come: what a file
-# system fills at a time
+# Some programs set a file's length first and fill in its bytes later. A file that ends in so many zeros may be such a
+# file; most file systems fill one block of this size at a time.
 _UNFILLED = 4096
 
 

@@ -1,8 +1,8 @@
 """What a DICOM file says of its grey beside the levels: which are dark, and what is applied (PS3.3 C.7.6.3 and C.11).
 
 Grey counts by stored levels, from the lowest that the file can hold to the highest, so that a window that was chosen
-for a screen does not change a score. What turns the grey round, or bends it, is applied, or keeps the image from being
-scored.
+for a screen does not change a score. A rule that inverts or bends the grey is applied; where that is not possible, the
+image is withheld.
 """
 
 import math
@@ -112,7 +112,7 @@ def _is_falling(places: Sequence[Dataset], said: _Said) -> bool:
         if slope is not None or intercept is not None:
             found.add((1.0 if slope is None else slope, 0.0 if intercept is None else intercept))
     if any(not (math.isfinite(slope) and math.isfinite(intercept) and slope) for slope, intercept in found):
-        said.objections.append("grey: Rescale Slope and Intercept are no numbers that levels could be counted by")
+        said.objections.append("grey: Rescale Slope or Intercept is not a finite number, or the slope is 0")
         return False
     if len(found) > 1:
         said.objections.append("grey: the frames tell different values of Rescale Slope and Intercept")

@@ -203,6 +203,9 @@ else:
 
     def _open_without_links(folder: Path, relative: PurePath, at_most: int | None) -> int:
         """Open a file part by part, so that whatever becomes a link meanwhile is not followed."""
+        if not relative.parts:
+            # a link that leads to the folder itself
+            _check(folder, folder.stat(), at_most)
         *above, name = relative.parts
         opened = os.open(folder, _FOLDER_FLAGS)
         try:

@@ -72,7 +72,12 @@ def depth_um(number: float) -> tuple[float | None, tuple[str, ...]]:
 
 
 def to_number(told: object) -> float:
-    """Return a number that a file tells, NaN for anything that is none."""
+    """Return a number that a file tells, NaN for anything that is none.
+
+    Python also takes `1_0` and digits of other scripts, which no file format does.
+    """
+    if isinstance(told, str) and ("_" in told or not told.isascii()):
+        return math.nan
     try:
         return float(told)  # type: ignore[arg-type]
     except (TypeError, ValueError):

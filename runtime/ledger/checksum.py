@@ -57,13 +57,24 @@ def keep_checksums(database: sqlite3.Connection, table: str, key: str, columns: 
 def fault_in_rows(database: sqlite3.Connection, table: str, columns: Sequence[str]) -> str | None:
     """Return what is wrong with the rows of a table; None where all are as they were written.
 
+    The rows are checked here and not by a function that SQLite calls: SQLite would report Ctrl-C in such a function as
+    an error of its own.
+
+    Args:
+        database: after `prepare`.
+        table: as of `keep_checksums`.
+        columns: all that are stored but `crc`.
+
     Raises:
-        sqlite3.Error: it cannot be read; so too where a text is no UTF-8.
+        sqlite3.Error: it cannot be read.
     """
-    number, total, damaged = database.execute(
-        f"SELECT COUNT(*), COALESCE(SUM(crc), 0), COALESCE(SUM(crc IS NOT checksum({', '.join(columns)})), 0)"
-        f" FROM {table}"
-    ).fetchone()
+    number = total = damaged = 0
+    for *values, crc in database.execute(f"SELECT {', '.join(columns)}, crc FROM {table}"):
+        number += 1
+        if checksum(*values) == crc:
+            total += crc
+        else:
+            damaged += 1
     if damaged:
         return f"{damaged} row{'s' * (damaged != 1)} of {table} with a wrong checksum"
     kept = database.execute("SELECT number, crc FROM totals WHERE name = ?", (table,)).fetchone()

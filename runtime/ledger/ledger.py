@@ -121,8 +121,8 @@ class Ledger(Account):
             row: the image, as it was taken.
             result: of what it held.
             now: Unix seconds.
-            gone: the file is there no more; whatever comes under its name is new content, and a retry that was asked
-                for is not forgotten until then.
+            gone: the file was deleted. A later file of this name is new content. A requested retry is kept until that
+                file arrives.
         """
         outcome = Outcome.of(row.path, result)
         columns = ", ".join(f"{name} = ?" for name in OUTCOME)

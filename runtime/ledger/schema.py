@@ -11,8 +11,8 @@ from runtime.ledger.row import State
 LEDGER_VERSION = 2
 APPLICATION_ID = int.from_bytes(b"infl")
 
-# The version stands in the text as well as in the header: a ledger of a newer inflamap has another text, so that one
-# with this very text and another number in its header is a damaged one.
+# The version stands in the text as well as in the header. A newer inflamap writes another text, so this text with
+# another version in the header means damage.
 _TABLES = (
     f"""CREATE TABLE images (
     -- version {LEDGER_VERSION}

@@ -44,8 +44,10 @@ def started_ledger(out: Path, watched: Path) -> Iterator[Start]:
     """
     aside, damage = set_aside_damaged(out) or (None, None)
     with open_ledger(out, create=True) as ledger:
-        # one that was lost too, where a watch wrote these results; those of `inflamap score` are another matter
-        ours = damage is not None or recall_folder(ledger, out)
+        # A lost ledger is made anew too where a watch wrote the results; those of `inflamap score` are another matter.
+        # The folder is recalled in any case: results of one folder must not be taken for those of another.
+        is_watched = recall_folder(ledger, out)
+        ours = is_watched or damage is not None
         taken_over = failures = 0
         if ours and ledger.is_empty():
             taken_over = rebuild(ledger, out, watched)

@@ -160,3 +160,10 @@ def test_a_folder_that_may_be_entered_and_not_listed_is_no_obstacle() -> None:
         done = subprocess.run(command, capture_output=True, check=False, cwd=CHECKOUT)
         (place / "site").chmod(0o755)
     assert done.stdout == b"the image", done.stderr
+
+
+@pytest.mark.parametrize("target", [".", "..", "../site"])
+def test_link_to_a_folder_is_told_as_one(folder: Path, target: str) -> None:
+    (folder / "site" / "x.bmp").symlink_to(target)
+    with pytest.raises(NeverAnImage, match="this is a folder"):
+        read_inside(folder, Path("site/x.bmp"))

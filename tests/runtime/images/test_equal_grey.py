@@ -237,9 +237,9 @@ RISING, FALLING = np.arange(256, dtype=np.uint16), np.arange(255, -1, -1, dtype=
         ({"VOILUTSequence": [table(FALLING, 0, 8, "<")]}, "window for a screen turns the grey round"),
         ({"PresentationLUTShape": "LIN OD"}, "Presentation LUT, which is not applied"),
         ({"PresentationLUTSequence": [table(RISING, 0, 8, "<")]}, "Presentation LUT, which is not applied"),
-        ({"RescaleSlope": 0, "RescaleIntercept": 1}, "Rescale Slope and Intercept are no numbers"),
-        ({"RescaleSlope": "nan", "RescaleIntercept": 1}, "Rescale Slope and Intercept are no numbers"),
-        ({"RescaleSlope": 1, "RescaleIntercept": "1e999"}, "Rescale Slope and Intercept are no numbers"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 1}, "Rescale Slope or Intercept is not a finite number"),
+        ({"RescaleSlope": "nan", "RescaleIntercept": 1}, "Rescale Slope or Intercept is not a finite number"),
+        ({"RescaleSlope": 1, "RescaleIntercept": "1e999"}, "Rescale Slope or Intercept is not a finite number"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

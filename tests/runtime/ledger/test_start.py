@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from made_up import arrive, result_of
 
+from runtime.errors import InflamapError
 from runtime.failure_record import FailureRecord, write_failure
 from runtime.file_state import FileState
-from runtime.ledger import State, open_ledger
+from runtime.ledger import State, checksum, open_ledger
 from runtime.ledger.binding import bind_folder
 from runtime.ledger.start import Start, started_ledger
 from runtime.outputs import LEDGER_FILE, write_result
@@ -77,3 +78,35 @@ def test_damaged_ledger_is_set_aside_and_made_anew(out: Path, watched: Path) -> 
         assert start.damage == "rows of images are missing, or older than they were"
         assert start.aside == out / f"{LEDGER_FILE}.damaged-1"
         assert states(start) == {"scored.bmp": State.SCORED, "failed.bmp": State.FAILED}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["damaged", "lost"])
+def test_ledger_made_anew_is_still_of_its_folder(out: Path, watched: Path, lost: bool, tmp_path: Path) -> None:
+    """Another folder's image of the same name would replace a result."""
+    watch(out, watched)
+    if lost:
+        (out / LEDGER_FILE).unlink()
+    else:
+        (out / LEDGER_FILE).write_bytes(b"no database" * 1000)
+    (tmp_path / "other").mkdir()
+    with started_ledger(out, watched) as start:
+        with pytest.raises(InflamapError, match="holds results of another folder"):
+            bind_folder(start.ledger, tmp_path / "other", out)
+        bind_folder(start.ledger, watched, out)
+
+
+def test_stop_while_the_ledger_is_looked_through_damages_nothing(
+    out: Path, watched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(out, watched)
+
+    def stop(*_columns: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checksum, "checksum", stop)
+        with pytest.raises(KeyboardInterrupt):
+            started_ledger(out, watched).__enter__()
+    assert sorted(path.name for path in out.iterdir() if "damaged" in path.name) == []
+    with started_ledger(out, watched) as start:
+        assert (start.damage, states(start)) == (None, {"late.bmp": State.WAITING})
