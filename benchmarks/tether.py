@@ -32,6 +32,8 @@ def main() -> None:
         threading.Thread(target=_follow, args=(_lives(parent),), name="parent", daemon=True).start()
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:
+        # the parent takes this code to mean that the line is written, and writes none itself
+        print("stopped", file=sys.stderr)
         sys.exit(TERMINATED)
 
 

@@ -29,11 +29,13 @@ if __name__ == "__main__":
     exit_with(lambda: run_on(Devices("cpu", 2), work, sys.argv[1]))
 """
 BENCHMARK = """
-import sys, time
+import subprocess, sys, time
 from benchmarks.child_process import child_process, exit_with, python_module, run_child
 
 def main():
-    with child_process(python_module("runtime.cli", "watch", "in", "--out", "out", "--min-free", "0")):
+    # which says by itself how it ended
+    watch = python_module("runtime.cli", "watch", "in", "--out", "out", "--min-free", "0")
+    with child_process(watch, stderr=subprocess.DEVNULL):
         with child_process([sys.executable, "-c", "import time; time.sleep(600)"]):
             open("begun", "w").close()
             return run_child(python_module("sleeps")).returncode

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -65,7 +66,7 @@ def interrupt(
         send: sends the signal.
     """
     log = folder / "stderr.txt"
-    with log.open("wb") as said, subprocess.Popen(command, cwd=folder, stderr=said, process_group=0) as process:
+    with log.open("wb") as said, _started(command, folder, said) as process:
         seen: dict[int, psutil.Process] = {}
         try:
             parent, deadline = psutil.Process(process.pid), time.monotonic() + PATIENCE_S
@@ -82,13 +83,34 @@ def interrupt(
                 assert time.monotonic() < deadline + PATIENCE_S, log.read_text()
                 _remember(seen, parent)
                 time.sleep(0.01)
-            _gone, alive = psutil.wait_procs(seen.values(), OUTLIVE_S)
-            outlived = [" ".join(child.cmdline()) for child in alive if child.is_running()]
+            deadline = time.monotonic() + OUTLIVE_S
+            while (outlived := _living(seen.values())) and time.monotonic() < deadline:
+                time.sleep(0.01)
         finally:
             for child in (*seen.values(), process):
                 with suppress(psutil.Error, ProcessLookupError):
                     child.kill()
     return Interrupted(process.returncode, log.read_text().splitlines(), had, outlived)
+
+
+def _started(command: Sequence[str], folder: Path, stderr: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start a program that SIGINT reaches, also where these tests run in the background, whose SIGINT is ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(command, cwd=folder, stderr=stderr, process_group=0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _living(processes: Iterable[psutil.Process]) -> list[str]:
+    """Return the command lines of processes that live; one that ended and was not fetched yet does not."""
+    found = []
+    for process in processes:
+        with suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
 
 
 def _remember(seen: dict[int, psutil.Process], parent: psutil.Process) -> None:
