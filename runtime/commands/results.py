@@ -43,7 +43,7 @@ def results(out: Path, csv_file: Path | None, by: str, plot_file: Path | None) -
         models = ledger.models()
         watched = ledger.noted(FOLDER_NOTE)
         quantity = (ledger.noted("model") or {}).get("quantity")
-        damaged = ledger.damaged_rows()
+        damaged = sum(row.damaged for row in rows) + ledger.damaged_notes()
     tell_damaged_rows(damaged)
     warnings = []
     if by == "folder" and any(row.outcome.synthetic for row in rows):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from runtime.file_state import FileState
-from runtime.ledger.checksum import DAMAGED, checksum
-from runtime.ledger.columns import CHECKED_ROW, checked_row, is_sound, to_text, to_time
+from runtime.ledger.checksum import DAMAGED, is_sound
+from runtime.ledger.columns import CHECKED_ROW, checked_row, to_text, to_time
 from runtime.ledger.row import ImageRow, State, from_key, to_key
 
 # `ImageRow.acquired` in SQL
@@ -204,13 +204,17 @@ class Account:
         return int(self._database.execute("PRAGMA data_version").fetchone()[0])
 
     def noted(self, name: str) -> Any:
-        """What `note` kept; None when there is nothing, or what there is was damaged."""
-        query = "SELECT value, crc FROM notes WHERE name = ?"
+        """Return the value that `note` kept; None where there is none, or it is damaged."""
+        query = "SELECT name, value, crc FROM notes WHERE name = ?"
         found = self._database.execute(query, (name,)).fetchone()
-        return json.loads(found[0]) if found is not None and checksum(name, found[0]) == found[1] else None
+        return json.loads(found[1]) if found is not None and is_sound(found) else None
 
     def damaged_rows(self) -> int:
-        """Number of rows that do not hold what was written to them, of images and of notes."""
+        """Return the number of rows that do not hold what was written to them, of images and of notes."""
         images = self._database.execute(f"SELECT {CHECKED_ROW} FROM images")
+        return sum(not is_sound(row) for row in images) + self.damaged_notes()
+
+    def damaged_notes(self) -> int:
+        """Return the same of the notes alone, for a caller that has read all images."""
         notes = self._database.execute("SELECT name, value, crc FROM notes")
-        return sum(not is_sound(row) for row in images) + sum(not is_sound(row) for row in notes)
+        return sum(not is_sound(row) for row in notes)

@@ -11,6 +11,7 @@ changes is found as damage.
 import sqlite3
 from collections.abc import Sequence
 from operator import methodcaller
+from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -22,6 +23,11 @@ _encode = msgspec.msgpack.Encoder().encode
 def checksum(*values: object) -> int:
     """Return the CRC-32 of a row's columns: integers, floats, texts, bytes and None, told apart by their types."""
     return crc32(_encode(values))
+
+
+def is_sound(values: Sequence[Any]) -> bool:
+    """Return whether a row, its checksum last, is as it was written."""
+    return bool(checksum(*values[:-1]) == values[-1])
 
 
 def prepare(database: sqlite3.Connection) -> None:
@@ -69,10 +75,10 @@ def fault_in_rows(database: sqlite3.Connection, table: str, columns: Sequence[st
         sqlite3.Error: it cannot be read.
     """
     number = total = damaged = 0
-    for *values, crc in database.execute(f"SELECT {', '.join(columns)}, crc FROM {table}"):
+    for row in database.execute(f"SELECT {', '.join(columns)}, crc FROM {table}"):
         number += 1
-        if checksum(*values) == crc:
-            total += crc
+        if is_sound(row):
+            total += row[-1]
         else:
             damaged += 1
     if damaged:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.file_state import FileState
-from runtime.ledger.checksum import checksum
+from runtime.ledger.checksum import is_sound
 from runtime.ledger.row import ImageRow, Outcome, State, from_key
 
 OUTCOME = Outcome.__struct_fields__
@@ -31,11 +31,6 @@ _LATEST_S = 253_402_300_799.0
 def to_column(name: str, value: object) -> object:
     """Return a field of an `Outcome` as its column holds it."""
     return os.fsencode(value) if name in _NAMES and isinstance(value, str) else value
-
-
-def is_sound(values: Sequence[Any]) -> bool:
-    """Return whether the columns of `CHECKED_ROW` are as they were written."""
-    return bool(checksum(*values[:-1]) == values[-1])
 
 
 def checked_row(values: Sequence[Any]) -> ImageRow:
