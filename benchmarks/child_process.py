@@ -11,17 +11,16 @@ from typing import Any
 
 import click
 
+from benchmarks.tether import TERMINATED
 from runtime.cli import ended_by_sigterm
 from runtime.errors import Terminated
 from trainer.worker_pool import interrupts_deferred
 
-# to finish the image in hand and remove temporary files
+# time to finish the current image and remove temporary files
 OBEY_S = 60.0
-# to remove temporary files; nobody wants any more what the process was doing
+# time to remove temporary files; the result of the process is no longer wanted
 SHORT_OBEY_S = 5.0
 LOOK_S = 0.2
-# of a command that SIGTERM ended, and that said so
-STOPPED = 143
 
 
 def python_module(module: str, *arguments: object) -> list[str]:
@@ -41,8 +40,7 @@ def child_process(
         options: more of `subprocess.Popen`'s.
 
     Raises:
-        SystemExit: instead of KeyboardInterrupt or `Terminated`, where the process has told of that end on this
-            terminal already.
+        SystemExit: instead of KeyboardInterrupt or `Terminated`, if the process already printed `stopped`.
     """
     with interrupts_deferred():
         process = subprocess.Popen(command, **options)
@@ -50,7 +48,7 @@ def child_process(
         try:
             yield process
         except BaseException as error:
-            # nobody reads any more what the process would wait to write
+            # the process must not block on writing to a pipe that is no longer read
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
@@ -79,7 +77,7 @@ def _end(process: "subprocess.Popen[bytes]", obey_s: float) -> None:
 
 def _said_stopped(process: "subprocess.Popen[bytes]", options: dict[str, Any]) -> bool:
     """Tell whether the process wrote its own line about the end to this process's stderr."""
-    return process.returncode == STOPPED and options.get("stderr") is None
+    return process.returncode == TERMINATED and options.get("stderr") is None
 
 
 def run_child(

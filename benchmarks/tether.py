@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 
 LOOK_S = 0.5
-# to finish the image in hand and remove temporary files
+# time to finish the current image and remove temporary files
 OBEY_S = 10.0
+# the exit code of a program that SIGTERM ended and that printed `stopped`
 TERMINATED = 128 + signal.SIGTERM
 
 
