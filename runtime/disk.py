@@ -62,7 +62,7 @@ def kept_by_disk_of(folder: Path) -> Kept:
 
 
 class _Mount(NamedTuple):
-    """What a disk is mounted as: its kind, in small letters, and options."""
+    """The type of a mounted file system, in small letters, and its options."""
 
     kind: str
     options: Sequence[str]

@@ -48,7 +48,7 @@ def earlier_result(
 
 
 def has_result(out: Path, relative: PurePath) -> bool:
-    """Whether the image has a score.json that can be understood, whatever the image holds now."""
+    """Return whether the image has a valid score.json, even one of earlier content."""
     if is_missing(out / result_files(relative).score):
         return False
     try:

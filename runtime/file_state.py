@@ -10,7 +10,7 @@ _FARTHEST_NS = 2**63 - 1
 
 
 class Kept(NamedTuple):
-    """Which marks of a file its disk keeps unchanged for as long as the file stays as it is.
+    """The marks of a file that its disk keeps unchanged as long as the file is unchanged.
 
     Attributes:
         ctime: the time of its last change of any kind.
@@ -102,7 +102,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_gone(folder: Path, path: Path) -> bool:
-    """Whether a file below `folder` was deleted or moved; not when the whole folder cannot be reached."""
+    """Return whether a file below `folder` was deleted or moved; False where the folder cannot be reached."""
     return is_folder(folder) and is_missing(path) and is_folder(folder)
 
 

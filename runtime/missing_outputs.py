@@ -117,7 +117,7 @@ class MissingOutputs:
 
 
 def _was_removed(out: Path, files: NamedFiles) -> bool:
-    """Whether retention removed the overlay and was ended before the ledger was told."""
+    """Return whether retention removed the overlay and was ended before it updated the ledger."""
     try:
         record = read_record(out, files.path)
     except InflamapError:

@@ -36,7 +36,7 @@ class Keep(msgspec.Struct, frozen=True):
 
 
 class DailyShare(msgspec.Struct, frozen=True):
-    """How many overlays may go by age within a day: `part` of all there were, and `least` in any case."""
+    """The limit on removals by age within a day: `part` of all overlays, and at least `least`."""
 
     part: float = 0.1
     least: int = 10
@@ -47,7 +47,7 @@ class DailyShare(msgspec.Struct, frozen=True):
 
 
 class _Spent(msgspec.Struct):
-    """What went by age lately, as a note of the ledger keeps it.
+    """Recent removals by age, kept as a note of the ledger.
 
     Attributes:
         seconds: that passed for certain since the first removal.

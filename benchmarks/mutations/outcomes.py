@@ -1,4 +1,4 @@
-"""What became of mutants, kept from run to run, and what people found out about survivors."""
+"""Outcomes of mutants, kept from run to run, and notes on survivors."""
 
 import json
 import tomllib
@@ -42,7 +42,7 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Note:
-    """What is known of a change that no test noticed.
+    """A note on a change that no test noticed.
 
     Attributes:
         path: of the module, relative to the checkout.

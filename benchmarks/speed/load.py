@@ -1,4 +1,4 @@
-"""How much of each core other programs leave: what a busy loop gets of it."""
+"""The load of other programs, measured by the share of each core that a busy loop gets."""
 
 import os
 import statistics
@@ -19,7 +19,7 @@ PAUSE_S = 15.0
 
 @dataclass(frozen=True)
 class Load:
-    """What other programs leave.
+    """The share of each core that other programs leave.
 
     Attributes:
         shares: for each core that this process may use, processor time of a busy loop over wall time, 0 to 1.
@@ -31,7 +31,7 @@ class Load:
 
     @property
     def is_busy(self) -> bool:
-        """Whether times measured now tell of other programs rather than of the work."""
+        """True where other programs would distort a measurement now."""
         return min(self.shares) < LEAST_SHARE
 
     def __str__(self) -> str:

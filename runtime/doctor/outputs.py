@@ -24,7 +24,7 @@ MOST_IMAGES = 200
 
 
 def outputs(case: Case) -> Sequence[Finding]:
-    """Whether score.json, overlay and map of each result are there; of some results where there are many."""
+    """Check that score.json, overlay and map of each result exist; check a sample where that takes long."""
     assert case.out is not None
     path = case.out / LEDGER_FILE
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What a DICOM file says of its grey beside the levels: which are dark, and what is applied (PS3.3 C.7.6.3 and C.11).
+"""The grey rules of a DICOM file: which levels are dark, and which rules are applied (PS3.3 C.7.6.3 and C.11).
 
 Grey counts by stored levels, from the lowest that the file can hold to the highest, so that a window that was chosen
 for a screen does not change a score. A rule that inverts or bends the grey is applied; where that is not possible, the

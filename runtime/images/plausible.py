@@ -20,7 +20,7 @@ class Plausible(msgspec.Struct, frozen=True):
     who: str = "no microscope"
 
     def holds(self, number: float) -> bool:
-        """Whether a number lies in the range; a NaN never does."""
+        """Return whether a number lies in the range; a NaN never does."""
         return self.low <= number <= self.high
 
     def __str__(self) -> str:
@@ -41,8 +41,7 @@ class Plausible(msgspec.Struct, frozen=True):
         return f"{about}: the file tells {told}, which {self.who} has ({self}){end}"
 
 
-# an atom is as large as the first, and a person as the second in pixels; a model's own range, by which images are
-# withheld too, is far narrower
+# from the size of an atom to 1 cm; a model's own range, by which images are withheld too, is far narrower
 UM_PER_PX = Plausible(1e-4, 1e4, "µm/px")
 # from an atom to ten times as deep as light comes back from
 STEP_UM = Plausible(1e-4, 10_000.0, "µm", "no stack")
@@ -60,7 +59,7 @@ _GREY_STEPS = 1 << 12
 
 
 def tells_grey(black: float, white: float) -> bool:
-    """Whether two levels are so far apart that single precision tells 256 steps between them."""
+    """Return whether single precision holds 256 steps between two levels."""
     return white - black >= max(abs(black), abs(white)) / _GREY_STEPS and white - black >= 1 / GREY.high
 
 
